@@ -1,0 +1,29 @@
+/** A user as Clerk's Backend API sends it (`user.raw` of the SDK): untouched JSON, of which only `id` is relied on. */
+export type ClerkUser = { readonly id: string } & Readonly<Record<string, unknown>>;
+
+/** One page of `GET /v1/users`. `startingAfter` is a user id and works only with `created_at` order (docs). */
+export interface ClerkUserPageQuery {
+  /** 1–500 */
+  readonly limit: number;
+  readonly orderBy: "+created_at" | "-updated_at";
+  readonly startingAfter?: string;
+  /** Users created after this moment, epoch milliseconds. */
+  readonly createdAtAfterMs?: number;
+  readonly offset?: number;
+}
+
+/**
+ * Clerk's Backend API as this program needs it; the real client and the simulated Clerk stand behind it.
+ * Every method throws `AppError` `clerk_unavailable` (no answer, 5xx, nonsense, 401), `too_many_requests` (429 after
+ * the bounded retries) or `precondition_failed` (no `CLERK_SECRET_KEY`), and never reads any of these as "gone".
+ */
+export interface ClerkApi {
+  /** The user, or null only when Clerk itself answered 404 with its own error body. */
+  getUser(clerkId: string, signal?: AbortSignal): Promise<ClerkUser | null>;
+  /** One page; shorter than `limit` means the last one. One HTTP request. */
+  listUsers(query: ClerkUserPageQuery, signal?: AbortSignal): Promise<readonly ClerkUser[]>;
+  /** Those of at most 100 ids that exist; unknown ids are absent. One HTTP request. */
+  findUsers(clerkIds: readonly string[], signal?: AbortSignal): Promise<readonly ClerkUser[]>;
+  /** How many users the instance has. */
+  countUsers(signal?: AbortSignal): Promise<number>;
+}

@@ -1,0 +1,34 @@
+/** Every way a request can fail, as the outside sees it. */
+export type ErrorCode =
+  | "missing_headers"
+  | "invalid_signature"
+  | "timestamp_out_of_tolerance"
+  | "payload_too_large"
+  | "invalid_event"
+  | "unavailable"
+  | "bad_request"
+  | "unauthorized"
+  | "forbidden"
+  | "not_found"
+  | "method_not_allowed"
+  | "conflict"
+  | "precondition_failed"
+  | "too_many_requests"
+  | "clerk_unavailable"
+  | "internal";
+
+/**
+ * A failure with a text that may be shown to anybody (`message`) and a `cause` that only the log sees.
+ * `retryAfterSeconds` is set where waiting helps.
+ */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; retryAfterSeconds?: number } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "AppError";
+    this.code = code;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}

@@ -1,0 +1,23 @@
+import pino, { type Logger } from "pino";
+import { PinoPretty } from "pino-pretty";
+
+export type Log = Logger;
+
+export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
+export type LogFormat = "pretty" | "json";
+
+/**
+ * The process's logger. Only ids go into it: never names, addresses, payloads or secrets.
+ * Writes are synchronous, so the last line before a crash is not lost.
+ */
+export function createLog(options: { level: LogLevel; format: LogFormat; destination?: 1 | 2 }): Log {
+  const fd = options.destination ?? 1;
+  const stream =
+    options.format === "pretty"
+      ? PinoPretty({ colorize: process.stdout.isTTY === true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l", sync: true, destination: fd })
+      : pino.destination({ fd, sync: true });
+  return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
+}
+
+/** A logger that says nothing, for tests and for library users who bring none. */
+export const silentLog: Log = pino({ level: "silent" });
