@@ -1,0 +1,187 @@
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  bigserial,
+  boolean,
+  index,
+  integer,
+  jsonb,
+  pgEnum,
+  pgTable,
+  primaryKey,
+  serial,
+  smallint,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+  varchar,
+} from "drizzle-orm/pg-core";
+
+export const roleEnum = pgEnum("role", ["user", "admin"]);
+/** The classes of the programme. More labels may exist in a database: `alter type turma add value` needs no deploy. */
+export const turmaEnum = pgEnum("turma", ["neon_estrutura", "neon_escala"]);
+export const ativoEnum = pgEnum("ativo", ["sim", "nao"]);
+
+const instant = (name: string) => timestamp(name, { withTimezone: true, mode: "string" });
+
+/**
+ * One row per Clerk user, kept for ever: a deleted user stays as a tombstone (`deleted_at`), erased of personal data.
+ * A database that had this table before keeps its columns as they are (`timestamp` without zone among them).
+ */
+export const users = pgTable(
+  "users",
+  {
+    id: serial("id").primaryKey(),
+    clerkId: varchar("clerk_id", { length: 64 }).notNull().unique("users_clerk_id_unique"),
+    name: text("name"),
+    email: varchar("email", { length: 320 }),
+    imageUrl: text("image_url"),
+    loginMethod: varchar("login_method", { length: 64 }),
+    role: roleEnum("role").default("user").notNull(),
+    createdAt: instant("created_at").defaultNow().notNull(),
+    updatedAt: instant("updated_at").defaultNow().notNull(),
+    /** When the user last signed in; for one who never did, when Clerk made the account. */
+    lastSignedIn: instant("last_signed_in").defaultNow().notNull(),
+    emailVerified: boolean("email_verified").default(false).notNull(),
+    /** The Clerk user as last stored, without `private_metadata`. */
+    rawJson: jsonb("raw_json"),
+    clerkCreatedAt: instant("clerk_created_at"),
+    clerkUpdatedAt: instant("clerk_updated_at"),
+    deletedAt: instant("deleted_at"),
+    syncedAt: instant("synced_at"),
+    syncSource: varchar("sync_source", { length: 16 }),
+    /** Sortable text (bytewise) of the version stored here with its tie-breakers, see `toVersionKey`. */
+    clerkVersion: text("clerk_version"),
+    /** The version that last said what `role` is; older than `clerk_version` when newer ones said nothing. */
+    roleVersion: text("role_version"),
+    /** Set by an operator's unlink: no automatic linking until resolved. */
+    linkHeldAt: instant("link_held_at"),
+  },
+  (table) => [
+    // Finds the users who wait for a profile when one is released.
+    index("users_email_key_index")
+      .on(sql`clerk_email_key(${table.email})`)
+      .where(sql`${table.deletedAt} is null and ${table.emailVerified}`),
+  ],
+);
+
+/** A mentee's profile. Only `user_id` and `updated_at` of an existing one are ever written by the sync. */
+export const mentorados = pgTable(
+  "mentorados",
+  {
+    id: serial("id").primaryKey(),
+    userId: integer("user_id").references(() => users.id, { onDelete: "set null" }),
+    nomeCompleto: varchar("nome_completo", { length: 255 }).notNull(),
+    email: varchar("email", { length: 320 }),
+    fotoUrl: varchar("foto_url", { length: 500 }),
+    turma: turmaEnum("turma").notNull(),
+    ativo: ativoEnum("ativo").default("sim").notNull(),
+    createdAt: instant("created_at").defaultNow().notNull(),
+    updatedAt: instant("updated_at").defaultNow().notNull(),
+  },
+  (table) => [
+    uniqueIndex("mentorados_user_id_unique").on(table.userId).where(sql`${table.userId} is not null`),
+    index("mentorados_email_key_index").on(sql`clerk_email_key(${table.email})`),
+  ],
+);
+
+/** The ledger: every verified delivery, once, by its `svix-id`. Rows stay; payloads are erased in time. */
+export const webhookEvents = pgTable(
+  "webhook_events",
+  {
+    svixId: text("svix_id").primaryKey(),
+    type: text("type"),
+    clerkId: varchar("clerk_id", { length: 64 }),
+    instanceId: text("instance_id"),
+    /** The envelope's own `timestamp`. */
+    occurredAt: instant("occurred_at"),
+    receivedAt: instant("received_at").notNull(),
+    settledAt: instant("settled_at").notNull(),
+    outcome: text("outcome").notNull(),
+    errorCode: text("error_code"),
+    /** How often this `svix-id` was delivered, the first time included. */
+    attempts: integer("attempts").default(1).notNull(),
+    /** The exact text received, less what Postgres cannot store; null once erased. */
+    payload: text("payload"),
+  },
+  (table) => [
+    index("webhook_events_clerk_id_index").on(table.clerkId, table.receivedAt.desc()),
+    index("webhook_events_received_at_index").on(table.receivedAt.desc(), table.svixId.desc()),
+    index("webhook_events_dead_index").on(table.receivedAt).where(sql`${table.outcome} = 'dead'`),
+    // What the retention sweep still has to do.
+    index("webhook_events_payload_index").on(table.settledAt).where(sql`${table.payload} is not null`),
+  ],
+);
+
+/**
+ * Event figures, written in the transaction of the events. `hour` is `-infinity` for the totals of all time;
+ * `lag_bucket` is round(ln(lag in ms) / ln 1.1), -1 where the lag is unknown or the row is a total.
+ */
+export const eventCounters = pgTable(
+  "event_counters",
+  {
+    hour: instant("hour").notNull(),
+    outcome: text("outcome").notNull(),
+    lagBucket: smallint("lag_bucket").notNull(),
+    events: bigint("events", { mode: "number" }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.hour, table.outcome, table.lagBucket] })],
+);
+
+/** Backfills and reconciles, with their progress. At most one of a kind is `running`. */
+export const syncRuns = pgTable(
+  "sync_runs",
+  {
+    id: uuid("id").primaryKey(),
+    kind: text("kind").notNull(),
+    status: text("status").notNull(),
+    dryRun: boolean("dry_run").default(false).notNull(),
+    /** Who started it: `person` or `schedule`. */
+    startedBy: text("started_by").notNull(),
+    /** Whether a reconcile compares every user or only what changed since the last. */
+    full: boolean("full").default(true).notNull(),
+    startedAt: instant("started_at").defaultNow().notNull(),
+    finishedAt: instant("finished_at"),
+    seen: integer("seen").default(0).notNull(),
+    applied: integer("applied").default(0).notNull(),
+    unchanged: integer("unchanged").default(0).notNull(),
+    stale: integer("stale").default(0).notNull(),
+    deleted: integer("deleted").default(0).notNull(),
+    driftMissing: integer("drift_missing").default(0).notNull(),
+    driftStale: integer("drift_stale").default(0).notNull(),
+    driftDeleted: integer("drift_deleted").default(0).notNull(),
+    error: text("error"),
+    /** Where to go on after a crash; its shape is the run's own. */
+    cursor: jsonb("cursor"),
+    cancelRequestedAt: instant("cancel_requested_at"),
+    /** The process that works on it, and until when nobody else may. */
+    leaseOwner: text("lease_owner"),
+    leaseUntil: instant("lease_until"),
+  },
+  (table) => [
+    uniqueIndex("sync_runs_open_unique").on(table.kind).where(sql`${table.status} = 'running'`),
+    index("sync_runs_started_at_index").on(table.startedAt.desc(), table.id.desc()),
+  ],
+);
+
+/** Who linked, released or unlinked what, when, and because of which event or operator. Ids only. */
+export const mentoradoLinks = pgTable(
+  "mentorado_links",
+  {
+    id: bigserial("id", { mode: "number" }).primaryKey(),
+    mentoradoId: integer("mentorado_id").notNull(),
+    userId: integer("user_id").notNull(),
+    clerkId: varchar("clerk_id", { length: 64 }).notNull(),
+    /** `linked`, `created`, `released`, `resolved` or `unlinked`. */
+    action: text("action").notNull(),
+    /** A sync source, or `operator:` and who. */
+    actor: text("actor").notNull(),
+    svixId: text("svix_id"),
+    at: instant("at").defaultNow().notNull(),
+  },
+  (table) => [
+    index("mentorado_links_clerk_id_index").on(table.clerkId),
+    index("mentorado_links_mentorado_id_index").on(table.mentoradoId),
+  ],
+);
