@@ -1,0 +1,132 @@
+import { z } from "zod";
+import { isClerkId } from "../domain/clerkId.ts";
+import type { SyncSource } from "../domain/outcome.ts";
+import type { Delivery, LedgerOnly, UserChange, UserDeletion, UserUpsert } from "../domain/userChange.ts";
+import { toVersionKey } from "../domain/versionKey.ts";
+import type { ClerkUser } from "./clerkApi.ts";
+import { toEpochMs } from "./clerkTime.ts";
+import { toStorableJson, toStorableText } from "./storableText.ts";
+import { toUserFields } from "./userFields.ts";
+
+/** A delivery whose signature was right, before anybody looked inside. */
+export interface VerifiedDelivery {
+  readonly svixId: string;
+  /** The exact text received. */
+  readonly body: string;
+  /** Epoch milliseconds; for a replay the time of the first arrival. */
+  readonly receivedAtMs: number;
+}
+
+// Event types are short words; one longer than this is no type of Clerk's and would only burden the ledger's index.
+const typeCharsMax = 256;
+const envelopeSchema = z.object({
+  type: z.string().min(1).max(typeCharsMax),
+  data: z.unknown(),
+  timestamp: z.unknown(),
+  instance_id: z.string().nullable().catch(null),
+});
+
+/**
+ * What a verified webhook means. Never throws: a delivery that is not an event becomes `dead`, one of another type or
+ * instance `ignored`. With `instanceId` set, events that name another instance are ignored.
+ */
+export function toUserChange(received: VerifiedDelivery, options: { instanceId?: string | undefined } = {}): UserChange {
+  const parsed = parseJson(received.body);
+  const envelope = envelopeSchema.safeParse(parsed);
+  if (!envelope.success) return dead(toDelivery(received, null), parsed === undefined ? "not_json" : "not_an_event");
+  const { type, data } = envelope.data;
+  const delivery = toDelivery(received, envelope.data);
+
+  const isUserEvent = type === "user.created" || type === "user.updated" || type === "user.deleted";
+  const foreign =
+    options.instanceId !== undefined &&
+    delivery.instanceId !== null &&
+    delivery.instanceId !== options.instanceId;
+  if (!isUserEvent || foreign) {
+    return { kind: "ignored", source: "webhook", clerkId: findClerkId(type, data), errorCode: null, delivery };
+  }
+  if (!isObject(data) || !isClerkId(data["id"])) return dead(delivery, "no_user_id");
+  const user = data as ClerkUser;
+  if (type === "user.deleted") {
+    const deletedAtMs = delivery.occurredAtMs ?? delivery.receivedAtMs;
+    return { kind: "delete", source: "webhook", clerkId: user.id, deletedAtMs, delivery };
+  }
+  return toUserUpsert(user, { source: "webhook", delivery });
+}
+
+/**
+ * A Clerk user as a change. Without a usable `updated_at` its version is the envelope's `timestamp`, else the time it
+ * came here (`learnedAtMs`, epoch milliseconds).
+ */
+export function toUserUpsert(
+  user: ClerkUser,
+  from: { source: "webhook"; delivery: Delivery } | { source: Exclude<SyncSource, "webhook">; learnedAtMs: number },
+): UserUpsert {
+  const delivery = from.source === "webhook" ? from.delivery : undefined;
+  const updatedAtMs =
+    toEpochMs(user["updated_at"]) ??
+    (from.source === "webhook" ? (from.delivery.occurredAtMs ?? from.delivery.receivedAtMs) : from.learnedAtMs);
+  const { private_metadata: _, ...raw } = user;
+  return {
+    kind: "upsert",
+    source: from.source,
+    clerkId: user.id,
+    version: toVersionKey({
+      updatedAtMs,
+      fromApi: from.source !== "webhook",
+      ...(delivery ? { envelopeMs: delivery.occurredAtMs, svixId: delivery.svixId } : {}),
+    }),
+    updatedAtMs,
+    fields: toUserFields(user, updatedAtMs),
+    rawJson: toStorableJson(raw),
+    ...(delivery ? { delivery } : {}),
+  };
+}
+
+/** Clerk no longer has the user; learned at `learnedAtMs` (epoch milliseconds). */
+export function toUserDeletion(
+  clerkId: string,
+  from: { source: Exclude<SyncSource, "webhook">; learnedAtMs: number },
+): UserDeletion {
+  return { kind: "delete", source: from.source, clerkId, deletedAtMs: from.learnedAtMs };
+}
+
+function toDelivery(received: VerifiedDelivery, envelope: z.infer<typeof envelopeSchema> | null): Delivery {
+  return {
+    svixId: received.svixId,
+    type: envelope && toStorableText(envelope.type),
+    instanceId: envelope?.instance_id == null ? null : toStorableText(envelope.instance_id),
+    occurredAtMs: envelope && toEpochMs(envelope.timestamp),
+    receivedAtMs: received.receivedAtMs,
+    payload: received.body,
+  };
+}
+
+function dead(delivery: Delivery, errorCode: string): LedgerOnly {
+  return { kind: "dead", source: "webhook", clerkId: null, errorCode, delivery };
+}
+
+/** The user an ignored event is about, so that their deletion erases its payload too. */
+function findClerkId(type: string, data: unknown): string | null {
+  if (!isObject(data)) return null;
+  const publicUserData = data["public_user_data"];
+  const candidates = [
+    type.startsWith("user.") ? data["id"] : undefined,
+    data["user_id"],
+    isObject(publicUserData) ? publicUserData["user_id"] : undefined,
+  ];
+  return candidates.find(isClerkId) ?? null;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    // Not JSON, or nested deeper than the parser's stack: either way no event. `undefined` is no JSON value.
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

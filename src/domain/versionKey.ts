@@ -1,0 +1,20 @@
+/** Digits of an epoch-millisecond number up to the year 9999. */
+const msDigits = 15;
+
+/**
+ * A user's version as text that sorts bytewise in the order of the rules: first `data.updated_at`; of equal ones an
+ * answer of the Backend API after any event, then the later envelope `timestamp`, then the greater svix-id.
+ */
+export function toVersionKey(version: {
+  updatedAtMs: number;
+  fromApi: boolean;
+  envelopeMs?: number | null;
+  svixId?: string;
+}): string {
+  const rank = version.fromApi ? 1 : 0;
+  return `${pad(version.updatedAtMs)}:${rank}:${pad(version.envelopeMs ?? 0)}:${version.svixId ?? ""}`;
+}
+
+function pad(ms: number): string {
+  return String(Math.trunc(ms)).padStart(msDigits, "0");
+}
