@@ -24,6 +24,14 @@ create table if not exists "users" (
 	constraint "users_clerk_id_unique" unique ("clerk_id")
 );--> statement-breakpoint
 alter table "users"
+	add column if not exists "name" text,
+	add column if not exists "email" varchar(320),
+	add column if not exists "image_url" text,
+	add column if not exists "login_method" varchar(64),
+	add column if not exists "role" "role" default 'user' not null,
+	add column if not exists "created_at" timestamp with time zone default now() not null,
+	add column if not exists "updated_at" timestamp with time zone default now() not null,
+	add column if not exists "last_signed_in" timestamp with time zone default now() not null,
 	add column if not exists "email_verified" boolean default false not null,
 	add column if not exists "raw_json" jsonb,
 	add column if not exists "clerk_created_at" timestamp with time zone,
@@ -54,6 +62,13 @@ create table if not exists "mentorados" (
 	"created_at" timestamp with time zone default now() not null,
 	"updated_at" timestamp with time zone default now() not null
 );--> statement-breakpoint
+alter table "mentorados"
+	add column if not exists "user_id" integer,
+	add column if not exists "email" varchar(320),
+	add column if not exists "foto_url" varchar(500),
+	add column if not exists "ativo" "ativo" default 'sim' not null,
+	add column if not exists "created_at" timestamp with time zone default now() not null,
+	add column if not exists "updated_at" timestamp with time zone default now() not null;--> statement-breakpoint
 do $$ begin
 	if not exists (
 		select from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]

@@ -5,7 +5,7 @@ import type { Delivery, LedgerOnly, UserChange, UserDeletion, UserUpsert } from 
 import { toVersionKey } from "../domain/versionKey.ts";
 import type { ClerkUser } from "./clerkApi.ts";
 import { toEpochMs } from "./clerkTime.ts";
-import { toStorableJson, toStorableText } from "./storableText.ts";
+import { toStorableJson, toStorableText } from "../domain/storableText.ts";
 import { toUserFields } from "./userFields.ts";
 
 /** A delivery whose signature was right, before anybody looked inside. */
@@ -21,8 +21,8 @@ export interface VerifiedDelivery {
 const typeCharsMax = 256;
 const envelopeSchema = z.object({
   type: z.string().min(1).max(typeCharsMax),
-  data: z.unknown(),
-  timestamp: z.unknown(),
+  data: z.unknown().optional(),
+  timestamp: z.unknown().optional(),
   instance_id: z.string().nullable().catch(null),
 });
 

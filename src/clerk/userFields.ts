@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { UserFields } from "../domain/userChange.ts";
 import { toEpochMs } from "./clerkTime.ts";
-import { toStorableText } from "./storableText.ts";
+import { toStorableText } from "../domain/storableText.ts";
 
 /** Widths of the columns, in characters as Postgres counts them (code points). */
 const emailCharsMax = 320;
@@ -33,8 +33,8 @@ const clerkUserSchema = z.object({
   phone_numbers: element(z.object({})),
   web3_wallets: element(z.object({})),
   public_metadata: metadata,
-  created_at: z.unknown(),
-  last_sign_in_at: z.unknown(),
+  created_at: z.unknown().optional(),
+  last_sign_in_at: z.unknown().optional(),
 });
 type ClerkUserView = z.infer<typeof clerkUserSchema>;
 

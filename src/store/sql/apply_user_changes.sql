@@ -133,16 +133,20 @@ begin
            (u.name, u.email, u.email_verified, u.image_url, u.login_method, u.clerk_created_at)
              is not distinct from
            (c.name, c.email, c.email_verified, c.image_url, c.login_method, c.clerk_created_at)
-           and (u.raw_json is not distinct from c.raw
-             -- Webhook and Backend API render linked accounts differently; that alone is no difference.
-             or (u.sync_source = 'webhook') <> (c.source = 'webhook')
-               and u.raw_json - '{external_accounts,saml_accounts,enterprise_accounts}'::text[]
-                 = c.raw - '{external_accounts,saml_accounts,enterprise_accounts}'::text[]) as same_content
+           and u.raw_json - k.incidental is not distinct from c.raw - k.incidental as same_content
     from jsonb_to_recordset(changes)
            as c(kind text, svix_id text, clerk_id varchar(64), source text, version text, clerk_updated_at timestamptz,
                 name text, email varchar(320), email_verified boolean, image_url text, login_method varchar(64),
                 role role, last_signed_in timestamptz, clerk_created_at timestamptz, raw jsonb)
       left join users u on u.clerk_id = c.clerk_id
+      cross join lateral (
+        select case
+          when u.sync_source = 'webhook' and c.source <> 'webhook' or u.sync_source <> 'webhook' and c.source = 'webhook'
+            -- Webhook and Backend API render linked accounts differently; that alone is no difference.
+            then '{updated_at,external_accounts,saml_accounts,enterprise_accounts}'::text[]
+          else '{updated_at}'
+        end as incidental
+      ) k
     where c.kind = 'upsert' and not settled ? coalesce(c.svix_id, '')
   ), judged as materialized (
     select *,

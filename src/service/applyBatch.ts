@@ -1,0 +1,65 @@
+import { AppError } from "../errors.ts";
+import type { Outcome } from "../domain/outcome.ts";
+import type { UserChange } from "../domain/userChange.ts";
+import type { Log } from "../log.ts";
+import { parseOutcomes, toBatchItem, toBatchJson, type BatchItem } from "../store/applyUserChanges.ts";
+import { isRowAtFault, type Database } from "../store/database.ts";
+
+/** A change with its place in a batch prepared. */
+export interface PreparedChange {
+  readonly change: UserChange;
+  readonly batchItem: BatchItem;
+}
+
+/** Two tries of this length fit into the 8 s that a webhook has. */
+const batchDeadlineMs = 3_500;
+
+export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome | Error)[]>;
+
+/**
+ * One batch to its end: a transient failure is tried once more; where a row is at fault the batch is halved until the
+ * culprit stands alone, and is then kept in the ledger as `dead` while the others go through.
+ */
+export function createApplyBatch(deps: { database: Database; defaultTurma: string; log: Log }): ApplyBatch {
+  async function call(items: readonly PreparedChange[]): Promise<Outcome[]> {
+    const json = toBatchJson(items.map((item) => item.batchItem), deps.defaultTurma);
+    const answer = await deps.database.callFunction("apply_user_changes", json, { deadlineMs: batchDeadlineMs });
+    return parseOutcomes(answer, items.length);
+  }
+
+  async function callTwice(items: readonly PreparedChange[]): Promise<Outcome[]> {
+    try {
+      return await call(items);
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === "unavailable") || deps.database.state() === "open") throw error;
+      deps.log.warn({ err: error, changes: items.length }, "[UserService] A batch failed and is tried once more");
+      return call(items);
+    }
+  }
+
+  return async function applyBatch(items) {
+    try {
+      return await callTwice(items);
+    } catch (error) {
+      if (!isRowAtFault(error)) throw error;
+      if (items.length > 1) {
+        const middle = items.length >> 1;
+        return [...(await applyBatch(items.slice(0, middle))), ...(await applyBatch(items.slice(middle)))];
+      }
+      const culprit = items[0];
+      const { clerkId, delivery } = culprit?.change ?? {};
+      deps.log.error({ err: error, clerkId, svixId: delivery?.svixId }, "[UserService] A change cannot be stored");
+      if (!delivery || culprit?.change.kind === "dead") {
+        return [new AppError("internal", "This user cannot be stored.", { cause: error })];
+      }
+      const change: UserChange = {
+        kind: "dead",
+        source: "webhook",
+        clerkId: clerkId ?? null,
+        errorCode: "apply_failed",
+        delivery,
+      };
+      return applyBatch([{ change, batchItem: toBatchItem(change) }]);
+    }
+  };
+}

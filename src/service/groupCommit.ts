@@ -1,0 +1,125 @@
+import { AppError } from "../errors.ts";
+
+export interface GroupCommitOptions<Item, Result> {
+  /**
+   * Commits a batch and answers one result per item, in order; an Error in an item's place fails that item alone.
+   * Throwing fails the whole batch. Has to end by itself.
+   */
+  readonly flush: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>;
+  /** Items that share a key never share a batch. */
+  readonly keysOf: (item: Item) => readonly string[];
+  /** What an item weighs in a batch, in UTF-16 units. */
+  readonly sizeOf: (item: Item) => number;
+  readonly batchItemsMax: number;
+  readonly batchSizeMax: number;
+  readonly queueItemsMax: number;
+  /** Bounds the memory that waiting items hold. */
+  readonly queueSizeMax: number;
+  readonly batchesInFlightMax: number;
+}
+
+export interface GroupCommit<Item, Result> {
+  /**
+   * Resolves once the batch that holds the item is committed.
+   * @param deadlineAtMs epoch milliseconds; passed while the item still waits, the item is dropped
+   * @throws AppError `unavailable` if the queue is full or the deadline passes
+   */
+  readonly submit: (item: Item, deadlineAtMs: number) => Promise<Result>;
+  readonly queueItems: () => number;
+}
+
+interface Waiter<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * While batches are under way arriving items wait together and become the next batch; with nothing under way an item
+ * is flushed at once. Nothing is added to the latency of an idle server, and the busier it is the larger its batches.
+ */
+export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
+  let queue: Waiter<Item, Result>[] = [];
+  let queueSize = 0;
+  let batchesInFlight = 0;
+
+  function pump(): void {
+    while (batchesInFlight < options.batchesInFlightMax && queue.length > 0) {
+      const { batch, size, rest } = takeBatch(queue, options);
+      queue = rest;
+      queueSize -= size;
+      batchesInFlight += 1;
+      void flush(batch).finally(() => {
+        batchesInFlight -= 1;
+        pump();
+      });
+    }
+  }
+
+  async function flush(batch: readonly Waiter<Item, Result>[]): Promise<void> {
+    try {
+      const results = await options.flush(batch.map((waiter) => waiter.item));
+      batch.forEach((waiter, place) => {
+        const result = results[place];
+        if (result === undefined) waiter.reject(new Error("A batch answered fewer results than it had items."));
+        else if (result instanceof Error) waiter.reject(result);
+        else waiter.resolve(result);
+      });
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new Error("A batch failed.", { cause });
+      for (const waiter of batch) waiter.reject(error);
+    }
+  }
+
+  return {
+    queueItems: () => queue.length,
+    submit: (item, deadlineAtMs) => {
+      const size = options.sizeOf(item);
+      if (queue.length >= options.queueItemsMax || (queue.length > 0 && queueSize + size > options.queueSizeMax)) {
+        return Promise.reject(new AppError("unavailable", "Too many changes are waiting.", { retryAfterSeconds: 5 }));
+      }
+      const { promise, resolve, reject } = Promise.withResolvers<Result>();
+      const waiter: Waiter<Item, Result> = { item, resolve, reject };
+      const timer = setTimeout(() => {
+        // An item already in a batch may still be committed; then its repetition is answered as a duplicate.
+        const place = queue.indexOf(waiter);
+        if (place >= 0) {
+          queue.splice(place, 1);
+          queueSize -= size;
+        }
+        reject(new AppError("unavailable", "The database did not answer in time.", { retryAfterSeconds: 5 }));
+      }, Math.max(0, deadlineAtMs - Date.now()));
+      queue.push(waiter);
+      queueSize += size;
+      pump();
+      return promise.finally(() => clearTimeout(timer));
+    },
+  };
+}
+
+/** The next batch, in order of arrival but for items whose key is already in it; those keep their places. */
+function takeBatch<Item, Result>(
+  queue: readonly Waiter<Item, Result>[],
+  options: GroupCommitOptions<Item, Result>,
+): { batch: Waiter<Item, Result>[]; size: number; rest: Waiter<Item, Result>[] } {
+  const batch: Waiter<Item, Result>[] = [];
+  const rest: Waiter<Item, Result>[] = [];
+  const taken = new Set<string>();
+  let size = 0;
+  let full = false;
+  for (const waiter of queue) {
+    const keys = options.keysOf(waiter.item);
+    const itemSize = options.sizeOf(waiter.item);
+    full ||= batch.length >= options.batchItemsMax || (batch.length > 0 && size + itemSize > options.batchSizeMax);
+    if (full || keys.some((key) => taken.has(key))) {
+      rest.push(waiter);
+      // A later change of the same user must not overtake this one: order costs nothing and reads naturally in logs.
+      for (const key of keys) taken.add(key);
+      continue;
+    }
+    batch.push(waiter);
+    size += itemSize;
+    for (const key of keys) taken.add(key);
+  }
+  return { batch, size, rest };
+}

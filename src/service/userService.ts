@@ -1,0 +1,115 @@
+import type { ClerkApi } from "../clerk/clerkApi.ts";
+import type { Outcome } from "../domain/outcome.ts";
+import type { UserChange } from "../domain/userChange.ts";
+import type { UserStatus } from "../domain/userStatus.ts";
+import type { Log } from "../log.ts";
+import { toBatchItem } from "../store/applyUserChanges.ts";
+import { applyAndReport } from "../store/applyAndReport.ts";
+import type { Database } from "../store/database.ts";
+import { findUserStatus } from "../store/userState.ts";
+import { createApplyBatch, type PreparedChange } from "./applyBatch.ts";
+import { createGroupCommit } from "./groupCommit.ts";
+import { resyncUser, type ResyncResult } from "./resync.ts";
+
+// A batch of 500 takes some 30 ms of the one writer's time: large enough to be worth its round trip, short enough
+// that nobody behind it waits long.
+const batchItemsMax = 500;
+/** UTF-16 units of JSON text in a batch. One delivery may have 2 MiB (payload and user), and goes alone then. */
+const batchSizeMax = 4 * 1024 * 1024;
+/** A second or two of the highest throughput measured; more would be answered too late anyway. */
+const queueItemsMax = 5_000;
+/** Bounds the memory of the queue when deliveries are large. */
+const queueSizeMax = 64 * 1024 * 1024;
+/** One on the way while the other is at work; more only make batches smaller, for the database takes one at a time. */
+const batchesInFlightMax = 2;
+/** Under Bun's idle timeout, Svix's 15 s and the 10 s promised. */
+const defaultDeadlineMs = 8_000;
+
+export interface UserServiceDeps {
+  readonly database: Database;
+  readonly clerk: ClerkApi;
+  readonly log: Log;
+  /** Class of a profile the sync creates; a label of the `turma` enum. */
+  readonly defaultTurma: string;
+}
+
+export interface ApplyOptions {
+  /** Milliseconds from now after which waiting changes are given up. */
+  readonly deadlineMs?: number;
+  /** Settle deliveries anew that the ledger holds as `dead`. */
+  readonly replay?: boolean;
+}
+
+/** The one place where what is learned from Clerk becomes rows. Webhooks, tRPC and the command line share it. */
+export interface UserService {
+  /**
+   * Commits the changes, in batches shared with everybody else's, and answers their outcomes in order. An outcome is
+   * answered only after its commit.
+   * @throws AppError `unavailable` when the database is away, too slow or the queue is full; `internal` if a change
+   * that is no delivery cannot be stored
+   */
+  readonly applyChanges: (changes: readonly UserChange[], options?: ApplyOptions) => Promise<Outcome[]>;
+  /** What is known here of a user; never asks Clerk. */
+  readonly getUser: (clerkId: string) => Promise<UserStatus>;
+  /**
+   * Brings one user in step with what Clerk says now.
+   * @throws AppError `not_found` if neither Clerk nor the database knows the user; what `ClerkApi` throws
+   */
+  readonly resync: (input: { clerkId: string; dryRun?: boolean | undefined }) => Promise<ResyncResult>;
+  /** Changes waiting for a batch. */
+  readonly queueItems: () => number;
+}
+
+export function createUserService(deps: UserServiceDeps): UserService {
+  const { database, clerk, log, defaultTurma } = deps;
+  const commits = createGroupCommit<PreparedChange, Outcome>({
+    flush: createApplyBatch({ database, defaultTurma, log }),
+    keysOf: ({ batchItem }) => [
+      ...(batchItem.clerkId === null ? [] : [batchItem.clerkId]),
+      ...(batchItem.svixId === null ? [] : [`svix:${batchItem.svixId}`]),
+    ],
+    sizeOf: ({ batchItem }) => batchItem.json.length,
+    batchItemsMax,
+    batchSizeMax,
+    queueItemsMax,
+    queueSizeMax,
+    batchesInFlightMax,
+  });
+
+  async function applyOne(change: UserChange, deadlineAtMs: number, options: ApplyOptions): Promise<Outcome> {
+    const outcome = await commits.submit({ change, batchItem: toBatchItem(change, options) }, deadlineAtMs);
+    logOutcome(log, change, outcome);
+    return outcome;
+  }
+
+  return {
+    applyChanges: (changes, options = {}) => {
+      const deadlineAtMs = Date.now() + (options.deadlineMs ?? defaultDeadlineMs);
+      return Promise.all(changes.map((change) => applyOne(change, deadlineAtMs, options)));
+    },
+    getUser: (clerkId) => findUserStatus(database, clerkId),
+    resync: async ({ clerkId, dryRun = false }) => {
+      const result = await resyncUser({
+        clerkId,
+        dryRun,
+        clerk,
+        findStatus: (id) => findUserStatus(database, id),
+        report: (change) => applyAndReport(database, { change, dryRun, defaultTurma }),
+      });
+      if (!dryRun) log.info({ clerkId, outcome: result.outcome }, `[UserService] Successfully synced user ${clerkId}`);
+      return result;
+    },
+    queueItems: commits.queueItems,
+  };
+}
+
+/** Bulk work says what it did in its run; everything else in a line per change. Ids only. */
+function logOutcome(log: Log, change: UserChange, outcome: Outcome): void {
+  const { clerkId, source } = change;
+  const fields = { clerkId, outcome, source, svixId: change.delivery?.svixId };
+  const level = source === "backfill" || source === "reconcile" ? "debug" : "info";
+  if (outcome === "dead") log.warn(fields, "[UserService] Kept an event that cannot be applied");
+  else if (outcome !== "applied" && outcome !== "unchanged") log[level](fields, `[UserService] Nothing to do: ${outcome}`);
+  else if (change.kind === "delete") log[level](fields, `[UserService] Successfully deleted user ${clerkId}`);
+  else log[level](fields, `[UserService] Successfully synced user ${clerkId}`);
+}

@@ -1,0 +1,52 @@
+import type { Sql } from "postgres";
+
+/** Rows named in a refusal; more would not help a person. */
+const rowsShownMax = 20;
+
+/**
+ * What in a database from before would break a rule the migration adds. Reads only.
+ * @returns one sentence for people per problem, naming table, column and rows
+ */
+export async function findMigrationObstacles(sql: Sql): Promise<string[]> {
+  const columns = await sql<{ name: string }[]>`
+    select table_name || '.' || column_name as name from information_schema.columns
+    where table_schema = 'public' and table_name in ('users', 'mentorados')`;
+  const has = (name: string) => columns.some((column) => column.name === name);
+  const hasTable = (table: string) => columns.some((column) => column.name.startsWith(`${table}.`));
+
+  const obstacles = ["users.id", "users.clerk_id", "mentorados.id", "mentorados.nome_completo", "mentorados.turma"]
+    .filter((name) => hasTable(name.split(".")[0] ?? "") && !has(name))
+    .map((name) => `Column ${name} is missing from the existing table, and no value for it can be made up.`);
+  if (has("users.clerk_id") && has("users.id")) {
+    const rows = await sql<Duplicate[]>`
+      select clerk_id as value, array_agg(id order by id) as ids from users
+      where clerk_id is not null group by clerk_id having count(*) > 1 order by clerk_id limit ${rowsShownMax}`;
+    obstacles.push(...rows.map((row) => toDuplicateText("users", "clerk_id", row)));
+  }
+  if (has("mentorados.user_id") && has("mentorados.id")) {
+    const rows = await sql<Duplicate[]>`
+      select user_id::text as value, array_agg(id order by id) as ids from mentorados
+      where user_id is not null group by user_id having count(*) > 1 order by user_id limit ${rowsShownMax}`;
+    obstacles.push(...rows.map((row) => toDuplicateText("mentorados", "user_id", row)));
+  }
+  if (has("mentorados.user_id") && has("mentorados.id") && has("users.id")) {
+    const rows = await sql<{ id: number; userId: number }[]>`
+      select m.id, m.user_id as "userId" from mentorados m
+      where m.user_id is not null and not exists (select from users u where u.id = m.user_id)
+      order by m.id limit ${rowsShownMax}`;
+    obstacles.push(
+      ...rows.map((row) => `mentorados.user_id of row id=${row.id} is ${row.userId}, but users has no row with that id.`),
+    );
+  }
+  return obstacles;
+}
+
+interface Duplicate {
+  readonly value: string;
+  readonly ids: readonly number[];
+}
+
+function toDuplicateText(table: string, column: string, row: Duplicate): string {
+  const ids = row.ids.slice(0, rowsShownMax).join(", ");
+  return `${table}.${column} = ${row.value} stands in ${row.ids.length} rows (id ${ids}); it must be unique. Keep one, clear the others.`;
+}

@@ -1,0 +1,37 @@
+import { createHash } from "node:crypto";
+import type { Sql } from "postgres";
+import applyAndReport from "./sql/apply_and_report.sql" with { type: "text" };
+import applyUserChanges from "./sql/apply_user_changes.sql" with { type: "text" };
+import userState from "./sql/user_state.sql" with { type: "text" };
+
+/** The functions that hold the rules, kept as readable files and installed by `db:migrate` when their text changes. */
+const functionTexts: ReadonlyMap<string, string> = new Map([
+  ["apply_user_changes", applyUserChanges],
+  ["user_state", userState],
+  ["apply_and_report", applyAndReport],
+]);
+
+function toFingerprint(text: string): string {
+  return `sha256:${createHash("sha256").update(text).digest("hex")}`;
+}
+
+/** Names of the functions that are absent or of another version than this program's. */
+export async function findOutdatedFunctions(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ name: string; comment: string | null }[]>`
+    select p.proname as name, obj_description(p.oid, 'pg_proc') as comment
+    from pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proname = any (${[...functionTexts.keys()]}::text[])`;
+  const installed = new Map(rows.map((row) => [row.name, row.comment]));
+  return [...functionTexts].filter(([name, text]) => installed.get(name) !== toFingerprint(text)).map(([name]) => name);
+}
+
+/** Installs what `findOutdatedFunctions` finds; answers the names. */
+export async function installFunctions(sql: Sql): Promise<string[]> {
+  const outdated = await findOutdatedFunctions(sql);
+  for (const name of outdated) {
+    const text = functionTexts.get(name) ?? "";
+    await sql.unsafe(text);
+    await sql.unsafe(`comment on function ${name} is '${toFingerprint(text)}'`);
+  }
+  return outdated;
+}
