@@ -5,6 +5,7 @@ export type ErrorCode =
   | "timestamp_out_of_tolerance"
   | "payload_too_large"
   | "invalid_event"
+  | "request_timeout"
   | "unavailable"
   | "bad_request"
   | "unauthorized"

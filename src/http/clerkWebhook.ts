@@ -1,0 +1,72 @@
+import { AppError } from "../errors.ts";
+import { toUserChange } from "../clerk/userChange.ts";
+import { parseSignatureHeaders, type VerifyBody } from "../clerk/verify.ts";
+import type { Outcome } from "../domain/outcome.ts";
+import type { Log } from "../log.ts";
+import type { UserService } from "../service/userService.ts";
+import { toErrorResponse } from "./errorResponse.ts";
+import { readBody } from "./readBody.ts";
+
+/** Clerk's largest user is a few hundred KiB of metadata. */
+const bodyBytesMax = 1024 * 1024;
+/** The whole answer: under Bun's idle timeout, Svix's 15 s, and the 10 s promised. */
+const webhookDeadlineMs = 8_000;
+/** Leaves the database a share of the deadline worth having. */
+const bodyDeadlineMs = 4_000;
+
+export interface ClerkWebhookDeps {
+  readonly verifyBody: VerifyBody;
+  readonly userService: Pick<UserService, "applyChanges">;
+  readonly log: Log;
+  /** When set, events that name another Clerk instance are ignored. */
+  readonly instanceId?: string | undefined;
+  /** Told of every answer, for the metrics. */
+  readonly onAnswer?: ((answer: { status: number; outcome?: Outcome; code?: string; ms: number }) => void) | undefined;
+}
+
+/** `POST /api/webhooks/clerk`: 200 says the change is committed, everything else says send it again or look at it. */
+export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request) => Promise<Response> {
+  const { log, userService } = deps;
+
+  async function settle(req: Request, startedAtMs: number): Promise<Outcome> {
+    // What is cheap to judge comes first: a flood of unsigned requests costs no reading and no hashing.
+    const headers = parseSignatureHeaders(req.headers, startedAtMs);
+    const bytes = await readBody(req, { bytesMax: bodyBytesMax, timeoutMs: bodyDeadlineMs });
+    const body = deps.verifyBody(headers, bytes);
+    const change = toUserChange({ svixId: headers.svixId, body, receivedAtMs: startedAtMs }, deps);
+    const { svixId, type } = change.delivery ?? {};
+    log.info({ svixId, clerkId: change.clerkId }, `[Webhook] Received Clerk event: ${toPlainText(type)}`);
+    const deadlineMs = webhookDeadlineMs - (Date.now() - startedAtMs);
+    const [outcome] = await userService.applyChanges([change], { deadlineMs });
+    if (outcome === undefined) throw new Error("A change had no outcome");
+    return outcome;
+  }
+
+  return async (req) => {
+    const startedAtMs = Date.now();
+    try {
+      const outcome = await settle(req, startedAtMs);
+      if (outcome === "dead") throw new AppError("invalid_event", "This is no event that can be applied.");
+      deps.onAnswer?.({ status: 200, outcome, ms: Date.now() - startedAtMs });
+      return Response.json({ outcome });
+    } catch (error) {
+      // Nothing wrong with a verified event that cannot be stored gets better by sending it again.
+      const isDead = error instanceof AppError && error.code === "invalid_event";
+      const retriable = error instanceof AppError ? error : toUnavailable(error);
+      const res = toErrorResponse(retriable, isDead ? { "webhook-delivery": "abort-message" } : {});
+      if (res.status >= 500) log.error({ err: error }, "[Webhook] A delivery could not be settled; it will come again");
+      else log.warn({ code: retriable.code, svixId: req.headers.get("svix-id") }, "[Webhook] Refused a delivery");
+      deps.onAnswer?.({ status: res.status, code: retriable.code, ms: Date.now() - startedAtMs });
+      return res;
+    }
+  };
+}
+
+/** A fault of ours is not the sender's: the delivery has to come again. */
+function toUnavailable(cause: unknown): AppError {
+  return new AppError("unavailable", "The delivery could not be settled.", { cause });
+}
+
+function toPlainText(type: string | null | undefined): string {
+  return (type ?? "unknown").replace(/[^\x20-\x7e]/g, "?");
+}

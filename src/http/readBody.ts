@@ -1,0 +1,42 @@
+import { AppError } from "../errors.ts";
+
+/**
+ * The exact bytes of a request's body.
+ * @throws AppError `payload_too_large` as soon as more than `bytesMax` are declared or have come; `request_timeout`
+ * if the sender needs longer than `timeoutMs` or hangs up
+ */
+export async function readBody(req: Request, limits: { bytesMax: number; timeoutMs: number }): Promise<Uint8Array> {
+  const declared = Number(req.headers.get("content-length") ?? 0);
+  if (declared > limits.bytesMax) throw tooLarge(limits.bytesMax);
+  if (req.body === null) return new Uint8Array();
+  const reader = req.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+  const timeout = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    timeout.reject(new AppError("request_timeout", "The body did not come in time."));
+  }, limits.timeoutMs);
+  try {
+    return await Promise.race([readAll(reader, limits.bytesMax), timeout.promise]);
+  } catch (cause) {
+    // Tells the runtime that nobody reads on; whether the sender still listens does not matter.
+    reader.cancel().catch(() => undefined);
+    throw cause instanceof AppError ? cause : new AppError("request_timeout", "The body broke off.", { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readAll(reader: ReadableStreamDefaultReader<Uint8Array>, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+    bytes += value.byteLength;
+    if (bytes > bytesMax) throw tooLarge(bytesMax);
+    chunks.push(value);
+  }
+}
+
+function tooLarge(bytesMax: number): AppError {
+  return new AppError("payload_too_large", `The body is larger than ${bytesMax} bytes.`);
+}

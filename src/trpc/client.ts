@@ -1,0 +1,34 @@
+import { createTRPCClient, httpBatchLink, type TRPCClient } from "@trpc/client";
+import type { AppRouter } from "./appRouter.ts";
+
+export type { AppRouter } from "./appRouter.ts";
+export type SyncClient = TRPCClient<AppRouter>;
+
+/** The server takes no more calls in one batch. */
+const batchItemsMax = 50;
+
+/**
+ * A typed client of the sync server.
+ * @param options.url the server's base address, such as `https://sync.example.com`
+ * @param options.token the admin token or a Clerk session token, or how to get one for each request
+ */
+export function createSyncClient(options: {
+  url: string;
+  token?: string | (() => string | undefined | Promise<string | undefined>);
+  fetch?: typeof globalThis.fetch;
+}): SyncClient {
+  const { token } = options;
+  return createTRPCClient<AppRouter>({
+    links: [
+      httpBatchLink({
+        url: new URL("/api/trpc", options.url).href,
+        maxItems: batchItemsMax,
+        headers: async () => {
+          const value = typeof token === "function" ? await token() : token;
+          return value === undefined ? {} : { authorization: `Bearer ${value}` };
+        },
+        ...(options.fetch ? { fetch: options.fetch } : {}),
+      }),
+    ],
+  });
+}

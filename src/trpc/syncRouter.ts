@@ -1,0 +1,16 @@
+import { z } from "zod";
+import { adminProcedure, router } from "./init.ts";
+import { clerkIdSchema } from "./inputs.ts";
+
+export const syncRouter = router({
+  /** The fleet: users, links, events, lag, the newest run. */
+  status: adminProcedure.query(({ ctx }) => ctx.services.fleet.getStatus()),
+  /** One user as known here; Clerk is not asked. */
+  user: adminProcedure
+    .input(z.object({ clerkId: clerkIdSchema }))
+    .query(({ ctx, input }) => ctx.services.users.getUser(input.clerkId)),
+  /** Brings one user in step with what Clerk says now. */
+  resync: adminProcedure
+    .input(z.object({ clerkId: clerkIdSchema, dryRun: z.boolean().optional() }))
+    .mutation(({ ctx, input }) => ctx.services.users.resync(input)),
+});
