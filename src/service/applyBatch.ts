@@ -3,7 +3,8 @@ import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { Log } from "../log.ts";
 import { parseOutcomes, toBatchItem, toBatchJson, type BatchItem } from "../store/applyUserChanges.ts";
-import { isRowAtFault, type Database } from "../store/database.ts";
+import type { Database } from "../store/database.ts";
+import { isRowAtFault } from "../store/pgErrors.ts";
 
 /** A change with its place in a batch prepared. */
 export interface PreparedChange {
@@ -37,7 +38,7 @@ export function createApplyBatch(deps: { database: Database; defaultTurma: strin
     }
   }
 
-  return async function applyBatch(items) {
+  return async function applyBatch(items): Promise<(Outcome | Error)[]> {
     try {
       return await callTwice(items);
     } catch (error) {

@@ -1,4 +1,4 @@
-import { createTRPCClient, httpBatchLink, type TRPCClient } from "@trpc/client";
+import { createTRPCClient, httpBatchLink, type HTTPBatchLinkOptions, type TRPCClient } from "@trpc/client";
 import type { AppRouter } from "./appRouter.ts";
 
 export type { AppRouter } from "./appRouter.ts";
@@ -15,7 +15,7 @@ const batchItemsMax = 50;
 export function createSyncClient(options: {
   url: string;
   token?: string | (() => string | undefined | Promise<string | undefined>);
-  fetch?: typeof globalThis.fetch;
+  fetch?: (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
 }): SyncClient {
   const { token } = options;
   return createTRPCClient<AppRouter>({
@@ -25,9 +25,9 @@ export function createSyncClient(options: {
         maxItems: batchItemsMax,
         headers: async () => {
           const value = typeof token === "function" ? await token() : token;
-          return value === undefined ? {} : { authorization: `Bearer ${value}` };
+          return value === undefined ? new Headers() : new Headers({ authorization: `Bearer ${value}` });
         },
-        ...(options.fetch ? { fetch: options.fetch } : {}),
+        ...(options.fetch ? { fetch: options.fetch as NonNullable<HTTPBatchLinkOptions<never>["fetch"]> } : {}),
       }),
     ],
   });

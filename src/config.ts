@@ -1,0 +1,145 @@
+import { z } from "zod";
+import { parseDsn } from "./store/dsn.ts";
+
+/** Shorter tokens can be guessed. */
+const adminTokenCharsMin = 32;
+/** Svix itself accepts a key of one byte; Clerk's have 24. */
+const secretBytesMin = 24;
+
+/** Everything configurable, parsed once. `undefined`: not configured. */
+export interface Config {
+  readonly databaseUrl: string | undefined;
+  /** Direct connection for migrations. */
+  readonly migrationUrl: string | undefined;
+  readonly databasePoolMax: number;
+  /** Any of them may have signed a webhook. */
+  readonly webhookSecrets: readonly string[];
+  readonly clerkSecretKey: string | undefined;
+  readonly clerkApiUrl: string;
+  readonly clerkPublishableKey: string | undefined;
+  /** PEM */
+  readonly clerkJwtKey: string | undefined;
+  readonly clerkAuthorizedParties: readonly string[];
+  readonly clerkInstanceId: string | undefined;
+  readonly adminApiToken: string | undefined;
+  readonly defaultTurma: string;
+  readonly eventRetentionDays: number;
+  /** 0: no scheduled reconcile. */
+  readonly reconcileEveryMinutes: number;
+  readonly port: number;
+  readonly host: string;
+  readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
+  readonly logFormat: "pretty" | "json";
+}
+
+/** Configuration that is missing or malformed: every problem, names only, never a value. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not usable:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+const databaseUrl = z.string().superRefine((value, ctx) => {
+  try {
+    parseDsn(value);
+  } catch (cause) {
+    ctx.addIssue(cause instanceof Error ? cause.message : "is not a Postgres URL");
+  }
+});
+const secrets = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter(Boolean))
+  .superRefine((list, ctx) => {
+    if (!list.every(isWebhookSecret)) ctx.addIssue("must be whsec_ and base64 of at least 24 bytes, or several of these");
+  });
+const numberText = (message: string) =>
+  z
+    .string()
+    .regex(/^\d+(?:\.\d+)?$/, message)
+    .transform(Number);
+const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
+const wholeNumber = "must be a whole number";
+
+const schema = z.object({
+  DATABASE_URL: databaseUrl.optional(),
+  DATABASE_URL_UNPOOLED: databaseUrl.optional(),
+  DATABASE_POOL_MAX: numberText(wholeNumber).pipe(z.int(wholeNumber).min(1, "must be at least 1").max(1000, "must be at most 1000")).default(10),
+  CLERK_WEBHOOK_SECRET: secrets.optional(),
+  CLERK_WEBHOOK_SIGNING_SECRET: secrets.optional(),
+  CLERK_SECRET_KEY: z.string().regex(/^sk_\w+$/, "must begin with sk_").optional(),
+  CLERK_API_URL: httpUrl.default("https://api.clerk.com"),
+  CLERK_PUBLISHABLE_KEY: z.string().regex(/^pk_/, "must begin with pk_").optional(),
+  CLERK_JWT_KEY: z
+    .string()
+    .transform((pem) => pem.replaceAll(String.raw`\n`, "\n"))
+    .refine((pem) => /^-----BEGIN (?:RSA )?PUBLIC KEY-----[\s\S]+-----END/.test(pem), "must be a public key in PEM")
+    .optional(),
+  CLERK_AUTHORIZED_PARTIES: z
+    .string()
+    .transform((text) => text.split(/[\s,]+/).filter(Boolean))
+    .default([]),
+  CLERK_INSTANCE_ID: z.string().optional(),
+  ADMIN_API_TOKEN: z
+    .string()
+    .min(adminTokenCharsMin, `must have at least ${adminTokenCharsMin} characters`)
+    .regex(/^\S+$/, "must not contain white space")
+    .optional(),
+  DEFAULT_TURMA: z.string().default("neon_estrutura"),
+  EVENT_RETENTION_DAYS: numberText("must be a number of days").pipe(z.number().positive("must be more than 0")).default(30),
+  RECONCILE_EVERY_MINUTES: numberText("must be a number of minutes, or 0").default(60),
+  PORT: numberText(wholeNumber).pipe(z.int(wholeNumber).max(65535, "must be at most 65535")).default(3000),
+  HOST: z.string().default("0.0.0.0"),
+  LOG_LEVEL: z
+    .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "must be fatal, error, warn, info, debug, trace or silent")
+    .default("info"),
+  LOG_FORMAT: z.enum(["pretty", "json"], "must be pretty or json").optional(),
+});
+
+/**
+ * Reads the environment; pure. An empty value counts as absent.
+ * @param options.mode `start` also demands what a production server cannot do without
+ * @throws ConfigError with every problem at once
+ */
+export function parseConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  options: { mode?: "start"; isTty?: boolean } = {},
+): Config {
+  const given = Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value?.trim() ? [[name, value.trim()]] : [])));
+  const parsed = schema.safeParse(given);
+  const problems = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+  if (options.mode === "start") {
+    if (!given["DATABASE_URL"]) problems.push("DATABASE_URL is missing");
+    if (!given["CLERK_WEBHOOK_SECRET"] && !given["CLERK_WEBHOOK_SIGNING_SECRET"]) problems.push("CLERK_WEBHOOK_SECRET is missing");
+  }
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  const { data } = parsed;
+  return {
+    databaseUrl: data.DATABASE_URL,
+    migrationUrl: data.DATABASE_URL_UNPOOLED ?? data.DATABASE_URL,
+    databasePoolMax: data.DATABASE_POOL_MAX,
+    webhookSecrets: [...new Set([...(data.CLERK_WEBHOOK_SECRET ?? []), ...(data.CLERK_WEBHOOK_SIGNING_SECRET ?? [])])],
+    clerkSecretKey: data.CLERK_SECRET_KEY,
+    clerkApiUrl: data.CLERK_API_URL.replace(/\/+$/, ""),
+    clerkPublishableKey: data.CLERK_PUBLISHABLE_KEY,
+    clerkJwtKey: data.CLERK_JWT_KEY,
+    clerkAuthorizedParties: data.CLERK_AUTHORIZED_PARTIES,
+    clerkInstanceId: data.CLERK_INSTANCE_ID,
+    adminApiToken: data.ADMIN_API_TOKEN,
+    defaultTurma: data.DEFAULT_TURMA,
+    eventRetentionDays: data.EVENT_RETENTION_DAYS,
+    reconcileEveryMinutes: data.RECONCILE_EVERY_MINUTES,
+    port: data.PORT,
+    host: data.HOST,
+    logLevel: data.LOG_LEVEL,
+    logFormat: data.LOG_FORMAT ?? (options.isTty ? "pretty" : "json"),
+  };
+}
+
+function isWebhookSecret(secret: string): boolean {
+  const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)?.[1];
+  return encoded !== undefined && encoded.length % 4 === 0 && Buffer.from(encoded, "base64").length >= secretBytesMin;
+}

@@ -1,0 +1,129 @@
+import { BrokenCircuitError, circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen } from "cockatiel";
+import postgres, { type Sql } from "postgres";
+import { AppError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { createSocketSource } from "./connectSocket.ts";
+import { parseDsn } from "./dsn.ts";
+import { isTransient } from "./pgErrors.ts";
+
+/** Failures in a row after which calls fail at once instead of each finding out for itself. */
+const failuresBeforeOpen = 3;
+/** How often one call is let through while the database is away; 200s have to be back within 5 s of its return. */
+const probeEveryMs = 1_000;
+/** A call that only finds out whether the database is back must not hang as long as one that works. */
+const probeDeadlineMs = 2_000;
+/** Below the five minutes after which Neon suspends a compute, so that our idle connections do not keep it awake. */
+const idleTimeoutSeconds = 120;
+
+export interface DatabaseOptions {
+  /** As Neon prints it, see `parseDsn`. */
+  readonly url: string;
+  /** Connections. */
+  readonly poolMax?: number;
+  readonly log: Log;
+}
+
+/** A pool of connections where every call has a deadline and an absent database costs nothing. */
+export interface Database {
+  /**
+   * `select name(argument::jsonb)` in one round trip, also through a pooler.
+   * @param name of a SQL function of this program
+   * @throws AppError `unavailable` when the database is away, overloaded or does not answer within `deadlineMs`;
+   * any other error is Postgres' own
+   */
+  readonly callFunction: (name: string, argumentJson: string, options: { deadlineMs: number }) => Promise<unknown>;
+  /** Anything else, with the same deadline and errors. */
+  readonly run: <T>(work: (sql: Sql) => PromiseLike<T>, options: { deadlineMs: number }) => Promise<T>;
+  /** `open`: calls fail at once, but for one a second. */
+  readonly state: () => "closed" | "half-open" | "open";
+  /** Connection attempts made so far. */
+  readonly connectionAttempts: () => number;
+  /** Waits a moment for calls under way, then ends every connection. */
+  readonly close: () => Promise<void>;
+}
+
+/** Opens nothing yet: the first call connects. @throws Error if the URL is malformed, without its value */
+export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Database {
+  const dsn = parseDsn(url);
+  const sockets = createSocketSource(dsn);
+  const sql = postgres({
+    host: dsn.host,
+    port: dsn.port,
+    database: dsn.database,
+    user: dsn.user,
+    password: dsn.password,
+    max: poolMax,
+    // TLS is made before postgres.js sees the socket.
+    ssl: false,
+    socket: sockets.open,
+    // One question per connection, so that a silent connection holds up nobody else.
+    max_pipeline: 1,
+    prepare: !dsn.pooled,
+    fetch_types: false,
+    idle_timeout: idleTimeoutSeconds,
+    connect_timeout: dsn.connectTimeoutSeconds,
+    backoff: () => 0,
+    connection: { application_name: dsn.applicationName },
+    onnotice: () => undefined,
+  } as postgres.Options<Record<string, never>>);
+  const breaker = circuitBreaker(
+    handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
+    { halfOpenAfter: probeEveryMs, breaker: new ConsecutiveBreaker(failuresBeforeOpen) },
+  );
+  breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
+  breaker.onReset(() => log.info("[Database] Back"));
+
+  async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
+    const deadline = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      sockets.destroySilent(deadlineMs / 2);
+      deadline.reject(unavailable("The database did not answer in time."));
+    }, deadlineMs);
+    try {
+      return await Promise.race([work(sql), deadline.promise]);
+    } catch (cause) {
+      throw isTransient(cause) ? unavailable("The database cannot be reached.", cause) : cause;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function run<T>(work: (sql: Sql) => PromiseLike<T>, { deadlineMs }: { deadlineMs: number }): Promise<T> {
+    try {
+      const probing = breaker.state !== CircuitState.Closed;
+      return await breaker.execute(() => attempt(work, probing ? Math.min(deadlineMs, probeDeadlineMs) : deadlineMs));
+    } catch (cause) {
+      throw cause instanceof BrokenCircuitError ? unavailable("The database cannot be reached.", cause) : cause;
+    }
+  }
+
+  return {
+    run,
+    callFunction: (name, argumentJson, options) =>
+      run(async (sql) => {
+        const [row] = dsn.pooled
+          ? // A pooler may lack prepared statements, and unprepared parameters cost a second round trip.
+            await sql.unsafe(`select ${name}(${toDollarQuoted(argumentJson)}::jsonb) as answer`)
+          : await sql.unsafe(`select ${name}($1::text::jsonb) as answer`, [argumentJson], { prepare: true });
+        return row?.["answer"] as unknown;
+      }, options),
+    state: () =>
+      breaker.state === CircuitState.Closed ? "closed" : breaker.state === CircuitState.HalfOpen ? "half-open" : "open",
+    connectionAttempts: sockets.attempts,
+    close: async () => {
+      await sql.end({ timeout: 3 });
+    },
+  };
+}
+
+function unavailable(message: string, cause?: unknown): AppError {
+  return new AppError("unavailable", message, { cause, retryAfterSeconds: 5 });
+}
+
+/** The text as a dollar-quoted literal whose tag cannot stand in it. */
+function toDollarQuoted(text: string): string {
+  let tag: string;
+  do tag = `$j${crypto.randomUUID().replaceAll("-", "")}$`;
+  while (text.includes(tag));
+  return `${tag}${text}${tag}`;
+}

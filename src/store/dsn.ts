@@ -1,0 +1,100 @@
+import { isIP } from "node:net";
+
+export type TlsMode = "off" | "if-offered" | "unverified" | "verified";
+
+/** A Postgres URL as this program uses it. */
+export interface Dsn {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly tls: TlsMode;
+  /** Transaction pooling that may lack prepared statements. */
+  readonly pooled: boolean;
+  readonly connectTimeoutSeconds: number;
+  readonly applicationName: string;
+  /** libpq parameters that were understood and taken out, by name. */
+  readonly leftOut: readonly string[];
+}
+
+/** Neon wakes within a second; a deadline of 8 s holds two tries. */
+const defaultConnectTimeoutSeconds = 3;
+const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/**
+ * Reads a URL as Neon prints it. Parameters that only libpq understands are taken out: postgres.js would send them as
+ * start-up parameters, which Postgres and PgBouncer refuse.
+ * @throws Error with a text that names the problem and never the value
+ */
+export function parseDsn(text: string): Dsn {
+  if (!URL.canParse(text)) {
+    throw new Error("is not a URL (special characters in the password must be percent-encoded)");
+  }
+  const url = new URL(text);
+  if (!/^postgres(ql)?:$/.test(url.protocol)) throw new Error("must begin with postgres:// or postgresql://");
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  if (host === "") throw new Error("names no host");
+  if (host.includes(",")) throw new Error("names several hosts; one is needed");
+  const user = decode(url.username, "user name");
+  if (user === "") throw new Error("names no user");
+  const database = decode(url.pathname.slice(1), "database name");
+  if (database === "") throw new Error("names no database");
+  const sslMode = url.searchParams.get("sslmode") ?? undefined;
+  if (sslMode !== undefined && !sslModes.includes(sslMode)) throw new Error("has an unknown sslmode");
+  return {
+    host,
+    port: Number(url.port || 5432),
+    database,
+    user,
+    password: decode(url.password, "password"),
+    tls: toTlsMode(sslMode, host),
+    pooled: /^[^.]+-pooler\./.test(host) || url.searchParams.get("pgbouncer") === "true",
+    connectTimeoutSeconds: parseTimeout(url.searchParams.get("connect_timeout")),
+    applicationName: url.searchParams.get("application_name") || "clerk-neon-sync",
+    leftOut: [...url.searchParams.keys()].filter(
+      (name) => !["sslmode", "connect_timeout", "application_name", "pgbouncer"].includes(name),
+    ),
+  };
+}
+
+/**
+ * `verify-full` always verifies certificate and name. `require` does except on loopback, where it means what it says:
+ * to a public host an unverified certificate protects nothing.
+ */
+export function toTlsMode(sslMode: string | undefined, host: string): TlsMode {
+  if (sslMode === "verify-full" || sslMode === "verify-ca") return "verified";
+  if (sslMode === "require") return isLoopback(host) ? "unverified" : "verified";
+  if (sslMode === "disable") return "off";
+  return isLoopback(host) ? "off" : "if-offered";
+}
+
+/** What was understood, in lines for `doctor`, without secrets. */
+export function describeDsn(dsn: Dsn): string[] {
+  const tls = { off: "off", "if-offered": "if the server offers it", unverified: "on", verified: "on, verified" };
+  return [
+    `host ${dsn.host}, port ${dsn.port}, database ${dsn.database}, user ${dsn.user}, password ${dsn.password ? "set" : "not set"}`,
+    `TLS ${tls[dsn.tls]}; ${dsn.pooled ? "pooled (transaction mode, no prepared statements)" : "direct"}; connect timeout ${dsn.connectTimeoutSeconds} s`,
+    ...(dsn.leftOut.length > 0 ? [`left out, because only libpq understands it: ${dsn.leftOut.join(", ")}`] : []),
+  ];
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
+
+function decode(text: string, what: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new Error(`has a ${what} that is not percent-encoded correctly`, { cause });
+  }
+}
+
+function parseTimeout(text: string | null): number {
+  if (text === null) return defaultConnectTimeoutSeconds;
+  const seconds = Number(text);
+  if (!Number.isFinite(seconds) || seconds < 0) throw new Error("has a connect_timeout that is no number of seconds");
+  // libpq: 0 waits for ever; the deadline of the call then decides.
+  return seconds === 0 ? 3600 : seconds;
+}

@@ -1,0 +1,100 @@
+import type { Database } from "./database.ts";
+
+const readDeadlineMs = 5_000;
+/** Lag is that of recent events: an incident of last year says nothing about today. */
+const lagWindowHours = 24;
+/** The width of a lag bucket, as `apply_user_changes` counts them: bucket n is 1.1^n milliseconds. */
+const lagBucketBase = 1.1;
+
+export interface UserFigures {
+  readonly users: { readonly total: number; readonly active: number; readonly deleted: number };
+  /** Active users by how they stand to a profile. */
+  readonly links: {
+    readonly linked: number;
+    readonly unverified: number;
+    readonly noEmail: number;
+    readonly conflict: number;
+  };
+}
+
+export interface EventFigures {
+  readonly events: Readonly<Record<"applied" | "unchanged" | "stale" | "ignored" | "dead", number>>;
+  readonly duplicates: number;
+  readonly lastEventAt: string | null;
+  /** From Clerk's `timestamp` to the commit here, over the last 24 hours; null without an event. */
+  readonly lag: { readonly p50Ms: number | null; readonly p95Ms: number | null };
+  readonly oldestDeadAt: string | null;
+}
+
+/** Counts users and links; the states are those of the SQL function `user_state`. */
+export async function findUserFigures(database: Database): Promise<UserFigures> {
+  const rows = await database.run(
+    (sql) => sql<Record<keyof UserFigures["users"] | keyof UserFigures["links"], number>[]>`
+      select count(*)::int as total,
+             count(*) filter (where deleted_at is null)::int as active,
+             count(*) filter (where deleted_at is not null)::int as deleted,
+             count(*) filter (where link = 'linked')::int as linked,
+             count(*) filter (where link = 'unverified')::int as unverified,
+             count(*) filter (where link = 'no_email')::int as "noEmail",
+             count(*) filter (where link = 'conflict')::int as conflict
+      from (
+        select u.deleted_at, case
+          when u.deleted_at is not null then null
+          when m.id is not null then 'linked'
+          when u.link_held_at is not null then 'conflict'
+          when clerk_email_key(u.email) is null then 'no_email'
+          when not u.email_verified then 'unverified'
+          when exists (select from mentorados p where clerk_email_key(p.email) = clerk_email_key(u.email)) then 'conflict'
+        end as link
+        from users u left join mentorados m on m.user_id = u.id
+      ) states`,
+    { deadlineMs: readDeadlineMs },
+  );
+  const row = rows[0];
+  if (!row) throw new Error("Counting users answered no row");
+  const { total, active, deleted, linked, unverified, noEmail, conflict } = row;
+  return { users: { total, active, deleted }, links: { linked, unverified, noEmail, conflict } };
+}
+
+/** Event figures from the counters: exact, and as cheap with a million events as with ten. */
+export async function findEventFigures(database: Database): Promise<EventFigures> {
+  const rows = await database.run(
+    (sql) => sql<{ totals: Record<string, number> | null; lags: [number, number][] | null; last: Date | null; dead: Date | null }[]>`
+      select
+        (select json_object_agg(outcome, events) from event_counters where hour = '-infinity') as totals,
+        (select json_agg(json_build_array(lag_bucket, events) order by lag_bucket) from (
+           select lag_bucket, sum(events) as events from event_counters
+           where hour >= now() - make_interval(hours => ${lagWindowHours}) and lag_bucket >= 0 group by lag_bucket
+         ) l) as lags,
+        (select max(received_at) from webhook_events) as last,
+        (select min(received_at) from webhook_events where outcome = 'dead') as dead`,
+    { deadlineMs: readDeadlineMs },
+  );
+  const row = rows[0];
+  const count = (outcome: string) => row?.totals?.[outcome] ?? 0;
+  const lags = row?.lags ?? [];
+  return {
+    events: {
+      applied: count("applied"),
+      unchanged: count("unchanged"),
+      stale: count("stale"),
+      ignored: count("ignored"),
+      dead: count("dead"),
+    },
+    duplicates: count("duplicate"),
+    lastEventAt: row?.last?.toISOString() ?? null,
+    lag: { p50Ms: findPercentileMs(lags, 0.5), p95Ms: findPercentileMs(lags, 0.95) },
+    oldestDeadAt: row?.dead?.toISOString() ?? null,
+  };
+}
+
+/** @param buckets [lag bucket, events] in ascending order */
+function findPercentileMs(buckets: readonly (readonly [number, number])[], share: number): number | null {
+  const total = buckets.reduce((sum, [, events]) => sum + events, 0);
+  let seen = 0;
+  for (const [bucket, events] of buckets) {
+    seen += events;
+    if (seen >= total * share) return Math.round(lagBucketBase ** bucket);
+  }
+  return null;
+}

@@ -1,0 +1,60 @@
+import { and, desc, eq } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/postgres-js";
+import type { RunKind, RunStatus, SyncRun } from "../domain/syncRun.ts";
+import type { Database } from "./database.ts";
+import { syncRuns } from "./schema.ts";
+
+const readDeadlineMs = 5_000;
+
+export type SyncRunRecord = typeof syncRuns.$inferSelect;
+
+export async function findNewestRun(database: Database): Promise<SyncRun | null> {
+  const [run] = await listRuns(database, { limit: 1 });
+  return run ?? null;
+}
+
+/** Newest first. */
+export async function listRuns(database: Database, { limit }: { limit: number }): Promise<SyncRun[]> {
+  const rows = await database.run(
+    (sql) => drizzle(sql).select().from(syncRuns).orderBy(newestFirst, desc(syncRuns.id)).limit(limit),
+    { deadlineMs: readDeadlineMs },
+  );
+  return rows.map(toSyncRun);
+}
+
+/** What the last finished reconcile found, dry or not; null before the first. */
+export async function findLastReconcileDrift(database: Database): Promise<number | null> {
+  const [row] = await database.run(
+    (sql) =>
+      drizzle(sql)
+        .select()
+        .from(syncRuns)
+        .where(and(eq(syncRuns.kind, "reconcile"), eq(syncRuns.status, "done")))
+        .orderBy(newestFirst)
+        .limit(1),
+    { deadlineMs: readDeadlineMs },
+  );
+  return row ? toSyncRun(row).drift : null;
+}
+
+// As the index has it.
+const newestFirst = desc(syncRuns.startedAt);
+
+export function toSyncRun(row: SyncRunRecord): SyncRun {
+  return {
+    runId: row.id,
+    kind: row.kind as RunKind,
+    status: row.status as RunStatus,
+    dryRun: row.dryRun,
+    startedAt: new Date(row.startedAt).toISOString(),
+    finishedAt: row.finishedAt === null ? null : new Date(row.finishedAt).toISOString(),
+    seen: row.seen,
+    applied: row.applied,
+    unchanged: row.unchanged,
+    stale: row.stale,
+    deleted: row.deleted,
+    drift: row.driftMissing + row.driftStale + row.driftDeleted,
+    driftByKind: { missing: row.driftMissing, stale: row.driftStale, deleted: row.driftDeleted },
+    error: row.error,
+  };
+}
