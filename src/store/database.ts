@@ -60,12 +60,14 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
     max_pipeline: 1,
     prepare: !dsn.pooled,
     fetch_types: false,
+    // Times stay text, see toIsoTime; drizzle would otherwise change under everybody how they are parsed.
+    types: { instant: { to: 1184, from: [1082, 1114, 1184], serialize: String, parse: String } },
     idle_timeout: idleTimeoutSeconds,
     connect_timeout: dsn.connectTimeoutSeconds,
     backoff: () => 0,
     connection: { application_name: dsn.applicationName },
     onnotice: () => undefined,
-  } as postgres.Options<Record<string, never>>);
+  } as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql;
   const breaker = circuitBreaker(
     handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
     { halfOpenAfter: probeEveryMs, breaker: new ConsecutiveBreaker(failuresBeforeOpen) },

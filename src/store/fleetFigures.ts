@@ -1,4 +1,5 @@
 import type { Database } from "./database.ts";
+import { toIsoTime } from "./instant.ts";
 
 const readDeadlineMs = 5_000;
 /** Lag is that of recent events: an incident of last year says nothing about today. */
@@ -59,7 +60,7 @@ export async function findUserFigures(database: Database): Promise<UserFigures> 
 /** Event figures from the counters: exact, and as cheap with a million events as with ten. */
 export async function findEventFigures(database: Database): Promise<EventFigures> {
   const rows = await database.run(
-    (sql) => sql<{ totals: Record<string, number> | null; lags: [number, number][] | null; last: Date | null; dead: Date | null }[]>`
+    (sql) => sql<{ totals: Record<string, number> | null; lags: [number, number][] | null; last: string | null; dead: string | null }[]>`
       select
         (select json_object_agg(outcome, events) from event_counters where hour = '-infinity') as totals,
         (select json_agg(json_build_array(lag_bucket, events) order by lag_bucket) from (
@@ -82,9 +83,9 @@ export async function findEventFigures(database: Database): Promise<EventFigures
       dead: count("dead"),
     },
     duplicates: count("duplicate"),
-    lastEventAt: row?.last?.toISOString() ?? null,
+    lastEventAt: row?.last == null ? null : toIsoTime(row.last),
     lag: { p50Ms: findPercentileMs(lags, 0.5), p95Ms: findPercentileMs(lags, 0.95) },
-    oldestDeadAt: row?.dead?.toISOString() ?? null,
+    oldestDeadAt: row?.dead == null ? null : toIsoTime(row.dead),
   };
 }
 

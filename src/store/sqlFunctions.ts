@@ -20,7 +20,7 @@ export async function findOutdatedFunctions(sql: Sql): Promise<string[]> {
   const rows = await sql<{ name: string; comment: string | null }[]>`
     select p.proname as name, obj_description(p.oid, 'pg_proc') as comment
     from pg_proc p
-    where p.pronamespace = 'public'::regnamespace and p.proname = any (${[...functionTexts.keys()]}::text[])`;
+    where p.pronamespace = 'public'::regnamespace and p.proname in ${sql([...functionTexts.keys()])}`;
   const installed = new Map(rows.map((row) => [row.name, row.comment]));
   return [...functionTexts].filter(([name, text]) => installed.get(name) !== toFingerprint(text)).map(([name]) => name);
 }

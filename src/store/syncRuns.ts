@@ -2,6 +2,7 @@ import { and, desc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/postgres-js";
 import type { RunKind, RunStatus, SyncRun } from "../domain/syncRun.ts";
 import type { Database } from "./database.ts";
+import { toIsoTime } from "./instant.ts";
 import { syncRuns } from "./schema.ts";
 
 const readDeadlineMs = 5_000;
@@ -46,8 +47,8 @@ export function toSyncRun(row: SyncRunRecord): SyncRun {
     kind: row.kind as RunKind,
     status: row.status as RunStatus,
     dryRun: row.dryRun,
-    startedAt: new Date(row.startedAt).toISOString(),
-    finishedAt: row.finishedAt === null ? null : new Date(row.finishedAt).toISOString(),
+    startedAt: toIsoTime(row.startedAt),
+    finishedAt: row.finishedAt === null ? null : toIsoTime(row.finishedAt),
     seen: row.seen,
     applied: row.applied,
     unchanged: row.unchanged,

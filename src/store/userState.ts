@@ -1,5 +1,6 @@
 import type { EventSummary, MentoradoRow, UserRow, UserStatus } from "../domain/userStatus.ts";
 import type { Database } from "./database.ts";
+import { toIsoTime } from "./instant.ts";
 
 /** What the SQL function `user_state` answers; the shapes are written there. */
 interface UserState {
@@ -39,7 +40,6 @@ export function toUserStatus(clerkId: string, answer: unknown): UserStatus {
   };
 }
 
-/** Postgres writes times with microseconds and an offset, or, for a column without zone, with none (it holds UTC). */
 function toIsoTimes(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toIsoTimes);
   if (typeof value !== "object" || value === null) return value;
@@ -49,8 +49,4 @@ function toIsoTimes(value: unknown): unknown {
       typeof inner === "string" && /(?:At|lastSignedIn)$/.test(key) ? toIsoTime(inner) : toIsoTimes(inner),
     ]),
   );
-}
-
-function toIsoTime(text: string): string {
-  return new Date(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`).toISOString();
 }
