@@ -1,0 +1,168 @@
+import { DelegateBackoff, handleWhen, retry } from "cockatiel";
+import type { TokenBucket } from "limiter";
+import { setTimeout as sleep } from "node:timers/promises";
+import { AppError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { readBodyText } from "./readBodyText.ts";
+
+/** What Clerk answered: a 200, or a 4xx that the caller has to judge. `body` is undefined if it was no JSON. */
+export interface ClerkAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** `GET` on Clerk's Backend API; `path` begins with `/v1/`. */
+export type ClerkRequest = (path: string, query: URLSearchParams, signal?: AbortSignal) => Promise<ClerkAnswer>;
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export interface ClerkRequestLimits {
+  /** Clerk answers in well under a second; a page of 500 users in a few. */
+  readonly attemptDeadlineMs: number;
+  /** The whole call with its retries and waits: below the 30 s after which clients and proxies give up. */
+  readonly callDeadlineMs: number;
+  /** After the first attempt. */
+  readonly retriesMax: number;
+  /** Doubled each time, when Clerk does not say how long to wait. */
+  readonly firstBackoffMs: number;
+  /** A page of 500 users of 16 KB is 8 MB; the rest is room for metadata. */
+  readonly bodyBytesMax: number;
+}
+
+export const defaultClerkRequestLimits: ClerkRequestLimits = {
+  attemptDeadlineMs: 10_000,
+  callDeadlineMs: 25_000,
+  retriesMax: 3,
+  firstBackoffMs: 250,
+  bodyBytesMax: 32 * 1024 * 1024,
+};
+
+/** The version @clerk/backend 3.25.0 asks for, so that users look as its types and the webhooks have them. */
+const clerkApiVersion = "2026-05-12";
+/** Shorter waits for a token would only spin. */
+const tokenWaitMsMin = 5;
+
+/** An attempt that another one may better. `error` is what the caller gets if none does. */
+class Retryable extends Error {
+  readonly error: AppError;
+  readonly waitMs: number | undefined;
+
+  constructor(error: AppError, waitMs?: number) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.waitMs = waitMs;
+  }
+}
+
+export function createClerkRequest(options: {
+  secretKey: string;
+  apiUrl: string;
+  bucket: TokenBucket;
+  log: Log;
+  fetch: Fetch;
+  limits: ClerkRequestLimits;
+}): ClerkRequest {
+  const { limits, log } = options;
+  return async (path, query, signal) => {
+    signal?.throwIfAborted();
+    const endsAtMs = Date.now() + limits.callDeadlineMs;
+    const url = `${options.apiUrl}${path}${query.size > 0 ? `?${query.toString()}` : ""}`;
+    const deadline = AbortSignal.timeout(limits.callDeadlineMs);
+    const whole = signal ? AbortSignal.any([signal, deadline]) : deadline;
+    // A wait that would outlast the call is not begun: the caller then hears at once how long Clerk wants it to wait.
+    const policy = retry(
+      handleWhen((error) => error instanceof Retryable && Date.now() + (error.waitMs ?? 0) < endsAtMs),
+      {
+        maxAttempts: limits.retriesMax,
+        backoff: new DelegateBackoff(({ attempt, result }) => {
+          const asked = "error" in result && result.error instanceof Retryable ? result.error.waitMs : undefined;
+          // Half of it is chance, so that copies of this program do not come back in step.
+          return asked ?? limits.firstBackoffMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
+        }),
+      },
+    );
+    policy.onRetry(({ attempt, delay }) => log.warn({ attempt, delayMs: Math.round(delay) }, "[Clerk] Asking again"));
+    try {
+      return await policy.execute(() => attemptOnce(options, url, whole), whole);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof Retryable) throw error.error;
+      if (error instanceof AppError) throw error;
+      if (deadline.aborted) throw unavailable("Clerk did not answer in time.", error);
+      throw error;
+    }
+  };
+}
+
+async function attemptOnce(
+  options: { secretKey: string; bucket: TokenBucket; fetch: Fetch; limits: ClerkRequestLimits },
+  url: string,
+  whole: AbortSignal,
+): Promise<ClerkAnswer> {
+  await takeToken(options.bucket, whole);
+  const signal = AbortSignal.any([whole, AbortSignal.timeout(options.limits.attemptDeadlineMs)]);
+  let res: Response;
+  let text: string | undefined;
+  try {
+    res = await options.fetch(url, {
+      headers: {
+        authorization: `Bearer ${options.secretKey}`,
+        accept: "application/json",
+        "clerk-api-version": clerkApiVersion,
+        "user-agent": "clerk-neon-sync",
+      },
+      // The secret goes to the configured host and to no other.
+      redirect: "manual",
+      signal,
+    });
+    text = await readBodyText(res, options.limits.bodyBytesMax);
+  } catch (cause) {
+    if (whole.aborted) throw cause;
+    throw new Retryable(unavailable("Clerk cannot be reached.", cause));
+  }
+  if (text === undefined) throw unavailable("Clerk's answer is too large.");
+  return judge(res, text);
+}
+
+async function takeToken(bucket: TokenBucket, signal: AbortSignal): Promise<void> {
+  while (!bucket.tryRemoveTokens(1)) {
+    await sleep(Math.max(bucket.getWaitTime(1), tokenWaitMsMin), undefined, { signal });
+  }
+}
+
+function judge(res: Response, text: string): ClerkAnswer {
+  const { status } = res;
+  const waitMs = toWaitMs(res.headers.get("retry-after"));
+  if (status === 429) {
+    const retryAfterSeconds = Math.max(1, Math.ceil((waitMs ?? 0) / 1000));
+    throw new Retryable(new AppError("too_many_requests", "Clerk's rate limit is reached.", { retryAfterSeconds }), waitMs);
+  }
+  if (status >= 500) throw new Retryable(unavailable(`Clerk answered ${status}.`), waitMs);
+  if (status === 401 || status === 403) {
+    throw unavailable(`Clerk refuses CLERK_SECRET_KEY (status ${status}).`);
+  }
+  if (status !== 200 && (status < 400 || status === 408)) throw unavailable(`Clerk answered ${status}.`);
+  return { status, body: parseJson(text) };
+}
+
+/** `Retry-After`, in seconds (Clerk) or as a date (proxies before it), as milliseconds from now. */
+function toWaitMs(retryAfter: string | null): number | undefined {
+  if (retryAfter === null) return undefined;
+  if (/^\s*\d{1,6}\s*$/.test(retryAfter)) return Number(retryAfter) * 1000;
+  const atMs = Date.parse(retryAfter);
+  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - Date.now());
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    // HTML of a proxy, or a text cut short: `undefined` is no JSON value.
+    return undefined;
+  }
+}
+
+/** Every answer, and every silence, that is not Clerk's word on the question. */
+export function unavailable(message: string, cause?: unknown): AppError {
+  return new AppError("clerk_unavailable", message, { cause });
+}

@@ -1,0 +1,158 @@
+import { TokenBucket } from "limiter";
+import { isClerkId } from "../domain/clerkId.ts";
+import { AppError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { ClerkApi, ClerkUser, ClerkUserPageQuery } from "./clerkApi.ts";
+import {
+  type ClerkAnswer,
+  type ClerkRequest,
+  type ClerkRequestLimits,
+  createClerkRequest,
+  defaultClerkRequestLimits,
+  type Fetch,
+  unavailable,
+} from "./clerkRequest.ts";
+
+/** Clerk's own limits on one request (docs). */
+const pageUsersMax = 500;
+const findUsersMax = 100;
+
+export interface ClerkApiOptions {
+  readonly secretKey?: string | undefined;
+  /** Without a slash at its end. */
+  readonly apiUrl: string;
+  readonly log: Log;
+  readonly fetch?: Fetch;
+  readonly limits?: Partial<ClerkRequestLimits>;
+}
+
+/**
+ * Clerk's Backend API over HTTP. Build one per process: the instance's rate limit is kept by the token bucket inside.
+ * Plain fetch, because the SDK has no deadline, no signal and no cursor, and asks twice per page.
+ */
+export function createClerkApi(options: ClerkApiOptions): ClerkApi {
+  const request = toRequest(options);
+  return {
+    getUser: (clerkId, signal) => getUser(request, clerkId, signal),
+    listUsers: (query, signal) => listUsers(request, query, signal),
+    findUsers: (clerkIds, signal) => findUsers(request, clerkIds, signal),
+    countUsers: (signal) => countUsers(request, signal),
+  };
+}
+
+function toRequest({ secretKey, apiUrl, log, fetch = globalThis.fetch, limits }: ClerkApiOptions): ClerkRequest {
+  if (secretKey === undefined) {
+    return () => Promise.reject(new AppError("precondition_failed", "CLERK_SECRET_KEY is not set."));
+  }
+  return createClerkRequest({
+    secretKey,
+    apiUrl,
+    log,
+    fetch,
+    bucket: createBucket(secretKey),
+    limits: { ...defaultClerkRequestLimits, ...limits },
+  });
+}
+
+/**
+ * Clerk allows 1000 requests in 10 s in production, 100 in development (docs). Within any 10 s a full bucket and what
+ * drips into it together stay inside.
+ */
+function createBucket(secretKey: string): TokenBucket {
+  const requestsPer10s = secretKey.startsWith("sk_live_") ? 1000 : 100;
+  const bucketSize = requestsPer10s / 5;
+  const bucket = new TokenBucket({ bucketSize, tokensPerInterval: requestsPer10s - bucketSize, interval: 10_000 });
+  bucket.content = bucketSize;
+  return bucket;
+}
+
+async function getUser(request: ClerkRequest, clerkId: string, signal?: AbortSignal): Promise<ClerkUser | null> {
+  checkIds([clerkId]);
+  const answer = await request(`/v1/users/${clerkId}`, new URLSearchParams(), signal);
+  if (answer.status === 404 && findErrorCode(answer.body) === "resource_not_found") return null;
+  const body = toBody(answer);
+  if (!isUser(body) || body.id !== clerkId) throw unavailable("Clerk answered something other than the user.");
+  return body;
+}
+
+async function listUsers(
+  request: ClerkRequest,
+  { limit, orderBy, startingAfter, createdAtAfterMs, offset }: ClerkUserPageQuery,
+  signal?: AbortSignal,
+): Promise<readonly ClerkUser[]> {
+  if (!Number.isInteger(limit) || limit < 1 || limit > pageUsersMax) {
+    throw new AppError("bad_request", `A page has 1 to ${pageUsersMax} users.`);
+  }
+  const query = new URLSearchParams({ limit: String(limit), order_by: orderBy });
+  if (startingAfter !== undefined) {
+    checkIds([startingAfter]);
+    query.set("starting_after", startingAfter);
+  }
+  if (createdAtAfterMs !== undefined) query.set("created_at_after", String(Math.trunc(createdAtAfterMs)));
+  if (offset !== undefined) query.set("offset", String(offset));
+  const answer = await request("/v1/users", query, signal);
+  const refused = answer.status === 400 || answer.status === 404 || answer.status === 422;
+  if (startingAfter !== undefined && refused && findErrorCode(answer.body) !== undefined) {
+    throw new AppError("not_found", "Clerk does not know the user to start after.");
+  }
+  return toUsers(answer, limit);
+}
+
+async function findUsers(
+  request: ClerkRequest,
+  clerkIds: readonly string[],
+  signal?: AbortSignal,
+): Promise<readonly ClerkUser[]> {
+  checkIds(clerkIds);
+  const asked = new Set(clerkIds);
+  if (asked.size > findUsersMax) throw new AppError("bad_request", `At most ${findUsersMax} users can be asked for.`);
+  if (asked.size === 0) return [];
+  const query = new URLSearchParams({ limit: String(findUsersMax) });
+  for (const clerkId of asked) query.append("user_id", clerkId);
+  const users = toUsers(await request("/v1/users", query, signal), findUsersMax);
+  // A filter that was ignored would make every absent id look gone.
+  if (!users.every((user) => asked.has(user.id))) throw unavailable("Clerk answered users nobody asked for.");
+  return users;
+}
+
+async function countUsers(request: ClerkRequest, signal?: AbortSignal): Promise<number> {
+  const body = toBody(await request("/v1/users/count", new URLSearchParams(), signal));
+  const count = isObject(body) ? body["total_count"] : undefined;
+  if (typeof count !== "number" || !Number.isSafeInteger(count) || count < 0) {
+    throw unavailable("Clerk answered something other than a count.");
+  }
+  return count;
+}
+
+function checkIds(clerkIds: readonly string[]): void {
+  if (!clerkIds.every(isClerkId)) throw new AppError("bad_request", "A Clerk user id is user_ and 1 to 60 letters or digits.");
+}
+
+function toBody({ status, body }: ClerkAnswer): unknown {
+  if (status !== 200) throw unavailable(`Clerk answered ${status}.`);
+  return body;
+}
+
+function toUsers(answer: ClerkAnswer, max: number): readonly ClerkUser[] {
+  const body = toBody(answer);
+  if (!Array.isArray(body) || body.length > max || !body.every(isUser)) {
+    throw unavailable("Clerk answered something other than a list of users.");
+  }
+  return body;
+}
+
+function isUser(value: unknown): value is ClerkUser {
+  return isObject(value) && isClerkId(value["id"]);
+}
+
+/** The code of Clerk's own error body, which proxies and load balancers do not write. */
+function findErrorCode(body: unknown): string | undefined {
+  const errors = isObject(body) ? body["errors"] : undefined;
+  const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
+  const code = isObject(first) ? first["code"] : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
