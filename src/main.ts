@@ -1,0 +1,31 @@
+import { ConfigError, parseConfig, type Config } from "./config.ts";
+import { createLog } from "./log.ts";
+import { startServer } from "./server.ts";
+
+function readConfig(): Config & { databaseUrl: string } {
+  try {
+    const config = parseConfig(process.env, { mode: "start", isTty: process.stdout.isTTY });
+    return { ...config, databaseUrl: config.databaseUrl ?? "" };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+    process.exit(1);
+  }
+}
+
+const config = readConfig();
+const log = createLog({ level: config.logLevel, format: config.logFormat });
+const server = startServer(config, log);
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.once(signal, () => {
+    log.info({ signal }, "[Server] Stopping; deliveries in flight are answered first");
+    server.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, "[Server] Stopping failed");
+        process.exit(1);
+      },
+    );
+  });
+}
