@@ -1,10 +1,15 @@
 import { z } from "zod";
+import { parseJwtKey } from "./clerk/jwtKey.ts";
 import { parseDsn } from "./store/dsn.ts";
 
 /** Shorter tokens can be guessed. */
 const adminTokenCharsMin = 32;
 /** Svix itself accepts a key of one byte; Clerk's have 24. */
 const secretBytesMin = 24;
+/** A JavaScript timer holds 2^31 - 1 ms and fires at once beyond; a longer interval is taken as this one. */
+const reconcileEveryMinutesMax = 35_791;
+/** The moment that far back still has a positive year, so that its ISO text stays plain. */
+const eventRetentionDaysMax = 700_000;
 
 /** Everything configurable, parsed once. `undefined`: not configured. */
 export interface Config {
@@ -30,6 +35,7 @@ export interface Config {
   readonly host: string;
   readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
   readonly logFormat: "pretty" | "json";
+  readonly otelExporterOtlpEndpoint: string | undefined;
 }
 
 /** Configuration that is missing or malformed: every problem, names only, never a value. */
@@ -54,7 +60,7 @@ const secrets = z
   .string()
   .transform((text) => text.split(/[\s,]+/).filter(Boolean))
   .superRefine((list, ctx) => {
-    if (!list.every(isWebhookSecret)) ctx.addIssue("must be whsec_ and base64 of at least 24 bytes, or several of these");
+    if (list.length === 0 || !list.every(isWebhookSecret)) ctx.addIssue("must be whsec_ and base64 of at least 24 bytes, or several of these");
   });
 const numberText = (message: string) =>
   z
@@ -75,12 +81,20 @@ const schema = z.object({
   CLERK_PUBLISHABLE_KEY: z.string().regex(/^pk_/, "must begin with pk_").optional(),
   CLERK_JWT_KEY: z
     .string()
-    .transform((pem) => pem.replaceAll(String.raw`\n`, "\n"))
-    .refine((pem) => /^-----BEGIN (?:RSA )?PUBLIC KEY-----[\s\S]+-----END/.test(pem), "must be a public key in PEM")
+    .transform((value, ctx) => {
+      try {
+        return parseJwtKey(value);
+      } catch (cause) {
+        ctx.addIssue(cause instanceof Error ? cause.message : "must be a public key in PEM");
+        return z.NEVER;
+      }
+    })
     .optional(),
   CLERK_AUTHORIZED_PARTIES: z
     .string()
     .transform((text) => text.split(/[\s,]+/).filter(Boolean))
+    // The SDK takes an empty list for "any party", the contrary of what somebody who wrote a comma meant.
+    .refine((list) => list.length > 0, "must name at least one origin")
     .default([]),
   CLERK_INSTANCE_ID: z.string().optional(),
   ADMIN_API_TOKEN: z
@@ -89,14 +103,17 @@ const schema = z.object({
     .regex(/^\S+$/, "must not contain white space")
     .optional(),
   DEFAULT_TURMA: z.string().default("neon_estrutura"),
-  EVENT_RETENTION_DAYS: numberText("must be a number of days").pipe(z.number().positive("must be more than 0")).default(30),
-  RECONCILE_EVERY_MINUTES: numberText("must be a number of minutes, or 0").default(60),
+  EVENT_RETENTION_DAYS: numberText("must be a number of days").pipe(z.number().positive("must be more than 0").max(eventRetentionDaysMax, `must be at most ${eventRetentionDaysMax}`)).default(30),
+  RECONCILE_EVERY_MINUTES: numberText("must be a number of minutes, or 0")
+    .transform((minutes) => Math.min(minutes, reconcileEveryMinutesMax))
+    .default(60),
   PORT: numberText(wholeNumber).pipe(z.int(wholeNumber).max(65535, "must be at most 65535")).default(3000),
   HOST: z.string().default("0.0.0.0"),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "must be fatal, error, warn, info, debug, trace or silent")
     .default("info"),
   LOG_FORMAT: z.enum(["pretty", "json"], "must be pretty or json").optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
 });
 
 /**
@@ -136,6 +153,7 @@ export function parseConfig(
     host: data.HOST,
     logLevel: data.LOG_LEVEL,
     logFormat: data.LOG_FORMAT ?? (options.isTty ? "pretty" : "json"),
+    otelExporterOtlpEndpoint: data.OTEL_EXPORTER_OTLP_ENDPOINT,
   };
 }
 

@@ -2,6 +2,7 @@ import { TokenBucket } from "limiter";
 import { isClerkId } from "../domain/clerkId.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { parseJwtKey } from "./jwtKey.ts";
 
 /** Loading Clerk's signing keys, the SDK's own retries included: a caller is waiting. */
 const jwksDeadlineMs = 5_000;
@@ -24,10 +25,11 @@ export interface SessionVerifierOptions {
 
 /**
  * Without either key every token proves nothing.
- * The built function throws AppError `clerk_unavailable` if Clerk's signing keys could not be loaded.
+ * @throws Error if `jwtKey` is no key. The built function throws AppError `clerk_unavailable` if Clerk's signing keys could not be loaded.
  */
 export function createSessionVerifier(options: SessionVerifierOptions): VerifySession {
-  const { jwtKey, secretKey } = options;
+  const { secretKey } = options;
+  const jwtKey = options.jwtKey === undefined ? undefined : parseJwtKey(options.jwtKey);
   if (jwtKey === undefined && secretKey === undefined) return () => Promise.resolve(null);
   const admitKey = createKeyGate();
   return async (token) => {
@@ -38,7 +40,7 @@ export function createSessionVerifier(options: SessionVerifierOptions): VerifySe
     if (jwtKey === undefined && !admitKey.mayLoad(claims.keyId)) {
       throw new AppError("clerk_unavailable", "Too many unknown signing keys; try again shortly.", { retryAfterSeconds: 10 });
     }
-    const clerkId = await verify(token, options);
+    const clerkId = await verify(token, { ...options, jwtKey });
     if (clerkId !== null) admitKey.remember(claims.keyId);
     return clerkId === null ? null : { clerkId };
   };

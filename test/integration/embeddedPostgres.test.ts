@@ -1,0 +1,26 @@
+import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import postgres from "postgres";
+import { openEmbeddedPostgres } from "../../src/dev/embeddedPostgres.ts";
+import { silentLog } from "../../src/log.ts";
+
+test("what was committed survives kill -9 of the server", async () => {
+  const server = await openEmbeddedPostgres({ log: silentLog, durable: true });
+  const first = postgres(server.urlFor("postgres"), { max: 1 });
+  await first`create table kept as select 42 as answer`;
+  await server.kill();
+  await first.end({ timeout: 0 });
+  await server.start();
+  const second = postgres(server.urlFor("postgres"), { max: 1 });
+  expect((await second`select answer from kept`)[0]?.["answer"]).toBe(42);
+  await second.end();
+  await server.close();
+});
+
+test("closing leaves no process and no folder", async () => {
+  const server = await openEmbeddedPostgres({ log: silentLog });
+  const pid = server.pid();
+  expect(existsSync(`/proc/${pid}`)).toBe(true);
+  await server.close();
+  expect(existsSync(`/proc/${pid}`)).toBe(false);
+});

@@ -1,0 +1,4 @@
+import { afterAll } from "bun:test";
+import { closeTestPostgres } from "./testPostgres.ts";
+
+afterAll(closeTestPostgres);
