@@ -16,11 +16,15 @@ export interface ClerkUserPageQuery {
  * Clerk's Backend API as this program needs it; the real client and the simulated Clerk stand behind it.
  * Every method throws `AppError` `clerk_unavailable` (no answer, 5xx, nonsense, 401), `too_many_requests` (429 after
  * the bounded retries) or `precondition_failed` (no `CLERK_SECRET_KEY`), and never reads any of these as "gone".
+ * An id that is none, or a limit out of range, is `bad_request` before any call; an aborted `signal` rejects with its reason.
  */
 export interface ClerkApi {
   /** The user, or null only when Clerk itself answered 404 with its own error body. */
   getUser(clerkId: string, signal?: AbortSignal): Promise<ClerkUser | null>;
-  /** One page; shorter than `limit` means the last one. One HTTP request. */
+  /**
+   * One page; shorter than `limit` means the last one. One HTTP request.
+   * @throws AppError `not_found` when Clerk does not know the user of `startingAfter`, deleted meanwhile
+   */
   listUsers(query: ClerkUserPageQuery, signal?: AbortSignal): Promise<readonly ClerkUser[]>;
   /** Those of at most 100 ids that exist; unknown ids are absent. One HTTP request. */
   findUsers(clerkIds: readonly string[], signal?: AbortSignal): Promise<readonly ClerkUser[]>;
