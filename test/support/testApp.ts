@@ -1,0 +1,101 @@
+import type { Hono } from "hono";
+import { Webhook } from "svix";
+import type { ClerkApi, ClerkUser } from "../../src/clerk/clerkApi.ts";
+import { createApp, type AppDeps } from "../../src/http/app.ts";
+import { silentLog } from "../../src/log.ts";
+import { createServices, type Services } from "../../src/service/services.ts";
+import { openDatabase, type Database } from "../../src/store/database.ts";
+import { openTestDatabase, type TestDatabase } from "./testDatabase.ts";
+
+export const testSecret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+export const testAdminToken = "test-admin-token-of-32-characters";
+
+export interface Answer {
+  readonly status: number;
+  /** The outcome, or the error's code. */
+  readonly said: string;
+  readonly headers: Headers;
+}
+
+export interface TestApp {
+  readonly app: Hono;
+  readonly db: TestDatabase;
+  readonly sql: TestDatabase["sql"];
+  readonly database: Database;
+  readonly services: Services;
+  /** Signs and posts; an object is sent as JSON. */
+  readonly deliver: (event: unknown, options?: DeliveryOptions) => Promise<Answer>;
+  readonly close: () => Promise<void>;
+}
+
+export interface DeliveryOptions {
+  readonly svixId?: string;
+  readonly secret?: string;
+  readonly at?: Date;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A Clerk that has these users and no others. */
+export function createFixedClerk(users: readonly ClerkUser[] = []): ClerkApi {
+  return {
+    getUser: (clerkId) => Promise.resolve(users.find((user) => user.id === clerkId) ?? null),
+    listUsers: () => Promise.resolve(users),
+    findUsers: (clerkIds) => Promise.resolve(users.filter((user) => clerkIds.includes(user.id))),
+    countUsers: () => Promise.resolve(users.length),
+  };
+}
+
+let deliveries = 0;
+
+/** The headers of a delivery as Svix makes them. */
+export function signDelivery(body: string, options: DeliveryOptions = {}): Record<string, string> {
+  const svixId = options.svixId ?? `msg_${++deliveries}`;
+  const at = options.at ?? new Date();
+  return {
+    "content-type": "application/json",
+    "svix-id": svixId,
+    "svix-timestamp": String(Math.floor(at.getTime() / 1000)),
+    "svix-signature": new Webhook(options.secret ?? testSecret).sign(svixId, at, body),
+    ...options.headers,
+  };
+}
+
+/** The whole app over a database of its own, without a socket between. */
+export async function openTestApp(
+  options: { clerk?: ClerkApi; app?: Partial<AppDeps>; databaseUrl?: (url: string) => string } = {},
+): Promise<TestApp> {
+  const db = await openTestDatabase();
+  const database = openDatabase({ url: options.databaseUrl?.(db.url) ?? db.url, poolMax: 5, log: silentLog });
+  const defaultTurma = "neon_estrutura";
+  const services = createServices({ database, clerk: options.clerk ?? createFixedClerk(), log: silentLog, defaultTurma });
+  const app = createApp({
+    services,
+    database,
+    log: silentLog,
+    webhookSecrets: [testSecret],
+    adminToken: testAdminToken,
+    defaultTurma,
+    ...options.app,
+  });
+  return {
+    app,
+    db,
+    sql: db.sql,
+    database,
+    services,
+    deliver: async (event, delivery) => {
+      const body = typeof event === "string" ? event : JSON.stringify(event);
+      return post(app, body, signDelivery(body, delivery));
+    },
+    close: async () => {
+      await database.close();
+      await db.close();
+    },
+  };
+}
+
+export async function post(app: Hono, body: BodyInit, headers: Record<string, string>): Promise<Answer> {
+  const res = await app.request("/api/webhooks/clerk", { method: "POST", body, headers });
+  const answer = (await res.json()) as { outcome?: string; error?: { code: string } };
+  return { status: res.status, said: answer.outcome ?? answer.error?.code ?? "", headers: res.headers };
+}
