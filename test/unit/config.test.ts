@@ -1,0 +1,147 @@
+import { expect, test } from "bun:test";
+import { generateKeyPairSync } from "node:crypto";
+import { ConfigError, parseConfig } from "../../src/config.ts";
+
+const secret = (fill: number, byteCount = 24) => `whsec_${Buffer.alloc(byteCount, fill).toString("base64")}`;
+const databaseUrl =
+  "postgresql://owner:pa55-hidden@ep-cool-1-pooler.eu-central-1.aws.neon.tech/neondb?sslmode=require&channel_binding=require";
+const start = { mode: "start" } as const;
+
+function problemsOf(env: Record<string, string>, options: Parameters<typeof parseConfig>[1] = {}): readonly string[] {
+  try {
+    parseConfig(env, options);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const problem of error.problems) expect(error.message).toContain(problem);
+    return error.problems;
+  }
+}
+
+test("an empty environment is the documented defaults", () => {
+  expect(parseConfig({})).toMatchObject({
+    databasePoolMax: 10,
+    webhookSecrets: [],
+    clerkApiUrl: "https://api.clerk.com",
+    clerkAuthorizedParties: [],
+    defaultTurma: "neon_estrutura",
+    eventRetentionDays: 30,
+    reconcileEveryMinutes: 60,
+    port: 3000,
+    host: "0.0.0.0",
+    logLevel: "info",
+    logFormat: "json",
+  });
+});
+
+test("the log is pretty on a terminal unless it is told otherwise", () => {
+  expect(parseConfig({}, { isTty: true }).logFormat).toBe("pretty");
+  expect(parseConfig({ LOG_FORMAT: "json" }, { isTty: true }).logFormat).toBe("json");
+});
+
+test("start demands a database and a webhook secret, both said at once", () => {
+  expect(problemsOf({}, start)).toEqual(["DATABASE_URL is missing", "CLERK_WEBHOOK_SECRET is missing"]);
+  expect(problemsOf({ DATABASE_URL: "  ", CLERK_WEBHOOK_SECRET: "" }, start)).toHaveLength(2);
+  expect(problemsOf({ DATABASE_URL: databaseUrl, CLERK_WEBHOOK_SIGNING_SECRET: secret(1) }, start)).toEqual([]);
+});
+
+test("several webhook secrets in both variables are all taken, each once", () => {
+  const env = {
+    CLERK_WEBHOOK_SECRET: ` ${secret(1)}, ${secret(2)}\n${secret(3)} `,
+    CLERK_WEBHOOK_SIGNING_SECRET: `${secret(4)},${secret(1)}`,
+  };
+  expect(parseConfig(env).webhookSecrets).toEqual([secret(1), secret(2), secret(3), secret(4)]);
+});
+
+test("the direct URL is for migrations, the other where there is none", () => {
+  expect(parseConfig({ DATABASE_URL: databaseUrl }).migrationUrl).toBe(databaseUrl);
+  const direct = databaseUrl.replace("-pooler", "");
+  expect(parseConfig({ DATABASE_URL: databaseUrl, DATABASE_URL_UNPOOLED: direct })).toMatchObject({
+    databaseUrl,
+    migrationUrl: direct,
+  });
+});
+
+test("white space around a value does not count and an empty value is none", () => {
+  expect(parseConfig({ PORT: " 8080 ", HOST: "", DEFAULT_TURMA: "  " })).toMatchObject({
+    port: 8080,
+    host: "0.0.0.0",
+    defaultTurma: "neon_estrutura",
+  });
+});
+
+test("fractions of days and minutes are taken, and the scheduled reconcile can be off", () => {
+  expect(parseConfig({ EVENT_RETENTION_DAYS: "0.5", RECONCILE_EVERY_MINUTES: "0.05" })).toMatchObject({
+    eventRetentionDays: 0.5,
+    reconcileEveryMinutes: 0.05,
+  });
+  expect(parseConfig({ RECONCILE_EVERY_MINUTES: "0" }).reconcileEveryMinutes).toBe(0);
+});
+
+test("an interval longer than a timer can hold stays one that a timer can hold", () => {
+  const { reconcileEveryMinutes } = parseConfig({ RECONCILE_EVERY_MINUTES: "999999999" });
+  expect(reconcileEveryMinutes * 60_000).toBeLessThan(2 ** 31);
+});
+
+const pem = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" }).toString();
+
+test.each([
+  ["as the dashboard shows it", pem],
+  ["with its line breaks spelled out", pem.replaceAll("\n", "\\n")],
+  ["with spaces for line breaks", pem.replaceAll("\n", " ")],
+  ["with CRLF", pem.replaceAll("\n", "\r\n")],
+])("a JWT key is taken %s", (_, value) => {
+  expect(parseConfig({ CLERK_JWT_KEY: value }).clerkJwtKey).toBe(pem.trim());
+});
+
+const privatePem = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "pem" });
+const ecPem = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ type: "spki", format: "pem" });
+
+test.each([
+  ["DATABASE_URL", "mysql://hidden@host/x"],
+  ["DATABASE_URL_UNPOOLED", "hidden"],
+  ["DATABASE_POOL_MAX", "0"],
+  ["DATABASE_POOL_MAX", "1001"],
+  ["DATABASE_POOL_MAX", "2.5"],
+  ["CLERK_WEBHOOK_SECRET", "whsec_hidden"],
+  ["CLERK_WEBHOOK_SECRET", secret(7, 23)],
+  ["CLERK_WEBHOOK_SECRET", secret(7).slice("whsec_".length)],
+  ["CLERK_WEBHOOK_SECRET", `${secret(7)} hidden`],
+  ["CLERK_WEBHOOK_SECRET", ","],
+  ["CLERK_WEBHOOK_SIGNING_SECRET", "hidden"],
+  ["CLERK_SECRET_KEY", "pk_test_hidden"],
+  ["CLERK_API_URL", "ftp://hidden.example"],
+  ["CLERK_API_URL", "hidden"],
+  ["CLERK_PUBLISHABLE_KEY", "sk_test_hidden"],
+  ["CLERK_JWT_KEY", "hidden"],
+  ["CLERK_JWT_KEY", "-----BEGIN PUBLIC KEY-----\nhidden\n-----END PUBLIC KEY-----"],
+  ["CLERK_JWT_KEY", privatePem.toString()],
+  ["CLERK_JWT_KEY", ecPem.toString()],
+  ["CLERK_AUTHORIZED_PARTIES", " , "],
+  ["ADMIN_API_TOKEN", "hidden-".repeat(4)],
+  ["EVENT_RETENTION_DAYS", "0"],
+  ["EVENT_RETENTION_DAYS", "-1"],
+  ["EVENT_RETENTION_DAYS", "99999999999"],
+  ["RECONCILE_EVERY_MINUTES", "-1"],
+  ["RECONCILE_EVERY_MINUTES", "hidden"],
+  ["PORT", "65536"],
+  ["PORT", "http"],
+  ["LOG_LEVEL", "hidden"],
+  ["LOG_FORMAT", "hidden"],
+])("%s is refused by name, its value never shown (case %#)", (name, value) => {
+  const problems = problemsOf({ [name]: value });
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toStartWith(`${name} `);
+  if (value.length > 8) expect(problems[0]).not.toContain(value);
+  expect(problems[0]).not.toContain("hidden");
+});
+
+test("every problem is in one message, whatever the mode", () => {
+  const env = { DATABASE_URL: "hidden", PORT: "x", LOG_LEVEL: "x", ADMIN_API_TOKEN: "hidden" };
+  expect(problemsOf(env)).toHaveLength(4);
+  expect(problemsOf(env, start)).toHaveLength(5);
+});
+
+test("a base URL loses the slash at its end", () => {
+  expect(parseConfig({ CLERK_API_URL: "http://127.0.0.1:4000/" }).clerkApiUrl).toBe("http://127.0.0.1:4000");
+});
