@@ -1,185 +1,205 @@
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chown, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import postgres from "postgres";
 import type { Log } from "../log.ts";
-import { canEnter, findPostgresBinaries, findServerUser, type OsUser } from "./postgresBinaries.ts";
+import { findPostgresBinaries, openTemporaryRoot } from "./postgresBinaries.ts";
+import { ensureDataFolder, endStaleServer, placeDataFolder } from "./postgresDataFolder.ts";
+import { PostgresStartError, startPostgres, type PostgresProcess } from "./postgresProcess.ts";
+import { findPostgresUser, type PostgresUser } from "./postgresUser.ts";
 
-const startDeadlineMs = 20_000;
-const stopDeadlineMs = 10_000;
-
-// The server's end of life hangs on its standard input: when this process ends, however it ends, the pipe closes and
-// the shell stops the server. SIGINT is Postgres' fast shutdown.
-const guardScript = `exec 3<&0; "$@" </dev/null 3<&- & pid=$!; trap '' INT TERM HUP; (cat <&3 >/dev/null; kill -INT $pid 2>/dev/null) & exec 3<&-; wait $pid`;
+/** After a crash the dead server's children may need a moment, and a port found free may be taken by another. */
+const startAttemptsMax = 20;
+const startPauseMs = 250;
 
 export interface EmbeddedPostgresOptions {
-  readonly log: Log;
-  /** Kept and opened again next time; without it a temporary folder that goes with the server. */
+  /** Where a persistent server keeps its data; if the server's account cannot get there, elsewhere, which is logged. */
   readonly dataFolder?: string;
-  /** fsync on: what was committed survives `kill()`. Off it is about three times faster. */
-  readonly durable?: boolean;
-  /** `-c` settings of the server. */
+  /** Kept for the next time; otherwise a temporary folder, gone after `stop`. */
+  readonly persistent: boolean;
+  readonly log: Log;
+  /** Default: one that is free. */
+  readonly port?: number;
+  /** Server settings by name, beside or instead of the ones chosen here. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Whether commits reach the disk before they are answered; default: what is persistent is durable. */
+  readonly durable?: boolean;
 }
 
+/** A Postgres server of our own, on 127.0.0.1 only. */
 export interface EmbeddedPostgres {
+  /** Of the database `postgres`, as its superuser. */
+  readonly url: string;
   readonly port: number;
-  readonly pid: () => number;
-  readonly urlFor: (databaseName: string) => string;
-  /** A stopped or killed server starts again on the same port and data. */
-  readonly start: () => Promise<void>;
-  readonly stop: () => Promise<void>;
-  /** SIGKILL to the postmaster and every backend, as a power cut would. */
-  readonly kill: () => Promise<void>;
-  /** Stops the server and removes a temporary folder. */
-  readonly close: () => Promise<void>;
+  readonly dataFolder: string;
+  /** Of the server's main process; another one after `restart`. */
+  readonly pid: number;
+  urlFor(databaseName: string): string;
+  /** `template` must have no connections. */
+  createDatabase(name: string, template?: string): Promise<void>;
+  /** Ends its connections; no error if it does not exist. */
+  dropDatabase(name: string): Promise<void>;
+  /** Ends the server in order; a temporary data folder is removed. May be called twice. */
+  stop(): Promise<void>;
+  /** As by `kill -9` of the server and all its processes; data stay for `restart`. */
+  kill(): Promise<void>;
+  /** Starts again after `kill`, or stops and starts: same port, same data. */
+  restart(): Promise<void>;
 }
 
-/** A real Postgres server of this process' own, on a free loopback port. It ends when this process ends. */
+/**
+ * Opens a real Postgres from the programs in node_modules. The server never outlives this process, however it ends.
+ * @throws Error if the data folder is in use, of another major version, or the server does not start
+ */
 export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const user = findServerUser();
-  const binaries = findPostgresBinaries(user);
-  const folder = prepareFolder(options, user);
-  const dataFolder = join(folder, "data");
-  if (!existsSync(join(dataFolder, "PG_VERSION"))) initialise(binaries, dataFolder, user);
-  stopLeftover(dataFolder);
-  const port = await findFreePort();
-  let server: ChildProcess | undefined;
-
-  async function start(): Promise<void> {
-    const settings = {
-      port: String(port),
-      listen_addresses: "127.0.0.1",
-      unix_socket_directories: "",
-      ...(options.durable || options.dataFolder !== undefined ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
-      ...options.settings,
-    };
-    const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-    let output = "";
-    const child = spawn("/bin/sh", ["-c", guardScript, "postgres", join(binaries, "bin", "postgres"), "-D", dataFolder, ...flags], {
-      ...user,
-      cwd: folder,
-      // Ctrl-C is for this process, which then stops the server in order.
-      detached: true,
-      stdio: ["pipe", "ignore", "pipe"],
-    });
-    child.stderr?.on("data", (chunk: Buffer) => (output = `${output}${chunk.toString()}`.slice(-4000)));
-    server = child;
-    await waitUntilReady(() => child.exitCode, () => output);
+  const { log, persistent } = options;
+  const wanted = options.dataFolder === undefined ? undefined : resolve(options.dataFolder);
+  if (persistent && wanted === undefined) throw new Error("a persistent server needs a dataFolder");
+  const user = await findPostgresUser(wanted);
+  const binaries = await findPostgresBinaries({ user, log });
+  const temporaryFolder = persistent ? undefined : await openTemporaryFolder(user);
+  const dataFolder = temporaryFolder === undefined ? await placeDataFolder(wanted ?? "", user, log) : join(temporaryFolder, "data");
+  const durable = options.durable ?? persistent;
+  try {
+    await endStaleServer(dataFolder, log);
+    const password = await ensureDataFolder({ dataFolder, user, binaries, durable });
+    const start = async (port: number | undefined) =>
+      startOnPort({
+        port,
+        start: async (chosen) =>
+          startPostgres({
+            postgres: binaries.postgres,
+            args: ["-D", dataFolder, ...toFlags({ ...chosenSettings(chosen, durable), ...options.settings })],
+            user,
+            temporaryFolder,
+            log,
+          }),
+      });
+    return serverOf({ started: await start(options.port), start, dataFolder, password, temporaryFolder });
+  } catch (cause) {
+    if (temporaryFolder !== undefined) await removeFolder(temporaryFolder);
+    throw cause;
   }
+}
 
-  async function waitUntilReady(exitCode: () => number | null, output: () => string): Promise<void> {
-    const deadlineAtMs = Date.now() + startDeadlineMs;
-    for (;;) {
-      const sql = postgres(urlFor(port, "postgres"), { max: 1, connect_timeout: 2, onnotice: () => undefined });
-      try {
-        await sql`select 1`;
-        return;
-      } catch (cause) {
-        if (exitCode() !== null || Date.now() > deadlineAtMs) {
-          throw new Error(`The embedded Postgres did not start:\n${output()}`, { cause });
-        }
-        await Bun.sleep(20);
-      } finally {
-        await sql.end({ timeout: 0 });
-      }
+interface Started {
+  readonly port: number;
+  readonly process: PostgresProcess;
+}
+
+function serverOf({
+  started,
+  start,
+  dataFolder,
+  password,
+  temporaryFolder,
+}: {
+  started: Started;
+  start: (port: number) => Promise<Started>;
+  dataFolder: string;
+  password: string;
+  temporaryFolder: string | undefined;
+}): EmbeddedPostgres {
+  const { port } = started;
+  let current = started.process;
+  let running = true;
+  const urlFor = (name: string) => `postgresql://postgres:${password}@127.0.0.1:${port}/${encodeURIComponent(name)}`;
+  const run = async (statement: (sql: postgres.Sql) => Promise<unknown>) => {
+    const sql = postgres(urlFor("postgres"), { max: 1, onnotice: () => undefined });
+    try {
+      await statement(sql);
+    } finally {
+      await sql.end({ timeout: 1 });
     }
-  }
-
-  async function end(signal: "SIGINT" | "SIGKILL"): Promise<void> {
-    const child = server;
-    if (!child || child.exitCode !== null) return;
-    const exited = new Promise((done) => child.once("exit", done));
-    if (signal === "SIGKILL") {
-      const pid = readPid(dataFolder);
-      for (const backend of findChildren(pid)) trySignal(backend, "SIGKILL");
-      if (pid !== null) trySignal(pid, "SIGKILL");
-    }
-    child.stdin?.end();
-    await Promise.race([exited, Bun.sleep(stopDeadlineMs)]);
-  }
-
-  await start();
-  options.log.debug({ port, dataFolder }, "[Postgres] Embedded server started");
+  };
+  const halt = async (how: "stop" | "kill") => {
+    if (!running) return;
+    running = false;
+    await current[how]();
+  };
   return {
+    url: urlFor("postgres"),
     port,
-    pid: () => readPid(dataFolder) ?? 0,
-    urlFor: (name) => urlFor(port, name),
-    start,
-    stop: () => end("SIGINT"),
-    kill: () => end("SIGKILL"),
-    close: async () => {
-      await end("SIGINT");
-      if (options.dataFolder === undefined) rmSync(folder, { recursive: true, force: true });
+    dataFolder,
+    get pid() {
+      return current.pid;
+    },
+    urlFor,
+    createDatabase: async (name, template = "template1") =>
+      run((sql) => sql`create database ${sql(name)} template ${sql(template)}`),
+    dropDatabase: async (name) => run((sql) => sql`drop database if exists ${sql(name)} with (force)`),
+    stop: async () => {
+      await halt("stop");
+      if (temporaryFolder !== undefined) await removeFolder(temporaryFolder);
+      current.release();
+    },
+    kill: async () => halt("kill"),
+    restart: async () => {
+      await halt("stop");
+      const ended = current;
+      ({ process: current } = await start(port));
+      running = true;
+      ended.release();
     },
   };
 }
 
-function urlFor(port: number, name: string): string {
-  return `postgres://postgres:postgres@127.0.0.1:${port}/${name}`;
+async function startOnPort({
+  port,
+  start,
+}: {
+  port: number | undefined;
+  start: (port: number) => Promise<PostgresProcess>;
+}): Promise<Started> {
+  for (let attempt = 1; ; attempt++) {
+    const chosen = port ?? (await findFreePort());
+    try {
+      return { port: chosen, process: await start(chosen) };
+    } catch (cause) {
+      if (!(cause instanceof PostgresStartError) || attempt === startAttemptsMax) throw cause;
+      if (!/Address already in use|shared memory block/.test(cause.output)) throw cause;
+      await Bun.sleep(startPauseMs);
+    }
+  }
 }
 
-function prepareFolder(options: EmbeddedPostgresOptions, user: OsUser | null): string {
-  const wanted = options.dataFolder === undefined ? null : resolve(options.dataFolder);
-  if (wanted !== null) mkdirSync(wanted, { recursive: true });
-  const usable = wanted !== null && canEnter(wanted, user);
-  const kept = wanted === null || usable ? wanted : join(tmpdir(), `clerk-neon-sync-${Bun.hash(wanted).toString(36)}`);
-  if (wanted !== null && kept !== wanted) {
-    options.log.warn({ dataFolder: kept }, "[Postgres] The server's user cannot reach the data folder; using another one");
-  }
-  const folder = kept ?? mkdtempSync(join(tmpdir(), "clerk-neon-sync-postgres-"));
-  mkdirSync(folder, { recursive: true });
-  if (user) chownSync(folder, user.uid, user.gid);
+function chosenSettings(port: number, durable: boolean): Record<string, string> {
+  const settings = {
+    port: String(port),
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    timezone: "UTC",
+    log_timezone: "UTC",
+    max_connections: "200",
+    // No replica ever reads this log.
+    wal_level: "minimal",
+    max_wal_senders: "0",
+  };
+  return durable ? settings : { ...settings, fsync: "off", full_page_writes: "off", synchronous_commit: "off" };
+}
+
+function toFlags(settings: Readonly<Record<string, string>>): string[] {
+  return Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+}
+
+async function openTemporaryFolder(user: PostgresUser): Promise<string> {
+  const folder = await mkdtemp(join(await openTemporaryRoot(), "clerk-neon-sync-pg-"));
+  if (user !== undefined) await chown(folder, user.uid, user.gid);
   return folder;
 }
 
-function initialise(binaries: string, dataFolder: string, user: OsUser | null): void {
-  rmSync(dataFolder, { recursive: true, force: true });
-  const flags = ["-D", dataFolder, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"];
-  const result = spawnSync(join(binaries, "bin", "initdb"), flags, { ...user, cwd: "/" });
-  if (result.status !== 0) throw new Error(`initdb failed:\n${result.stderr.toString()}${result.error?.message ?? ""}`);
-}
-
-/** A server that outlived its owner, or the pid file of one that did not, stands in the way of the next. */
-function stopLeftover(dataFolder: string): void {
-  const pid = readPid(dataFolder);
-  if (pid === null || !isPostmasterOf(pid, dataFolder)) return;
-  trySignal(pid, "SIGINT");
-  const deadlineAtMs = Date.now() + stopDeadlineMs;
-  while (Date.now() < deadlineAtMs && isPostmasterOf(pid, dataFolder)) Bun.sleepSync(20);
-}
-
-/** Pids are used again: only a process that says so itself is this folder's server. */
-function isPostmasterOf(pid: number, dataFolder: string): boolean {
-  return String(spawnSync("ps", ["-o", "args=", "-p", String(pid)]).stdout).includes(dataFolder);
-}
-
-function readPid(dataFolder: string): number | null {
-  const file = join(dataFolder, "postmaster.pid");
-  return existsSync(file) ? Number(readFileSync(file, "utf8").split("\n")[0]) || null : null;
-}
-
-function findChildren(pid: number | null): number[] {
-  if (pid === null) return [];
-  return String(spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)]).stdout).split("\n").map(Number).filter(Boolean);
-}
-
-function trySignal(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (cause) {
-    // It is gone already, which is what was wanted.
-    if ((cause as { code?: string }).code !== "ESRCH") throw cause;
-  }
+async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
 
 async function findFreePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => probe.listen(0, "127.0.0.1", done));
-  const address = probe.address();
-  await new Promise((done) => probe.close(done));
-  if (address === null || typeof address === "string") throw new Error("No free port was found.");
+  const server = createServer();
+  await new Promise<void>((done, fail) => {
+    server.once("error", fail);
+    server.listen(0, "127.0.0.1", done);
+  });
+  const address = server.address();
+  await new Promise((done) => server.close(done));
+  if (address === null || typeof address === "string") throw new Error("no free port");
   return address.port;
 }

@@ -1,44 +1,97 @@
-import postgres, { type Sql } from "postgres";
+import { randomBytes } from "node:crypto";
+import postgres from "postgres";
+import { openEmbeddedPostgres } from "../../src/dev/embeddedPostgres.ts";
 import { silentLog } from "../../src/log.ts";
 import { migrateDatabase } from "../../src/store/migrate.ts";
-import { getTestPostgres } from "./testPostgres.ts";
 
+/** Where `bun run test` says its server is; under a bare `bun test` each process opens one of its own. */
+export const testServerVariable = "TEST_POSTGRES_URL";
+
+const templateName = "template_migrated";
+/** Chosen at random; held while the template is made. */
+const templateLock = 7_190_233_604;
+
+/** A database that nobody else uses. */
 export interface TestDatabase {
   readonly url: string;
   readonly name: string;
-  readonly sql: Sql;
-  readonly close: () => Promise<void>;
+  readonly sql: postgres.Sql;
+  /** Ends `sql` and drops the database. */
+  close(): Promise<void>;
 }
 
-const templateName = "template_migrated";
-let template: Promise<void> | undefined;
+let ownServer: Promise<string> | undefined;
 
-/** A database of the caller's own on the test run's server; copied from a migrated one unless told otherwise. */
+/** The superuser's URL of the test run's server. */
+export async function testServerUrl(): Promise<string> {
+  const given = process.env[testServerVariable];
+  if (given) return given;
+  // Never stopped here: it ends when this process does, and its folder with it.
+  ownServer ??= openEmbeddedPostgres({ persistent: false, log: silentLog }).then((server) => server.url);
+  return ownServer;
+}
+
+/**
+ * Creates a fresh database, 30–50 ms: a copy of one that was migrated once per test run, or an empty one.
+ * With TEST_KEEP_DATABASES set, `close` leaves it and prints its URL, to look at after a failure.
+ */
 export async function openTestDatabase({ migrated = true }: { migrated?: boolean } = {}): Promise<TestDatabase> {
-  const server = await getTestPostgres();
-  const name = `test_${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
-  const admin = postgres(server.urlFor("postgres"), { max: 1, onnotice: () => undefined });
-  if (migrated) {
-    template ??= createTemplate(admin, server.urlFor(templateName));
-    await template;
-  }
-  await admin.unsafe(`create database ${name} ${migrated ? `template ${templateName}` : ""}`);
-  const url = server.urlFor(name);
-  const sql = postgres(url, { max: 4, onnotice: () => undefined });
+  const serverUrl = await testServerUrl();
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  await withAdmin(serverUrl, async (admin) => {
+    if (migrated) await ensureTemplate(serverUrl, admin);
+    await admin`create database ${admin(name)} template ${admin(migrated ? templateName : "template0")}`;
+  });
+  const url = urlOf(serverUrl, name);
+  const sql = connect(url, 4);
   return {
     url,
     name,
     sql,
     close: async () => {
       await sql.end({ timeout: 1 });
-      await admin.unsafe(`drop database if exists ${name} with (force)`);
-      await admin.end({ timeout: 1 });
+      if (process.env["TEST_KEEP_DATABASES"]) console.error(`kept ${url}`);
+      else await withAdmin(serverUrl, (admin) => admin`drop database if exists ${admin(name)} with (force)`);
     },
   };
 }
 
-async function createTemplate(admin: Sql, url: string): Promise<void> {
-  await admin.unsafe(`drop database if exists ${templateName} with (force)`);
-  await admin.unsafe(`create database ${templateName}`);
-  await migrateDatabase({ url, log: silentLog });
+async function ensureTemplate(serverUrl: string, admin: postgres.Sql): Promise<void> {
+  if (await templateExists(admin)) return;
+  // A session lock: the work below goes through other connections.
+  await admin`select pg_advisory_lock(${templateLock})`;
+  try {
+    if (await templateExists(admin)) return;
+    const draft = `${templateName}_draft`;
+    await admin`drop database if exists ${admin(draft)} with (force)`;
+    await admin`create database ${admin(draft)} template template0`;
+    await migrateDatabase({ url: urlOf(serverUrl, draft), log: silentLog });
+    // Under its final name only when it is whole.
+    await admin`alter database ${admin(draft)} rename to ${admin(templateName)}`;
+  } finally {
+    await admin`select pg_advisory_unlock(${templateLock})`;
+  }
+}
+
+async function templateExists(admin: postgres.Sql): Promise<boolean> {
+  return (await admin`select from pg_database where datname = ${templateName}`).length === 1;
+}
+
+async function withAdmin(serverUrl: string, use: (admin: postgres.Sql) => Promise<unknown>): Promise<void> {
+  const admin = connect(serverUrl, 1);
+  try {
+    await use(admin);
+  } finally {
+    await admin.end({ timeout: 1 });
+  }
+}
+
+function connect(url: string, max: number): postgres.Sql {
+  return postgres(url, { max, onnotice: () => undefined });
+}
+
+function urlOf(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
 }

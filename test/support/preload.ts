@@ -1,4 +1,0 @@
-import { afterAll } from "bun:test";
-import { closeTestPostgres } from "./testPostgres.ts";
-
-afterAll(closeTestPostgres);
