@@ -21,7 +21,13 @@ export interface RunningServer {
 export function startServer(config: Config & { databaseUrl: string }, log: Log): RunningServer {
   const database = openDatabase({ url: config.databaseUrl, poolMax: config.databasePoolMax, log });
   const clerk = createClerkApi({ secretKey: config.clerkSecretKey, apiUrl: config.clerkApiUrl, log });
-  const services = createServices({ database, clerk, log, defaultTurma: config.defaultTurma });
+  const services = createServices({
+    database,
+    clerk,
+    log,
+    defaultTurma: config.defaultTurma,
+    clerkInstanceId: config.clerkInstanceId,
+  });
   let draining = false;
   const app = createApp({
     services,

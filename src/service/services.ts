@@ -1,13 +1,17 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
+import { createEventsService, type EventsService } from "./events.ts";
 import { createFleetService, type FleetService } from "./fleetStatus.ts";
+import { createLinksService, type LinksService } from "./links.ts";
 import { createUserService, type UserService } from "./userService.ts";
 
 /** Everything the transports can ask for. */
 export interface Services {
   readonly users: UserService;
   readonly fleet: FleetService;
+  readonly events: EventsService;
+  readonly links: LinksService;
 }
 
 export interface ServicesDeps {
@@ -15,8 +19,16 @@ export interface ServicesDeps {
   readonly clerk: ClerkApi;
   readonly log: Log;
   readonly defaultTurma: string;
+  /** When set, events that name another Clerk instance are ignored, also in a replay. */
+  readonly clerkInstanceId?: string | undefined;
 }
 
 export function createServices(deps: ServicesDeps): Services {
-  return { users: createUserService(deps), fleet: createFleetService(deps) };
+  const users = createUserService(deps);
+  return {
+    users,
+    fleet: createFleetService(deps),
+    events: createEventsService({ ...deps, users, instanceId: deps.clerkInstanceId }),
+    links: createLinksService({ ...deps, users }),
+  };
 }

@@ -90,7 +90,7 @@ export async function findEventFigures(database: Database): Promise<EventFigures
 }
 
 /** @param buckets [lag bucket, events] in ascending order */
-function findPercentileMs(buckets: readonly (readonly [number, number])[], share: number): number | null {
+export function findPercentileMs(buckets: readonly (readonly [number, number])[], share: number): number | null {
   const total = buckets.reduce((sum, [, events]) => sum + events, 0);
   let seen = 0;
   for (const [bucket, events] of buckets) {

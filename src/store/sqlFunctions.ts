@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import type { Sql } from "postgres";
 import applyAndReport from "./sql/apply_and_report.sql" with { type: "text" };
 import applyUserChanges from "./sql/apply_user_changes.sql" with { type: "text" };
+import resolveLink from "./sql/resolve_link.sql" with { type: "text" };
+import unlinkMentorado from "./sql/unlink_mentorado.sql" with { type: "text" };
 import userState from "./sql/user_state.sql" with { type: "text" };
 
 /** The functions that hold the rules, kept as readable files and installed by `db:migrate` when their text changes. */
@@ -9,6 +11,8 @@ const functionTexts: ReadonlyMap<string, string> = new Map([
   ["apply_user_changes", applyUserChanges],
   ["user_state", userState],
   ["apply_and_report", applyAndReport],
+  ["resolve_link", resolveLink],
+  ["unlink_mentorado", unlinkMentorado],
 ]);
 
 function toFingerprint(text: string): string {

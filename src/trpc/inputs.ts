@@ -2,3 +2,42 @@ import { z } from "zod";
 import { clerkIdPattern } from "../domain/clerkId.ts";
 
 export const clerkIdSchema = z.string().regex(clerkIdPattern, "must be user_ and 1–60 letters or digits");
+/** Longer than any id Svix makes. */
+export const svixIdSchema = z.string().min(1).max(256);
+/** A Postgres `integer`. */
+export const mentoradoIdSchema = z.int().min(1).max(2_147_483_647);
+export const limitSchema = z.int().min(1).max(100).default(50);
+
+/** A cursor is opaque to clients: base64url of JSON. One that was not made here is `BAD_REQUEST`. */
+export function cursorSchema<T extends z.ZodType>(schema: T) {
+  return z
+    .string()
+    .max(1000)
+    .transform((text, ctx): z.output<T> => {
+      const parsed = schema.safeParse(parseJson(Buffer.from(text, "base64url").toString("utf8")));
+      if (parsed.success) return parsed.data;
+      ctx.addIssue("is no cursor of this list");
+      return z.NEVER;
+    })
+    .optional();
+}
+
+export function toCursor(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString("base64url");
+}
+
+/** A page out of one row more than was asked for. */
+export function toPage<T>(rows: readonly T[], limit: number, toKey: (last: T) => unknown): { items: T[]; nextCursor: string | null } {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextCursor: rows.length > limit && last !== undefined ? toCursor(toKey(last)) : null };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    // The schema says what is wrong with it.
+    return undefined;
+  }
+}

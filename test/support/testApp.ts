@@ -94,7 +94,7 @@ export async function openTestApp(
   };
 }
 
-export async function post(app: Hono, body: BodyInit, headers: Record<string, string>): Promise<Answer> {
+export async function post(app: Hono, body: NonNullable<RequestInit["body"]>, headers: Record<string, string>): Promise<Answer> {
   const res = await app.request("/api/webhooks/clerk", { method: "POST", body, headers });
   const answer = (await res.json()) as { outcome?: string; error?: { code: string } };
   return { status: res.status, said: answer.outcome ?? answer.error?.code ?? "", headers: res.headers };

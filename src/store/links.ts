@@ -1,0 +1,60 @@
+import type { Database } from "./database.ts";
+
+const deadlineMs = 5_000;
+
+/** A user whose profile could not be decided, and the profiles that carry the address. */
+export interface LinkConflict {
+  readonly clerkId: string;
+  readonly email: string | null;
+  readonly candidates: readonly {
+    readonly id: number;
+    readonly nomeCompleto: string;
+    readonly email: string | null;
+    readonly userId: number | null;
+  }[];
+}
+
+/** In the order in which users came; `afterUserId` is the last of the page before. The states are `user_state`'s. */
+export async function listLinkConflicts(
+  database: Database,
+  { afterUserId, limit }: { afterUserId: number; limit: number },
+): Promise<(LinkConflict & { userId: number })[]> {
+  return database.run(
+    (sql) => sql<(LinkConflict & { userId: number })[]>`
+      select u.id as "userId", u.clerk_id as "clerkId", u.email, coalesce(c.candidates, '[]') as candidates
+      from users u
+        left join mentorados own on own.user_id = u.id
+        left join lateral (
+          select json_agg(json_build_object('id', m.id, 'nomeCompleto', m.nome_completo, 'email', m.email,
+                                            'userId', m.user_id) order by m.id) as candidates
+          from mentorados m where clerk_email_key(m.email) = clerk_email_key(u.email)
+        ) c on true
+      where u.id > ${afterUserId}::int and u.deleted_at is null and own.id is null
+        and (u.link_held_at is not null or u.email_verified and c.candidates is not null)
+      order by u.id
+      limit ${limit}::int`,
+    { deadlineMs },
+  );
+}
+
+/** What `resolve_link` and `unlink_mentorado` answer. */
+export interface LinkDecision {
+  readonly error: "user_not_found" | "mentorado_not_found" | "claimed" | null;
+  readonly clerk_id?: string | null;
+}
+
+export async function resolveLink(
+  database: Database,
+  input: { clerkId: string; mentoradoId: number; actor: string },
+): Promise<LinkDecision> {
+  const argument = { clerk_id: input.clerkId, mentorado_id: input.mentoradoId, actor: input.actor };
+  return (await database.callFunction("resolve_link", JSON.stringify(argument), { deadlineMs })) as LinkDecision;
+}
+
+export async function unlinkMentorado(
+  database: Database,
+  input: { mentoradoId: number; actor: string },
+): Promise<LinkDecision> {
+  const argument = { mentorado_id: input.mentoradoId, actor: input.actor };
+  return (await database.callFunction("unlink_mentorado", JSON.stringify(argument), { deadlineMs })) as LinkDecision;
+}

@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { adminProcedure, router } from "./init.ts";
+import { clerkIdSchema, cursorSchema, limitSchema, svixIdSchema, toPage } from "./inputs.ts";
+
+/** The plot's longest view: 30 days. */
+const seriesHoursMax = 720;
+
+const cursor = cursorSchema(z.object({ receivedAt: z.iso.datetime(), svixId: z.string() }));
+
+export const eventsRouter = router({
+  /** The ledger, newest first. */
+  list: adminProcedure
+    .input(
+      z
+        .object({
+          outcome: z.enum(["applied", "unchanged", "stale", "ignored", "dead"]).optional(),
+          clerkId: clerkIdSchema.optional(),
+          cursor,
+          limit: limitSchema,
+        })
+        .prefault({}),
+    )
+    .query(async ({ ctx, input }) => {
+      const { cursor: after, limit, ...filter } = input;
+      const rows = await ctx.services.events.list({ ...filter, after, limit: limit + 1 });
+      return toPage(rows, limit, ({ receivedAt, svixId }) => ({ receivedAt, svixId }));
+    }),
+  /** One event with its text, if that is still kept. */
+  get: adminProcedure
+    .input(z.object({ svixId: svixIdSchema }))
+    .query(({ ctx, input }) => ctx.services.events.get(input.svixId)),
+  /** Takes an event the way a webhook goes once more. */
+  replay: adminProcedure
+    .input(z.object({ svixId: svixIdSchema }))
+    .mutation(({ ctx, input }) => ctx.services.events.replay({ ...input, actor: ctx.actor })),
+  /** Deliveries by outcome and their lag, hour by hour. */
+  series: adminProcedure
+    .input(z.object({ hours: z.int().min(1).max(seriesHoursMax).default(48) }).prefault({}))
+    .query(async ({ ctx, input }) => ({ items: await ctx.services.events.series(input) })),
+});

@@ -1,0 +1,23 @@
+import { z } from "zod";
+import { adminProcedure, router } from "./init.ts";
+import { clerkIdSchema, cursorSchema, limitSchema, mentoradoIdSchema, toPage } from "./inputs.ts";
+
+export const linksRouter = router({
+  /** Users whose profile could not be decided. */
+  conflicts: adminProcedure
+    .input(z.object({ cursor: cursorSchema(z.int()), limit: limitSchema }).prefault({}))
+    .query(async ({ ctx, input }) => {
+      const { cursor: afterUserId = 0, limit } = input;
+      const rows = await ctx.services.links.listConflicts({ afterUserId, limit: limit + 1 });
+      const { items, nextCursor } = toPage(rows, limit, (row) => row.userId);
+      return { items: items.map(({ userId: _, ...conflict }) => conflict), nextCursor };
+    }),
+  /** Gives a profile to a user. */
+  resolve: adminProcedure
+    .input(z.object({ clerkId: clerkIdSchema, mentoradoId: mentoradoIdSchema }))
+    .mutation(({ ctx, input }) => ctx.services.links.resolve({ ...input, actor: ctx.actor })),
+  /** Takes a profile from its user, until resolved. */
+  unlink: adminProcedure
+    .input(z.object({ mentoradoId: mentoradoIdSchema }))
+    .mutation(({ ctx, input }) => ctx.services.links.unlink({ ...input, actor: ctx.actor })),
+});
