@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { TRPCClientError } from "@trpc/client";
 import { createSyncClient, type SyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
 import { createFixedClerk, openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
@@ -26,7 +25,7 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
     await call;
     return "no error";
   } catch (error) {
-    return (error as TRPCClientError<never> & { data: { code: string } }).data.code;
+    return (error as { data: { code: string } }).data.code;
   }
 }
 
