@@ -60,7 +60,8 @@ const secrets = z
   .string()
   .transform((text) => text.split(/[\s,]+/).filter(Boolean))
   .superRefine((list, ctx) => {
-    if (list.length === 0 || !list.every(isWebhookSecret)) ctx.addIssue("must be whsec_ and base64 of at least 24 bytes, or several of these");
+    if (list.length === 0 || !list.every(isWebhookSecret))
+      ctx.addIssue("must be whsec_ and base64 of at least 24 bytes, or several of these");
   });
 const numberText = (message: string) =>
   z
@@ -73,10 +74,15 @@ const wholeNumber = "must be a whole number";
 const schema = z.object({
   DATABASE_URL: databaseUrl.optional(),
   DATABASE_URL_UNPOOLED: databaseUrl.optional(),
-  DATABASE_POOL_MAX: numberText(wholeNumber).pipe(z.int(wholeNumber).min(1, "must be at least 1").max(1000, "must be at most 1000")).default(10),
+  DATABASE_POOL_MAX: numberText(wholeNumber)
+    .pipe(z.int(wholeNumber).min(1, "must be at least 1").max(1000, "must be at most 1000"))
+    .default(10),
   CLERK_WEBHOOK_SECRET: secrets.optional(),
   CLERK_WEBHOOK_SIGNING_SECRET: secrets.optional(),
-  CLERK_SECRET_KEY: z.string().regex(/^sk_\w+$/, "must begin with sk_").optional(),
+  CLERK_SECRET_KEY: z
+    .string()
+    .regex(/^sk_\w+$/, "must begin with sk_")
+    .optional(),
   CLERK_API_URL: httpUrl.default("https://api.clerk.com"),
   CLERK_PUBLISHABLE_KEY: z.string().regex(/^pk_/, "must begin with pk_").optional(),
   CLERK_JWT_KEY: z
@@ -103,14 +109,21 @@ const schema = z.object({
     .regex(/^\S+$/, "must not contain white space")
     .optional(),
   DEFAULT_TURMA: z.string().default("neon_estrutura"),
-  EVENT_RETENTION_DAYS: numberText("must be a number of days").pipe(z.number().positive("must be more than 0").max(eventRetentionDaysMax, `must be at most ${eventRetentionDaysMax}`)).default(30),
+  EVENT_RETENTION_DAYS: numberText("must be a number of days")
+    .pipe(
+      z.number().positive("must be more than 0").max(eventRetentionDaysMax, `must be at most ${eventRetentionDaysMax}`),
+    )
+    .default(30),
   RECONCILE_EVERY_MINUTES: numberText("must be a number of minutes, or 0")
     .transform((minutes) => Math.min(minutes, reconcileEveryMinutesMax))
     .default(60),
   PORT: numberText(wholeNumber).pipe(z.int(wholeNumber).max(65535, "must be at most 65535")).default(3000),
   HOST: z.string().default("0.0.0.0"),
   LOG_LEVEL: z
-    .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "must be fatal, error, warn, info, debug, trace or silent")
+    .enum(
+      ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
+      "must be fatal, error, warn, info, debug, trace or silent",
+    )
     .default("info"),
   LOG_FORMAT: z.enum(["pretty", "json"], "must be pretty or json").optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
@@ -125,12 +138,15 @@ export function parseConfig(
   env: Readonly<Record<string, string | undefined>>,
   options: { mode?: "start"; isTty?: boolean } = {},
 ): Config {
-  const given = Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value?.trim() ? [[name, value.trim()]] : [])));
+  const given = Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value?.trim() ? [[name, value.trim()]] : [])),
+  );
   const parsed = schema.safeParse(given);
   const problems = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
   if (options.mode === "start") {
     if (!given["DATABASE_URL"]) problems.push("DATABASE_URL is missing");
-    if (!given["CLERK_WEBHOOK_SECRET"] && !given["CLERK_WEBHOOK_SIGNING_SECRET"]) problems.push("CLERK_WEBHOOK_SECRET is missing");
+    if (!given["CLERK_WEBHOOK_SECRET"] && !given["CLERK_WEBHOOK_SIGNING_SECRET"])
+      problems.push("CLERK_WEBHOOK_SECRET is missing");
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const { data } = parsed;

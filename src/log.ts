@@ -14,7 +14,13 @@ export function createLog(options: { level: LogLevel; format: LogFormat; destina
   const fd = options.destination ?? 1;
   const stream =
     options.format === "pretty"
-      ? PinoPretty({ colorize: process.stdout.isTTY === true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l", sync: true, destination: fd })
+      ? PinoPretty({
+          colorize: process.stdout.isTTY,
+          ignore: "pid,hostname",
+          translateTime: "SYS:HH:MM:ss.l",
+          sync: true,
+          destination: fd,
+        })
       : pino.destination({ fd, sync: true });
   return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
 }

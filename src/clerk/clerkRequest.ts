@@ -135,7 +135,10 @@ function judge(res: Response, text: string): ClerkAnswer {
   const waitMs = toWaitMs(res.headers.get("retry-after"));
   if (status === 429) {
     const retryAfterSeconds = Math.max(1, Math.ceil((waitMs ?? 0) / 1000));
-    throw new Retryable(new AppError("too_many_requests", "Clerk's rate limit is reached.", { retryAfterSeconds }), waitMs);
+    throw new Retryable(
+      new AppError("too_many_requests", "Clerk's rate limit is reached.", { retryAfterSeconds }),
+      waitMs,
+    );
   }
   if (status >= 500) throw new Retryable(unavailable(`Clerk answered ${status}.`), waitMs);
   if (status === 401 || status === 403) {

@@ -125,7 +125,8 @@ async function countUsers(request: ClerkRequest, signal?: AbortSignal): Promise<
 }
 
 function checkIds(clerkIds: readonly string[]): void {
-  if (!clerkIds.every(isClerkId)) throw new AppError("bad_request", "A Clerk user id is user_ and 1 to 60 letters or digits.");
+  if (!clerkIds.every(isClerkId))
+    throw new AppError("bad_request", "A Clerk user id is user_ and 1 to 60 letters or digits.");
 }
 
 function toBody({ status, body }: ClerkAnswer): unknown {

@@ -38,7 +38,9 @@ export function createSessionVerifier(options: SessionVerifierOptions): VerifySe
     const claims = readClaims(token, decodeJwt);
     if (claims === null) return null;
     if (jwtKey === undefined && !admitKey.mayLoad(claims.keyId)) {
-      throw new AppError("clerk_unavailable", "Too many unknown signing keys; try again shortly.", { retryAfterSeconds: 10 });
+      throw new AppError("clerk_unavailable", "Too many unknown signing keys; try again shortly.", {
+        retryAfterSeconds: 10,
+      });
     }
     const clerkId = await verify(token, { ...options, jwtKey });
     if (clerkId !== null) admitKey.remember(claims.keyId);

@@ -30,7 +30,10 @@ const envelopeSchema = z.object({
  * What a verified webhook means. Never throws: a delivery that is not an event becomes `dead`, one of another type or
  * instance `ignored`. With `instanceId` set, events that name another instance are ignored.
  */
-export function toUserChange(received: VerifiedDelivery, options: { instanceId?: string | undefined } = {}): UserChange {
+export function toUserChange(
+  received: VerifiedDelivery,
+  options: { instanceId?: string | undefined } = {},
+): UserChange {
   const parsed = parseJson(received.body);
   const envelope = envelopeSchema.safeParse(parsed);
   if (!envelope.success) return dead(toDelivery(received, null), parsed === undefined ? "not_json" : "not_an_event");
@@ -39,9 +42,7 @@ export function toUserChange(received: VerifiedDelivery, options: { instanceId?:
 
   const isUserEvent = type === "user.created" || type === "user.updated" || type === "user.deleted";
   const foreign =
-    options.instanceId !== undefined &&
-    delivery.instanceId !== null &&
-    delivery.instanceId !== options.instanceId;
+    options.instanceId !== undefined && delivery.instanceId !== null && delivery.instanceId !== options.instanceId;
   if (!isUserEvent || foreign) {
     return { kind: "ignored", source: "webhook", clerkId: findClerkId(type, data), errorCode: null, delivery };
   }

@@ -56,7 +56,10 @@ export function toUserFields(user: object, updatedAtMs: number): UserFields {
 }
 
 function toName(view: ClerkUserView): string | null {
-  const full = [view.first_name, view.last_name].map((part) => part?.trim()).filter(Boolean).join(" ");
+  const full = [view.first_name, view.last_name]
+    .map((part) => part?.trim())
+    .filter(Boolean)
+    .join(" ");
   return full || view.username?.trim() || null;
 }
 
@@ -96,5 +99,5 @@ function toRole(value: unknown): UserFields["role"] {
 
 function charCount(value: string): number {
   // Counting code points is only worth it near the limit: there are never more of them than UTF-16 units.
-  return value.length <= loginMethodCharsMax ? value.length : [...value].length;
+  return value.length <= loginMethodCharsMax ? value.length : Array.from(value).length;
 }

@@ -1,8 +1,8 @@
 import { chown, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import postgres from "postgres";
 import type { Log } from "../log.ts";
+import { findFreePort } from "./freePort.ts";
 import { findPostgresBinaries, openTemporaryRoot } from "./postgresBinaries.ts";
 import { ensureDataFolder, endStaleServer, placeDataFolder } from "./postgresDataFolder.ts";
 import { PostgresStartError, startPostgres, type PostgresProcess } from "./postgresProcess.ts";
@@ -58,7 +58,8 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
   const user = await findPostgresUser(wanted);
   const binaries = await findPostgresBinaries({ user, log });
   const temporaryFolder = persistent ? undefined : await openTemporaryFolder(user);
-  const dataFolder = temporaryFolder === undefined ? await placeDataFolder(wanted ?? "", user, log) : join(temporaryFolder, "data");
+  const dataFolder =
+    temporaryFolder === undefined ? await placeDataFolder(wanted ?? "", user, log) : join(temporaryFolder, "data");
   const durable = options.durable ?? persistent;
   try {
     await endStaleServer(dataFolder, log);
@@ -190,16 +191,4 @@ async function openTemporaryFolder(user: PostgresUser): Promise<string> {
 
 async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done, fail) => {
-    server.once("error", fail);
-    server.listen(0, "127.0.0.1", done);
-  });
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
 }

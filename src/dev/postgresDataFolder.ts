@@ -23,7 +23,10 @@ export async function placeDataFolder(wanted: string, user: PostgresUser, log: L
   const name = createHash("sha256").update(wanted).digest("hex").slice(0, 12);
   const elsewhere = join("/var/tmp", `clerk-neon-sync-${user.uid}-${name}`, "postgres");
   await mkdir(dirname(elsewhere), { recursive: true, mode: 0o755 });
-  log.warn({ wanted, dataFolder: elsewhere }, "[Postgres] The data folder cannot be reached by the server's account; using another");
+  log.warn(
+    { wanted, dataFolder: elsewhere },
+    "[Postgres] The data folder cannot be reached by the server's account; using another",
+  );
   return elsewhere;
 }
 
@@ -52,9 +55,12 @@ export async function ensureDataFolder(options: {
   const names: string[] = await readdir(dataFolder).catch(() => []);
   if (names.length === 0) return createDataFolder(options);
   const version = await readFile(join(dataFolder, "PG_VERSION"), "utf8").catch(() => undefined);
-  if (version === undefined || !names.includes(passwordFile)) throw new Error(`${dataFolder} is not a data folder made by this program`);
+  if (version === undefined || !names.includes(passwordFile))
+    throw new Error(`${dataFolder} is not a data folder made by this program`);
   if (version.trim() !== binaries.major) {
-    throw new Error(`${dataFolder} holds data of Postgres ${version.trim()}, the installed one is ${binaries.major}; move it away`);
+    throw new Error(
+      `${dataFolder} holds data of Postgres ${version.trim()}, the installed one is ${binaries.major}; move it away`,
+    );
   }
   return (await readFile(join(dataFolder, passwordFile), "utf8")).trim();
 }
@@ -116,7 +122,8 @@ export async function endStaleServer(dataFolder: string, log: Log): Promise<void
     await rm(file, { force: true });
     return;
   }
-  if (await isSupervised(pid)) throw new Error(`${dataFolder} is in use by another program (Postgres process ${pid}); stop that first`);
+  if (await isSupervised(pid))
+    throw new Error(`${dataFolder} is in use by another program (Postgres process ${pid}); stop that first`);
   log.warn({ pid }, "[Postgres] Ending a server that a crash left behind");
   signal(pid, "SIGINT");
   if (await waitUntilGone(pid, 2 * orphanGraceMs)) return;

@@ -153,7 +153,8 @@ async function killAll(pid: number): Promise<void> {
 
 /** Streams and processes of Bun have these; the types of Node's streams do not say so. */
 function unref(handle: unknown): void {
-  if (typeof handle === "object" && handle !== null && "unref" in handle && typeof handle.unref === "function") handle.unref();
+  if (typeof handle === "object" && handle !== null && "unref" in handle && typeof handle.unref === "function")
+    handle.unref();
 }
 
 export function isAlive(pid: number): boolean {

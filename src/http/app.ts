@@ -78,7 +78,9 @@ type Handler = (c: Context) => Response | Promise<Response | void>;
 
 /** Every other method on the path is 405 and says which there are. */
 function route(app: Hono, path: string, handlers: Partial<Record<"GET" | "POST", Handler>>): void {
-  const allow = Object.keys(handlers).flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ");
+  const allow = Object.keys(handlers)
+    .flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))
+    .join(", ");
   app.all(path, async (c) => {
     const handler = handlers[(c.req.method === "HEAD" ? "GET" : c.req.method) as "GET" | "POST"];
     const res = await handler?.(c);

@@ -23,7 +23,10 @@ export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome 
  */
 export function createApplyBatch(deps: { database: Database; defaultTurma: string; log: Log }): ApplyBatch {
   async function call(items: readonly PreparedChange[]): Promise<Outcome[]> {
-    const json = toBatchJson(items.map((item) => item.batchItem), deps.defaultTurma);
+    const json = toBatchJson(
+      items.map((item) => item.batchItem),
+      deps.defaultTurma,
+    );
     const answer = await deps.database.callFunction("apply_user_changes", json, { deadlineMs: batchDeadlineMs });
     return parseOutcomes(answer, items.length);
   }

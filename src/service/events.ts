@@ -45,7 +45,8 @@ export function createEventsService(deps: {
     get,
     replay: async ({ svixId, actor }) => {
       const event = await get(svixId);
-      if (event.payload === null) throw new AppError("precondition_failed", "The text of this event is no longer kept.");
+      if (event.payload === null)
+        throw new AppError("precondition_failed", "The text of this event is no longer kept.");
       const received = { svixId, body: event.payload, receivedAtMs: Date.parse(event.receivedAt) };
       const [outcome] = await users.applyChanges([toUserChange(received, deps)], { replay: true });
       if (outcome === undefined) throw new Error("A change had no outcome");

@@ -80,15 +80,18 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       }
       const { promise, resolve, reject } = Promise.withResolvers<Result>();
       const waiter: Waiter<Item, Result> = { item, resolve, reject };
-      const timer = setTimeout(() => {
-        // An item already in a batch may still be committed; then its repetition is answered as a duplicate.
-        const place = queue.indexOf(waiter);
-        if (place >= 0) {
-          queue.splice(place, 1);
-          queueSize -= size;
-        }
-        reject(new AppError("unavailable", "The database did not answer in time.", { retryAfterSeconds: 5 }));
-      }, Math.max(0, deadlineAtMs - Date.now()));
+      const timer = setTimeout(
+        () => {
+          // An item already in a batch may still be committed; then its repetition is answered as a duplicate.
+          const place = queue.indexOf(waiter);
+          if (place >= 0) {
+            queue.splice(place, 1);
+            queueSize -= size;
+          }
+          reject(new AppError("unavailable", "The database did not answer in time.", { retryAfterSeconds: 5 }));
+        },
+        Math.max(0, deadlineAtMs - Date.now()),
+      );
       queue.push(waiter);
       queueSize += size;
       pump();

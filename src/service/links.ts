@@ -2,11 +2,20 @@ import { AppError } from "../errors.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
-import { listLinkConflicts, resolveLink, unlinkMentorado, type LinkConflict, type LinkDecision } from "../store/links.ts";
+import {
+  listLinkConflicts,
+  resolveLink,
+  unlinkMentorado,
+  type LinkConflict,
+  type LinkDecision,
+} from "../store/links.ts";
 import type { UserService } from "./userService.ts";
 
 export interface LinksService {
-  readonly listConflicts: (page: { afterUserId: number; limit: number }) => Promise<(LinkConflict & { userId: number })[]>;
+  readonly listConflicts: (page: {
+    afterUserId: number;
+    limit: number;
+  }) => Promise<(LinkConflict & { userId: number })[]>;
   /**
    * Gives a profile to a user; the one they had before is released.
    * @throws AppError `not_found`, or `conflict` if the profile belongs to another active user
@@ -17,7 +26,10 @@ export interface LinksService {
     actor: string;
   }) => Promise<UserStatus & { mentoradoId: number }>;
   /** Takes a profile from its user, for good: only `resolve` ends it. @throws AppError `not_found` */
-  readonly unlink: (input: { mentoradoId: number; actor: string }) => Promise<{ mentoradoId: number; clerkId: string | null }>;
+  readonly unlink: (input: {
+    mentoradoId: number;
+    actor: string;
+  }) => Promise<{ mentoradoId: number; clerkId: string | null }>;
 }
 
 export function createLinksService(deps: {

@@ -20,7 +20,14 @@ export interface ResyncResult {
 }
 
 /** Says when and whence a row came, not what the user is. */
-const bookkeeping: ReadonlySet<string> = new Set(["updatedAt", "syncedAt", "syncSource", "clerkUpdatedAt", "createdAt", "id"]);
+const bookkeeping: ReadonlySet<string> = new Set([
+  "updatedAt",
+  "syncedAt",
+  "syncSource",
+  "clerkUpdatedAt",
+  "createdAt",
+  "id",
+]);
 
 /** Asks Clerk for the user as it is now, and applies the answer. */
 export async function resyncUser(input: {

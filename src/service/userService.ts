@@ -109,7 +109,8 @@ function logOutcome(log: Log, change: UserChange, outcome: Outcome): void {
   const fields = { clerkId, outcome, source, svixId: change.delivery?.svixId };
   const level = source === "backfill" || source === "reconcile" ? "debug" : "info";
   if (outcome === "dead") log.warn(fields, "[UserService] Kept an event that cannot be applied");
-  else if (outcome !== "applied" && outcome !== "unchanged") log[level](fields, `[UserService] Nothing to do: ${outcome}`);
+  else if (outcome !== "applied" && outcome !== "unchanged")
+    log[level](fields, `[UserService] Nothing to do: ${outcome}`);
   else if (change.kind === "delete") log[level](fields, `[UserService] Successfully deleted user ${clerkId}`);
   else log[level](fields, `[UserService] Successfully synced user ${clerkId}`);
 }

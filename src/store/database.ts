@@ -67,7 +67,7 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
     backoff: () => 0,
     connection: { application_name: dsn.applicationName },
     onnotice: () => undefined,
-  } as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql;
+  } as postgres.Options<Record<string, postgres.PostgresType>>);
   const breaker = circuitBreaker(
     handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
     { halfOpenAfter: probeEveryMs, breaker: new ConsecutiveBreaker(failuresBeforeOpen) },

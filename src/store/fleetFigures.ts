@@ -60,7 +60,14 @@ export async function findUserFigures(database: Database): Promise<UserFigures> 
 /** Event figures from the counters: exact, and as cheap with a million events as with ten. */
 export async function findEventFigures(database: Database): Promise<EventFigures> {
   const rows = await database.run(
-    (sql) => sql<{ totals: Record<string, number> | null; lags: [number, number][] | null; last: string | null; dead: string | null }[]>`
+    (sql) => sql<
+      {
+        totals: Record<string, number> | null;
+        lags: [number, number][] | null;
+        last: string | null;
+        dead: string | null;
+      }[]
+    >`
       select
         (select json_object_agg(outcome, events) from event_counters where hour = '-infinity') as totals,
         (select json_agg(json_build_array(lag_bucket, events) order by lag_bucket) from (

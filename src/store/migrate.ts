@@ -63,7 +63,9 @@ async function migrateLocked(sql: Sql, log: Log): Promise<void> {
 
 /** Whether the database is what this program expects; the names of what is missing, for `/readyz` and `doctor`. */
 export async function findPendingMigrations(sql: Sql): Promise<string[]> {
-  const [ledger] = await sql<{ name: string | null }[]>`select to_regclass('drizzle.__drizzle_migrations')::text as name`;
+  const [ledger] = await sql<
+    { name: string | null }[]
+  >`select to_regclass('drizzle.__drizzle_migrations')::text as name`;
   const applied = ledger?.name
     ? await sql<{ createdAt: string }[]>`select created_at::text as "createdAt" from drizzle.__drizzle_migrations`
     : [];

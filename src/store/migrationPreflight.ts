@@ -35,7 +35,9 @@ export async function findMigrationObstacles(sql: Sql): Promise<string[]> {
       where m.user_id is not null and not exists (select from users u where u.id = m.user_id)
       order by m.id limit ${rowsShownMax}`;
     obstacles.push(
-      ...rows.map((row) => `mentorados.user_id of row id=${row.id} is ${row.userId}, but users has no row with that id.`),
+      ...rows.map(
+        (row) => `mentorados.user_id of row id=${row.id} is ${row.userId}, but users has no row with that id.`,
+      ),
     );
   }
   return obstacles;

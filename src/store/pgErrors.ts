@@ -6,9 +6,14 @@ function codeOf(error: unknown): string {
 
 const transientStates = new Set([
   // serialization_failure, deadlock_detected, lock_not_available, query_canceled
-  ...["40001", "40P01", "55P03", "57014"],
+  "40001",
+  "40P01",
+  "55P03",
+  "57014",
   // admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped while a compute is replaced
-  ...["57P01", "57P02", "57P03"],
+  "57P01",
+  "57P02",
+  "57P03",
   // read_only_sql_transaction: a primary that has just been demoted
   "25006",
 ]);

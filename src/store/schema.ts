@@ -81,7 +81,9 @@ export const mentorados = pgTable(
     updatedAt: instant("updated_at").defaultNow().notNull(),
   },
   (table) => [
-    uniqueIndex("mentorados_user_id_unique").on(table.userId).where(sql`${table.userId} is not null`),
+    uniqueIndex("mentorados_user_id_unique")
+      .on(table.userId)
+      .where(sql`${table.userId} is not null`),
     index("mentorados_email_key_index").on(sql`clerk_email_key(${table.email})`),
   ],
 );
@@ -108,9 +110,13 @@ export const webhookEvents = pgTable(
   (table) => [
     index("webhook_events_clerk_id_index").on(table.clerkId, table.receivedAt.desc()),
     index("webhook_events_received_at_index").on(table.receivedAt.desc(), table.svixId.desc()),
-    index("webhook_events_dead_index").on(table.receivedAt).where(sql`${table.outcome} = 'dead'`),
+    index("webhook_events_dead_index")
+      .on(table.receivedAt)
+      .where(sql`${table.outcome} = 'dead'`),
     // What the retention sweep still has to do.
-    index("webhook_events_payload_index").on(table.settledAt).where(sql`${table.payload} is not null`),
+    index("webhook_events_payload_index")
+      .on(table.settledAt)
+      .where(sql`${table.payload} is not null`),
   ],
 );
 
@@ -160,7 +166,9 @@ export const syncRuns = pgTable(
     leaseUntil: instant("lease_until"),
   },
   (table) => [
-    uniqueIndex("sync_runs_open_unique").on(table.kind).where(sql`${table.status} = 'running'`),
+    uniqueIndex("sync_runs_open_unique")
+      .on(table.kind)
+      .where(sql`${table.status} = 'running'`),
     index("sync_runs_started_at_index").on(table.startedAt.desc(), table.id.desc()),
   ],
 );

@@ -15,10 +15,9 @@ const readDeadlineMs = 5_000;
 
 /** One query, whatever the user's state. */
 export async function findUserStatus(database: Database, clerkId: string): Promise<UserStatus> {
-  const rows = await database.run(
-    (sql) => sql<{ state: unknown }[]>`select user_state(${clerkId}) as state`,
-    { deadlineMs: readDeadlineMs },
-  );
+  const rows = await database.run((sql) => sql<{ state: unknown }[]>`select user_state(${clerkId}) as state`, {
+    deadlineMs: readDeadlineMs,
+  });
   return toUserStatus(clerkId, rows[0]?.state);
 }
 

@@ -78,4 +78,3 @@ function toSummary(row: SummaryRow): EventSummary {
     attempts: row.attempts,
   };
 }
-

@@ -27,7 +27,11 @@ export function toCursor(value: unknown): string {
 }
 
 /** A page out of one row more than was asked for. */
-export function toPage<T>(rows: readonly T[], limit: number, toKey: (last: T) => unknown): { items: T[]; nextCursor: string | null } {
+export function toPage<T>(
+  rows: readonly T[],
+  limit: number,
+  toKey: (last: T) => unknown,
+): { items: T[]; nextCursor: string | null } {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return { items, nextCursor: rows.length > limit && last !== undefined ? toCursor(toKey(last)) : null };

@@ -10,7 +10,7 @@ export const linksRouter = router({
       const { cursor: afterUserId = 0, limit } = input;
       const rows = await ctx.services.links.listConflicts({ afterUserId, limit: limit + 1 });
       const { items, nextCursor } = toPage(rows, limit, (row) => row.userId);
-      return { items: items.map(({ userId: _, ...conflict }) => conflict), nextCursor };
+      return { items: items.map(({ userId: _userId, ...conflict }) => conflict), nextCursor };
     }),
   /** Gives a profile to a user. */
   resolve: adminProcedure

@@ -22,22 +22,37 @@ async function findLink(clerkId: string) {
   return { link, mentoradoId: mentorado?.id ?? null };
 }
 
-const profiles = () => t.sql`select id, nome_completo, email, turma, foto_url, ativo, user_id from mentorados order by id`;
+const profiles = () =>
+  t.sql`select id, nome_completo, email, turma, foto_url, ativo, user_id from mentorados order by id`;
 
 test("the one unclaimed profile with the verified address is linked, whatever its case and padding, and left as it is", async () => {
   const id = await register("  ANA@Example.com\t");
   await t.deliver(userEvent(clerkUser("user_Ana", { email: "ana@example.COM" })));
   expect(await findLink("user_Ana")).toEqual({ link: "linked", mentoradoId: id });
-  expect(await profiles()).toMatchObject([{ nome_completo: "Pre Registered", email: "  ANA@Example.com\t", turma: "neon_escala", foto_url: null, ativo: "nao" }]);
+  expect(await profiles()).toMatchObject([
+    {
+      nome_completo: "Pre Registered",
+      email: "  ANA@Example.com\t",
+      turma: "neon_escala",
+      foto_url: null,
+      ativo: "nao",
+    },
+  ]);
 });
 
 test("with none a profile is created: name, else username, else the part before @; turma from metadata if it is a label", async () => {
   await t.deliver(userEvent(clerkUser("user_A", { public_metadata: { turma: "neon_escala" } })));
-  await t.deliver(userEvent(clerkUser("user_B", { first_name: null, last_name: null, username: "bia", public_metadata: { turma: "nope" } })));
+  await t.deliver(
+    userEvent(
+      clerkUser("user_B", { first_name: null, last_name: null, username: "bia", public_metadata: { turma: "nope" } }),
+    ),
+  );
   await t.deliver(userEvent(clerkUser("user_C", { first_name: null, last_name: null, image_url: "u".repeat(501) })));
   await t.deliver(userEvent(clerkUser("user_D", { first_name: "n".repeat(300) })));
   const rows = await profiles();
-  expect(rows.map((row) => [row["nome_completo"], row["turma"], row["ativo"], row["foto_url"]?.length ?? null])).toEqual([
+  expect(
+    rows.map((row) => [row["nome_completo"], row["turma"], row["ativo"], row["foto_url"]?.length ?? null]),
+  ).toEqual([
     ["Ana Souza", "neon_escala", "sim", 29],
     ["bia", "neon_estrutura", "sim", 29],
     ["c", "neon_estrutura", "sim", null],

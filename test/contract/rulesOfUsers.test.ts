@@ -48,7 +48,12 @@ describe("order", () => {
     const one = { svixId: "msg_b", timestamp: startMs + 10, first_name: "One" };
     const two = { svixId: "msg_c", timestamp: startMs + 10, first_name: "Two" };
     const three = { svixId: "msg_a", timestamp: startMs + 11, first_name: "Three" };
-    const orders = [[one, two], [two, one], [two, three], [three, two]] as const;
+    const orders = [
+      [one, two],
+      [two, one],
+      [two, three],
+      [three, two],
+    ] as const;
     for (const [place, order] of orders.entries()) {
       const id = `user_Tie${place}`;
       for (const { svixId, timestamp, first_name } of order) {
@@ -68,7 +73,12 @@ describe("deletion", () => {
     await t.deliver(userEvent(clerkUser(id, { updated_at: startMs + 999_999_999 })), { svixId: "msg_gone_4" });
     await t.deliver({ type: "session.ended", data: { user_id: id } }, { svixId: "msg_gone_5" });
     expect(await findUser(id)).toMatchObject({
-      name: null, email: null, image_url: null, raw_json: null, email_verified: false, role: "user",
+      name: null,
+      email: null,
+      image_url: null,
+      raw_json: null,
+      email_verified: false,
+      role: "user",
       deleted_at: new Date(startMs + 60_000),
     });
     const kept = await t.sql`select svix_id from webhook_events where clerk_id = ${id} and payload is not null`;
@@ -81,16 +91,52 @@ describe("deletion", () => {
 
 describe("whose e-mail", () => {
   const address = (id: string | undefined, email_address: unknown, status: string | null) => ({
-    id, email_address, verification: status === null ? null : { status },
+    id,
+    email_address,
+    verification: status === null ? null : { status },
   });
   const cases: [string, Record<string, unknown>, string | null, boolean][] = [
-    ["primary", { primary_email_address_id: "b", email_addresses: [address("a", "a@x.io", "verified"), address("b", "b@x.io", "unverified")] }, "b@x.io", false],
-    ["dangling: first verified", { primary_email_address_id: "zz", email_addresses: [address("a", "a@x.io", "unverified"), address("b", "b@x.io", "verified")] }, "b@x.io", true],
-    ["null, no ids: first verified", { primary_email_address_id: null, email_addresses: [address(undefined, "a@x.io", "expired"), address(undefined, "b@x.io", "verified")] }, "b@x.io", true],
-    ["none verified: first", { primary_email_address_id: null, email_addresses: [{}, null, address("a", "a@x.io", null)] }, "a@x.io", false],
+    [
+      "primary",
+      {
+        primary_email_address_id: "b",
+        email_addresses: [address("a", "a@x.io", "verified"), address("b", "b@x.io", "unverified")],
+      },
+      "b@x.io",
+      false,
+    ],
+    [
+      "dangling: first verified",
+      {
+        primary_email_address_id: "zz",
+        email_addresses: [address("a", "a@x.io", "unverified"), address("b", "b@x.io", "verified")],
+      },
+      "b@x.io",
+      true,
+    ],
+    [
+      "null, no ids: first verified",
+      {
+        primary_email_address_id: null,
+        email_addresses: [address(undefined, "a@x.io", "expired"), address(undefined, "b@x.io", "verified")],
+      },
+      "b@x.io",
+      true,
+    ],
+    [
+      "none verified: first",
+      { primary_email_address_id: null, email_addresses: [{}, null, address("a", "a@x.io", null)] },
+      "a@x.io",
+      false,
+    ],
     ["none at all", { email_addresses: [], phone_numbers: [{ phone_number: "+5511" }] }, null, false],
     ["not even a list", { email_addresses: "?" }, null, false],
-    ["too long for its column", { primary_email_address_id: "a", email_addresses: [address("a", `${"a".repeat(320)}@x.io`, "verified")] }, null, false],
+    [
+      "too long for its column",
+      { primary_email_address_id: "a", email_addresses: [address("a", `${"a".repeat(320)}@x.io`, "verified")] },
+      null,
+      false,
+    ],
   ];
   test.each(cases)("%s", async (name, changes, email, verified) => {
     const id = `user_Mail${name.replace(/\W/g, "")}`;
@@ -133,7 +179,12 @@ describe("role", () => {
 describe("strings", () => {
   test("U+0000 and lone surrogates are taken out, everything else Unicode allows is kept", async () => {
     const odd = "a\u0000b\ud800c\udfffd😀\u202e\\u0000e";
-    const user = clerkUser("user_Odd", { first_name: odd, last_name: null, public_metadata: { [odd]: [odd] }, image_url: "x".repeat(5000) });
+    const user = clerkUser("user_Odd", {
+      first_name: odd,
+      last_name: null,
+      public_metadata: { [odd]: [odd] },
+      image_url: "x".repeat(5000),
+    });
     const answer = await t.deliver(userEvent(user), { svixId: "msg_odd" });
     expect(answer.said).toBe("applied");
     const clean = "abcd😀\u202e\\u0000e";

@@ -10,7 +10,8 @@ beforeAll(async () => {
 afterAll(() => t.close());
 
 async function ledger(svixId: string) {
-  const [row] = await t.sql`select outcome, attempts, payload, error_code, clerk_id from webhook_events where svix_id = ${svixId}`;
+  const [row] =
+    await t.sql`select outcome, attempts, payload, error_code, clerk_id from webhook_events where svix_id = ${svixId}`;
   return row;
 }
 
@@ -26,7 +27,9 @@ test("the same content with the same or a newer version is unchanged, and advanc
   await t.deliver(userEvent(clerkUser("user_Same")));
   expect((await t.deliver(userEvent(clerkUser("user_Same")))).said).toBe("unchanged");
   expect((await t.deliver(userEvent(clerkUser("user_Same", { updated_at: startMs + 5000 })))).said).toBe("unchanged");
-  expect((await t.deliver(userEvent(clerkUser("user_Same", { updated_at: startMs + 4000, first_name: "Old" })))).said).toBe("stale");
+  expect(
+    (await t.deliver(userEvent(clerkUser("user_Same", { updated_at: startMs + 4000, first_name: "Old" })))).said,
+  ).toBe("stale");
 });
 
 test("an older version is stale and changes nothing", async () => {
@@ -39,7 +42,10 @@ test("an older version is stale and changes nothing", async () => {
 test("a svix-id settled before is a duplicate, counted and without effect", async () => {
   const options = { svixId: "msg_twice" };
   await t.deliver(userEvent(clerkUser("user_Twice")), options);
-  const again = await t.deliver(userEvent(clerkUser("user_Twice", { first_name: "X", updated_at: startMs + 1 })), options);
+  const again = await t.deliver(
+    userEvent(clerkUser("user_Twice", { first_name: "X", updated_at: startMs + 1 })),
+    options,
+  );
   expect([again.status, again.said]).toEqual([200, "duplicate"]);
   expect(await ledger("msg_twice")).toMatchObject({ outcome: "applied", attempts: 2 });
   expect((await t.sql`select name from users where clerk_id = 'user_Twice'`)[0]?.["name"]).toBe("Ana Souza");
@@ -72,7 +78,9 @@ test("each missing header is missing_headers", async () => {
 
 test("the webhook-* names are taken too", async () => {
   const body = JSON.stringify(userEvent(clerkUser("user_Standard")));
-  const headers = Object.fromEntries(Object.entries(signDelivery(body)).map(([name, value]) => [name.replace("svix-", "webhook-"), value]));
+  const headers = Object.fromEntries(
+    Object.entries(signDelivery(body)).map(([name, value]) => [name.replace("svix-", "webhook-"), value]),
+  );
   expect((await post(t.app, body, headers)).said).toBe("applied");
 });
 
@@ -113,7 +121,10 @@ test("several secrets and several signatures: any match wins", async () => {
 
 test("a timestamp more than five minutes off is refused before the signature is judged", async () => {
   for (const offMs of [-301_000, 303_000]) {
-    const answer = await t.deliver("{}", { at: new Date(Date.now() + offMs), headers: { "svix-signature": "v1,AAAA" } });
+    const answer = await t.deliver("{}", {
+      at: new Date(Date.now() + offMs),
+      headers: { "svix-signature": "v1,AAAA" },
+    });
     expect([answer.status, answer.said]).toEqual([400, "timestamp_out_of_tolerance"]);
   }
 });
@@ -128,8 +139,19 @@ test("a body over 1 MiB is 413, declared or streamed", async () => {
 });
 
 test("what is verified but no event is kept as dead, told to stay away, and 422 again", async () => {
-  const texts = ["nope", "[]", "null", '"text"', "{}", '{"type":5}', '{"type":"user.created"}', "",
-    '{"type":"user.deleted","data":{}}', '{"type":"user.updated","data":{"id":"user_bad-id"}}', "[".repeat(300_000)];
+  const texts = [
+    "nope",
+    "[]",
+    "null",
+    '"text"',
+    "{}",
+    '{"type":5}',
+    '{"type":"user.created"}',
+    "",
+    '{"type":"user.deleted","data":{}}',
+    '{"type":"user.updated","data":{"id":"user_bad-id"}}',
+    "[".repeat(300_000),
+  ];
   for (const [place, text] of texts.entries()) {
     for (const round of [1, 2]) {
       const answer = await t.deliver(text, { svixId: `msg_dead_${place}` });

@@ -32,9 +32,22 @@ export function clerkUser(id: string, changes: Readonly<Record<string, unknown>>
 /** `user.created` or `user.updated`, its envelope 20 ms later than the user's version unless told otherwise. */
 export function userEvent(user: ClerkUser, envelope: Readonly<Record<string, unknown>> = {}) {
   const version = typeof user["updated_at"] === "number" ? user["updated_at"] : startMs;
-  return { object: "event", type: "user.updated", timestamp: version + 20, instance_id: "ins_1", data: user, ...envelope };
+  return {
+    object: "event",
+    type: "user.updated",
+    timestamp: version + 20,
+    instance_id: "ins_1",
+    data: user,
+    ...envelope,
+  };
 }
 
 export function deletedEvent(id: string, timestamp: number = startMs + 60_000) {
-  return { object: "event", type: "user.deleted", timestamp, instance_id: "ins_1", data: { id, object: "user", deleted: true } };
+  return {
+    object: "event",
+    type: "user.deleted",
+    timestamp,
+    instance_id: "ins_1",
+    data: { id, object: "user", deleted: true },
+  };
 }

@@ -67,7 +67,12 @@ export async function openTestApp(
   const db = await openTestDatabase();
   const database = openDatabase({ url: options.databaseUrl?.(db.url) ?? db.url, poolMax: 5, log: silentLog });
   const defaultTurma = "neon_estrutura";
-  const services = createServices({ database, clerk: options.clerk ?? createFixedClerk(), log: silentLog, defaultTurma });
+  const services = createServices({
+    database,
+    clerk: options.clerk ?? createFixedClerk(),
+    log: silentLog,
+    defaultTurma,
+  });
   const app = createApp({
     services,
     database,
@@ -94,7 +99,11 @@ export async function openTestApp(
   };
 }
 
-export async function post(app: Hono, body: NonNullable<RequestInit["body"]>, headers: Record<string, string>): Promise<Answer> {
+export async function post(
+  app: Hono,
+  body: NonNullable<RequestInit["body"]>,
+  headers: Record<string, string>,
+): Promise<Answer> {
   const res = await app.request("/api/webhooks/clerk", { method: "POST", body, headers });
   const answer = (await res.json()) as { outcome?: string; error?: { code: string } };
   return { status: res.status, said: answer.outcome ?? answer.error?.code ?? "", headers: res.headers };

@@ -83,7 +83,7 @@ test("an interval longer than a timer can hold stays one that a timer can hold",
   expect(reconcileEveryMinutes * 60_000).toBeLessThan(2 ** 31);
 });
 
-const pem = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" }).toString();
+const pem = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" });
 
 test.each([
   ["as the dashboard shows it", pem],
@@ -94,7 +94,10 @@ test.each([
   expect(parseConfig({ CLERK_JWT_KEY: value }).clerkJwtKey).toBe(pem.trim());
 });
 
-const privatePem = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "pem" });
+const privatePem = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({
+  type: "pkcs8",
+  format: "pem",
+});
 const ecPem = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ type: "spki", format: "pem" });
 
 test.each([
@@ -115,8 +118,8 @@ test.each([
   ["CLERK_PUBLISHABLE_KEY", "sk_test_hidden"],
   ["CLERK_JWT_KEY", "hidden"],
   ["CLERK_JWT_KEY", "-----BEGIN PUBLIC KEY-----\nhidden\n-----END PUBLIC KEY-----"],
-  ["CLERK_JWT_KEY", privatePem.toString()],
-  ["CLERK_JWT_KEY", ecPem.toString()],
+  ["CLERK_JWT_KEY", privatePem],
+  ["CLERK_JWT_KEY", ecPem],
   ["CLERK_AUTHORIZED_PARTIES", " , "],
   ["ADMIN_API_TOKEN", "hidden-".repeat(4)],
   ["EVENT_RETENTION_DAYS", "0"],

@@ -4,9 +4,11 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const root = join(import.meta.dir, "..", "..");
+const root = join(import.meta.dir, "..");
 const stamp = join(root, "node_modules", ".installed-lockfile");
-const lockfile = createHash("sha256").update(readFileSync(join(root, "bun.lock"))).digest("hex");
+const lockfile = createHash("sha256")
+  .update(readFileSync(join(root, "bun.lock")))
+  .digest("hex");
 
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lockfile) {
   console.error("Installing the locked dependencies…");

@@ -1,0 +1,55 @@
+import { afterEach, expect } from "bun:test";
+import { createClerkApi, type ClerkApiOptions } from "../../src/clerk/createClerkApi.ts";
+import { AppError } from "../../src/errors.ts";
+import { silentLog } from "../../src/log.ts";
+
+/** The key the client is opened with; no text that goes outside may hold "hidden". */
+export const secretKey = "sk_test_hidden";
+export type Handler = (req: Request, url: URL, nth: number) => Response | Promise<Response>;
+
+/** What is to be closed after the test. */
+export const toClose: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of toClose.splice(0)) await close();
+});
+
+/** A Clerk that answers what it is told, and keeps what it was asked. */
+export function fakeClerk(handler: Handler) {
+  const requests: { url: URL; headers: Headers }[] = [];
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (req) => {
+      const url = new URL(req.url);
+      requests.push({ url, headers: req.headers });
+      return handler(req, url, requests.length);
+    },
+  });
+  toClose.push(() => server.stop(true));
+  return { requests, apiUrl: server.url.origin };
+}
+
+export function openApi(apiUrl: string, options: Partial<ClerkApiOptions> = {}) {
+  return createClerkApi({
+    secretKey,
+    apiUrl,
+    log: silentLog,
+    ...options,
+    limits: { firstBackoffMs: 1, ...options.limits },
+  });
+}
+
+/** What went wrong, as the outside sees it. */
+export async function failureOf(work: Promise<unknown>): Promise<AppError> {
+  const error: unknown = await work.then(
+    () => new Error("it succeeded"),
+    (cause: unknown) => cause,
+  );
+  if (!(error instanceof AppError)) throw error;
+  expect(error.message).not.toContain("hidden");
+  return error;
+}
+
+/** An error in the form of Clerk's own. */
+export const clerkError = (status: number, code: string) =>
+  Response.json({ errors: [{ code, message: "m" }] }, { status });
