@@ -1,0 +1,131 @@
+import { Command } from "commander";
+import { AppError } from "../errors.ts";
+import { ConfigError, parseConfig } from "../config.ts";
+import { isClerkId } from "../domain/clerkId.ts";
+import { migrateDatabase } from "../store/migrate.ts";
+import { createCliLog, requireUrl, withContext, type CliContext } from "./cliContext.ts";
+import { runDoctor } from "./doctor.ts";
+import { createOutput, toCheckLine, toLines, type Output } from "./output.ts";
+import { followRun } from "./runProgress.ts";
+import { simulate } from "./simulate.ts";
+
+const { env } = process;
+const program = new Command("clerk-neon-sync")
+  .description("Keeps Clerk users in step with a Neon database: operator commands.")
+  .option("--json", "answer in JSON on standard output, in the shape of the tRPC answer")
+  .showHelpAfterError()
+  .configureHelp({ showGlobalOptions: true });
+
+const output = (): Output => createOutput(program.opts<{ json?: boolean }>().json === true);
+
+program
+  .command("doctor")
+  .description("check configuration, database, migrations and Clerk, and say what to do")
+  .action(async () => {
+    const checks = await runDoctor(env, createCliLog(env));
+    output().answer({ checks }, checks.map(toCheckLine));
+    if (checks.some((check) => check.status === "failure")) process.exitCode = 1;
+  });
+
+program
+  .command("migrate")
+  .description("bring the database to this program's schema (DATABASE_URL_UNPOOLED, else DATABASE_URL)")
+  .action(async () => {
+    const url = requireUrl(parseConfig(env).migrationUrl, "DATABASE_URL");
+    await migrateDatabase({ url, log: createCliLog(env) });
+    output().answer({ migrated: true }, ["The database is up to date."]);
+  });
+
+program
+  .command("status")
+  .argument("[clerkId]", "one user; without it the whole fleet")
+  .description("show what is known here")
+  .action((clerkId: string | undefined) =>
+    answer((ctx) =>
+      clerkId === undefined ? ctx.services.fleet.getStatus() : ctx.services.users.getUser(checkId(clerkId)),
+    ),
+  );
+
+program
+  .command("resync")
+  .argument("<clerkId>")
+  .option("--dry-run", "show what would change, and change nothing")
+  .description("bring one user in step with what Clerk says now")
+  .action((clerkId: string, options: { dryRun?: boolean }) =>
+    answer((ctx) => ctx.services.users.resync({ clerkId: checkId(clerkId), dryRun: options.dryRun })),
+  );
+
+program
+  .command("replay")
+  .argument("<svixId>")
+  .description("take an event of the ledger the way a webhook goes once more")
+  .action((svixId: string) => answer((ctx) => ctx.services.events.replay({ svixId, actor: "operator:cli" })));
+
+program
+  .command("conflicts")
+  .description("list the users whose profile could not be decided")
+  .action(() =>
+    withContext(env, async (ctx) => {
+      const out = output();
+      let afterUserId = 0;
+      const items = [];
+      for (;;) {
+        const page = await ctx.services.links.listConflicts({ afterUserId, limit: 100 });
+        items.push(...page.map(({ userId: _userId, ...conflict }) => conflict));
+        const last = page.at(-1);
+        if (page.length < 100 || !last) break;
+        afterUserId = last.userId;
+      }
+      out.answer(
+        { items, nextCursor: null },
+        items.length === 0 ? ["No conflicts."] : items.flatMap((item) => [...toLines(item), ""]),
+      );
+    }),
+  );
+
+for (const kind of ["backfill", "reconcile"] as const) {
+  program
+    .command(kind)
+    .option("--dry-run", "show what would change, and change nothing")
+    .description(
+      kind === "backfill"
+        ? "write every user of Clerk; goes on where it was stopped"
+        : "compare every user of Clerk with every row, and repair",
+    )
+    .action((options: { dryRun?: boolean }) =>
+      withContext(env, async (ctx) => {
+        const status = await followRun(ctx, { kind, dryRun: options.dryRun ?? false }, output());
+        if (status !== "done") process.exitCode = 1;
+      }),
+    );
+}
+
+program
+  .command("simulate")
+  .requiredOption("--url <url>", "base address of a running server, such as http://localhost:3000")
+  .option("--users <number>", "how many users", "10")
+  .description("send signed deliveries of made-up users to a running server")
+  .action(async (options: { url: string; users: string }) => {
+    const isFine = await simulate({ ...options, env }, output());
+    if (!isFine) process.exitCode = 1;
+  });
+
+function answer(ask: (ctx: CliContext) => Promise<object>): Promise<void> {
+  return withContext(env, async (ctx) => {
+    const value = await ask(ctx);
+    output().answer(value, toLines(value));
+  });
+}
+
+function checkId(clerkId: string): string {
+  if (isClerkId(clerkId)) return clerkId;
+  throw new AppError("bad_request", "A Clerk user id is user_ and 1–60 letters or digits.");
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof AppError || error instanceof ConfigError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}

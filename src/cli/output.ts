@@ -1,0 +1,42 @@
+import { styleText } from "node:util";
+
+/** How a command answers: text for people, or one JSON document. */
+export interface Output {
+  readonly json: boolean;
+  /** The answer of the command, in the shape of the tRPC answer. `lines` is the same for people. */
+  readonly answer: (value: unknown, lines: readonly string[]) => void;
+}
+
+export function createOutput(json: boolean): Output {
+  return {
+    json,
+    answer: (value, lines) => {
+      process.stdout.write(json ? `${JSON.stringify(value)}\n` : lines.map((line) => `${line}\n`).join(""));
+    },
+  };
+}
+
+/** `name: value` lines of a flat view of an object. */
+export function toLines(value: object, indent = ""): string[] {
+  const width = Math.max(...Object.keys(value).map((key) => key.length));
+  return Object.entries(value).flatMap(([key, inner]) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? [`${indent}${key}`, ...toLines(inner as object, `${indent}  `)]
+      : [`${indent}${key.padEnd(width)}  ${toText(inner)}`],
+  );
+}
+
+function toText(value: unknown): string {
+  if (value === null || value === undefined) return "–";
+  // Names and addresses come from strangers: what would steer a terminal is shown as a question mark.
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, "?");
+}
+
+const marks = { ok: ["green", "ok     "], warning: ["yellow", "warning"], failure: ["red", "failure"] } as const;
+
+/** Colour only where it is shown: `styleText` looks at the stream and at NO_COLOR. */
+export function toCheckLine(check: { name: string; status: keyof typeof marks; message: string }): string {
+  const [colour, text] = marks[check.status];
+  return `${styleText(colour, text, { stream: process.stdout })}  ${check.name}: ${check.message}`;
+}
