@@ -10,6 +10,7 @@ import { createContextFactory, type ContextDeps } from "../trpc/context.ts";
 import { createClerkWebhook } from "./clerkWebhook.ts";
 import { toErrorResponse } from "./errorResponse.ts";
 import { createReadiness } from "./health.ts";
+import { createOperatorPage } from "./page.ts";
 import { readBody } from "./readBody.ts";
 
 /** What tRPC calls may weigh together, and how many may share a request. */
@@ -66,6 +67,9 @@ export function createApp(deps: AppDeps): Hono {
       return trpc(c, noNext);
     },
   });
+  const page = createOperatorPage();
+  route(app, "/", { GET: (c) => page.getIndex(c.req.raw) });
+  app.get("/assets/*", async (c, next) => (await page.findAsset(c.req.raw)) ?? next());
   app.notFound(() => toErrorResponse(new AppError("not_found", "There is nothing here.")));
   app.onError((error) => {
     if (!(error instanceof AppError)) deps.log.error({ err: error }, "[Http] A request failed");
