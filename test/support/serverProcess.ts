@@ -1,0 +1,157 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { findFreePort } from "../../src/dev/freePort.ts";
+import { signDelivery, testAdminToken, testSecret, type DeliveryOptions } from "./testApp.ts";
+
+/** The server in a process of its own, as `bun run start` runs it. */
+export interface ServerProcess {
+  readonly url: string;
+  readonly pid: number;
+  /** Log lines so far, oldest first. */
+  readonly logs: readonly LogLine[];
+  /** All of standard output and standard error so far. */
+  readonly output: () => string;
+  /** Signs and posts. */
+  readonly deliver: (event: unknown, options?: DeliveryOptions) => Promise<TimedAnswer>;
+  readonly get: (path: string) => Promise<TimedAnswer>;
+  readonly signal: (name: NodeJS.Signals) => void;
+  /** Resolves when the process is gone, with its exit code; null if a signal ended it. */
+  readonly ended: Promise<number | null>;
+  /** Ends it at once, if it still runs. */
+  readonly close: () => Promise<void>;
+}
+
+export interface LogLine {
+  readonly level: number;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+/** An answer, or why there was none: status 0. */
+export interface TimedAnswer {
+  readonly status: number;
+  /** The outcome, or the error's code, or what the connection failed with. */
+  readonly said: string;
+  readonly headers: Headers;
+  readonly body: string;
+  readonly ms: number;
+}
+
+const bootDeadlineMs = 20_000;
+/** Longer than any promise; a request that hits it was not answered. */
+const answerDeadlineMs = 20_000;
+
+/** Starts the server and waits until it listens. `env` goes beside a configuration that is enough to boot. */
+export async function startServerProcess(options: {
+  databaseUrl: string;
+  env?: Readonly<Record<string, string>>;
+}): Promise<ServerProcess> {
+  const port = await findFreePort();
+  const root = join(import.meta.dir, "../..");
+  const child = spawn(process.execPath, ["--no-install", "--no-env-file", join(root, "src/main.ts")], {
+    cwd: root,
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HOME: process.env["HOME"] ?? "",
+      DATABASE_URL: options.databaseUrl,
+      CLERK_WEBHOOK_SECRET: testSecret,
+      ADMIN_API_TOKEN: testAdminToken,
+      RECONCILE_EVERY_MINUTES: "0",
+      LOG_FORMAT: "json",
+      PORT: String(port),
+      HOST: "127.0.0.1",
+      ...options.env,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const { logs, output } = collect(child);
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const kill = () => void child.kill("SIGKILL");
+  process.once("exit", kill);
+  void ended.then(() => process.off("exit", kill));
+  const url = `http://127.0.0.1:${port}`;
+  await waitFor(() => logs.some((line) => line.msg.startsWith("[Server] Listening")) || child.exitCode !== null, {
+    deadlineMs: bootDeadlineMs,
+    what: () => `the server to listen; it said: ${output()}`,
+  });
+  if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}: ${output()}`);
+  return {
+    url,
+    pid: child.pid ?? 0,
+    logs,
+    output,
+    deliver: (event, delivery) => {
+      const body = typeof event === "string" ? event : JSON.stringify(event);
+      return ask(`${url}/api/webhooks/clerk`, { method: "POST", body, headers: signDelivery(body, delivery) });
+    },
+    get: (path) => ask(`${url}${path}`, {}),
+    signal: (name) => void child.kill(name),
+    ended,
+    close: async () => {
+      kill();
+      await ended;
+    },
+  };
+}
+
+function collect(child: ReturnType<typeof spawn>): { logs: LogLine[]; output: () => string } {
+  const logs: LogLine[] = [];
+  let output = "";
+  let rest = "";
+  child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stdout?.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+    const lines = (rest + chunk.toString()).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line.startsWith("{")) logs.push(JSON.parse(line) as LogLine);
+  });
+  return { logs, output: () => output };
+}
+
+/** One request, measured. */
+export async function ask(url: string, init: RequestInit): Promise<TimedAnswer> {
+  const startedAtMs = performance.now();
+  try {
+    const res = await fetch(url, { ...init, signal: AbortSignal.timeout(answerDeadlineMs) });
+    const body = await res.text();
+    return {
+      status: res.status,
+      said: toSaid(body),
+      headers: res.headers,
+      body,
+      ms: performance.now() - startedAtMs,
+    };
+  } catch (error) {
+    const { code, name } = error as { code?: string; name: string };
+    return {
+      status: 0,
+      said: code ?? name,
+      headers: new Headers(),
+      body: "",
+      ms: performance.now() - startedAtMs,
+    };
+  }
+}
+
+function toSaid(body: string): string {
+  try {
+    const answer = JSON.parse(body) as { outcome?: string; error?: { code: string } };
+    return answer.outcome ?? answer.error?.code ?? "";
+  } catch {
+    return body;
+  }
+}
+
+/** Polls until `isTrue`; fails at the deadline saying what it waited for. */
+export async function waitFor(
+  isTrue: () => boolean | Promise<boolean>,
+  { deadlineMs, what, everyMs = 20 }: { deadlineMs: number; what: string | (() => string); everyMs?: number },
+): Promise<void> {
+  const deadlineAtMs = Date.now() + deadlineMs;
+  while (!(await isTrue())) {
+    if (Date.now() > deadlineAtMs) {
+      throw new Error(`Waited ${deadlineMs} ms for ${typeof what === "string" ? what : what()}`);
+    }
+    await Bun.sleep(everyMs);
+  }
+}
