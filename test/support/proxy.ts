@@ -100,7 +100,8 @@ function pipe(from: Socket, to: Socket, oneWayMs: () => number): Pipe {
 
   function carry(): void {
     timer = undefined;
-    for (let first = waiting[0]; first !== undefined && !held; first = waiting[0]) {
+    if (held) return;
+    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
       const waitMs = first.dueAtMs - performance.now();
       if (waitMs > 0) {
         timer = setTimeout(carry, waitMs);
