@@ -1,0 +1,16 @@
+const windowMs = 10_000;
+
+/** Counts requests in a sliding window of 10 s; answers the seconds to wait when the limit is reached, else 0. */
+export function createRateLimit(requestsPer10s: number, now: () => number): () => number {
+  /** When each of the last requests came, as a ring. */
+  const cameAtMs = new Float64Array(requestsPer10s).fill(-Infinity);
+  let oldest = 0;
+  return () => {
+    const nowMs = now();
+    const waitMs = (cameAtMs[oldest] ?? -Infinity) + windowMs - nowMs;
+    if (waitMs > 0) return Math.ceil(waitMs / 1000);
+    cameAtMs[oldest] = nowMs;
+    oldest = (oldest + 1) % requestsPer10s;
+    return 0;
+  };
+}
