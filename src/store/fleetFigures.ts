@@ -27,34 +27,14 @@ export interface EventFigures {
   readonly oldestDeadAt: string | null;
 }
 
-/** Counts users and links; the states are those of the SQL function `user_state`. */
+/** Counts users and links as they are at one moment. */
 export async function findUserFigures(database: Database): Promise<UserFigures> {
-  const rows = await database.run(
-    (sql) => sql<Record<keyof UserFigures["users"] | keyof UserFigures["links"], number>[]>`
-      select count(*)::int as total,
-             count(*) filter (where deleted_at is null)::int as active,
-             count(*) filter (where deleted_at is not null)::int as deleted,
-             count(*) filter (where link = 'linked')::int as linked,
-             count(*) filter (where link = 'unverified')::int as unverified,
-             count(*) filter (where link = 'no_email')::int as "noEmail",
-             count(*) filter (where link = 'conflict')::int as conflict
-      from (
-        select u.deleted_at, case
-          when u.deleted_at is not null then null
-          when m.id is not null then 'linked'
-          when u.link_held_at is not null then 'conflict'
-          when clerk_email_key(u.email) is null then 'no_email'
-          when not u.email_verified then 'unverified'
-          when exists (select from mentorados p where clerk_email_key(p.email) = clerk_email_key(u.email)) then 'conflict'
-        end as link
-        from users u left join mentorados m on m.user_id = u.id
-      ) states`,
-    { deadlineMs: readDeadlineMs },
-  );
+  const rows = await database.run((sql) => sql<{ figures: UserFigures }[]>`select user_figures() as figures`, {
+    deadlineMs: readDeadlineMs,
+  });
   const row = rows[0];
   if (!row) throw new Error("Counting users answered no row");
-  const { total, active, deleted, linked, unverified, noEmail, conflict } = row;
-  return { users: { total, active, deleted }, links: { linked, unverified, noEmail, conflict } };
+  return row.figures;
 }
 
 /** Event figures from the counters: exact, and as cheap with a million events as with ten. */

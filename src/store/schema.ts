@@ -63,6 +63,8 @@ export const users = pgTable(
     index("users_email_key_index")
       .on(sql`clerk_email_key(${table.email})`)
       .where(sql`${table.deletedAt} is null and ${table.emailVerified}`),
+    // All that counting users and finding conflicts needs, a twentieth of the table: the stored Clerk users stay unread.
+    index("users_standing_index").on(table.id, table.deletedAt, table.linkHeldAt, table.emailVerified, table.email),
   ],
 );
 
@@ -109,6 +111,7 @@ export const webhookEvents = pgTable(
   },
   (table) => [
     index("webhook_events_clerk_id_index").on(table.clerkId, table.receivedAt.desc()),
+    index("webhook_events_outcome_index").on(table.outcome, table.receivedAt.desc()),
     index("webhook_events_received_at_index").on(table.receivedAt.desc(), table.svixId.desc()),
     index("webhook_events_dead_index")
       .on(table.receivedAt)

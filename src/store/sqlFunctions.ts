@@ -2,14 +2,18 @@ import { createHash } from "node:crypto";
 import type { Sql } from "postgres";
 import applyAndReport from "./sql/apply_and_report.sql" with { type: "text" };
 import applyUserChanges from "./sql/apply_user_changes.sql" with { type: "text" };
+import handOverProfiles from "./sql/hand_over_profiles.sql" with { type: "text" };
 import resolveLink from "./sql/resolve_link.sql" with { type: "text" };
 import unlinkMentorado from "./sql/unlink_mentorado.sql" with { type: "text" };
+import userFigures from "./sql/user_figures.sql" with { type: "text" };
 import userState from "./sql/user_state.sql" with { type: "text" };
 
 /** The functions that hold the rules, kept as readable files and installed by `db:migrate` when their text changes. */
 const functionTexts: ReadonlyMap<string, string> = new Map([
+  ["hand_over_profiles", handOverProfiles],
   ["apply_user_changes", applyUserChanges],
   ["user_state", userState],
+  ["user_figures", userFigures],
   ["apply_and_report", applyAndReport],
   ["resolve_link", resolveLink],
   ["unlink_mentorado", unlinkMentorado],
