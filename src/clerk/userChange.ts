@@ -36,7 +36,10 @@ export function toUserChange(
 ): UserChange {
   const parsed = parseJson(received.body);
   const envelope = envelopeSchema.safeParse(parsed);
-  if (!envelope.success) return dead(toDelivery(received, null), parsed === undefined ? "not_json" : "not_an_event");
+  if (!envelope.success) {
+    const errorCode = parsed === undefined ? "not_json" : "not_an_event";
+    return dead(toDelivery(received, null), errorCode, isObject(parsed) ? findClerkId(parsed["data"]) : null);
+  }
   const { type, data } = envelope.data;
   const delivery = toDelivery(received, envelope.data);
 
@@ -44,15 +47,21 @@ export function toUserChange(
   const foreign =
     options.instanceId !== undefined && delivery.instanceId !== null && delivery.instanceId !== options.instanceId;
   if (!isUserEvent || foreign) {
-    return { kind: "ignored", source: "webhook", clerkId: findClerkId(type, data), errorCode: null, delivery };
+    return { kind: "ignored", source: "webhook", clerkId: findClerkId(data), errorCode: null, delivery };
   }
-  if (!isObject(data) || !isClerkId(data["id"])) return dead(delivery, "no_user_id");
+  if (!isObject(data) || !isClerkId(data["id"])) return dead(delivery, "no_user_id", findClerkId(data));
   const user = data as ClerkUser;
   if (type === "user.deleted") {
     const deletedAtMs = delivery.occurredAtMs ?? delivery.receivedAtMs;
     return { kind: "delete", source: "webhook", clerkId: user.id, deletedAtMs, delivery };
   }
-  return toUserUpsert(user, { source: "webhook", delivery });
+  try {
+    return toUserUpsert(user, { source: "webhook", delivery });
+  } catch (cause) {
+    // Nested deeper than the stack of whoever writes it as JSON; Postgres would give up at a tenth of that.
+    if (cause instanceof RangeError) return dead(delivery, "nested_too_deep", user.id);
+    throw cause;
+  }
 }
 
 /**
@@ -103,19 +112,16 @@ function toDelivery(received: VerifiedDelivery, envelope: z.infer<typeof envelop
   };
 }
 
-function dead(delivery: Delivery, errorCode: string): LedgerOnly {
-  return { kind: "dead", source: "webhook", clerkId: null, errorCode, delivery };
+function dead(delivery: Delivery, errorCode: string, clerkId: string | null): LedgerOnly {
+  return { kind: "dead", source: "webhook", clerkId, errorCode, delivery };
 }
 
-/** The user an ignored event is about, so that their deletion erases its payload too. */
-function findClerkId(type: string, data: unknown): string | null {
+/** The user an event that changes none is about, so that their deletion erases its payload too. */
+function findClerkId(data: unknown): string | null {
   if (!isObject(data)) return null;
-  const publicUserData = data["public_user_data"];
-  const candidates = [
-    type.startsWith("user.") ? data["id"] : undefined,
-    data["user_id"],
-    isObject(publicUserData) ? publicUserData["user_id"] : undefined,
-  ];
+  // Sessions, e-mails and messages; memberships; payments.
+  const inner = [data["public_user_data"], data["payer"], data["user"]].filter(isObject);
+  const candidates = [data["id"], data["user_id"], ...inner.flatMap((one) => [one["user_id"], one["id"]])];
   return candidates.find(isClerkId) ?? null;
 }
 

@@ -6,7 +6,8 @@
 --
 -- The advisory lock makes the tables move through one sequence of states, however many processes run. Each statement
 -- after it takes a new snapshot (read committed), so it sees all that earlier holders of the lock committed.
--- The batch as a whole equals some serial order of its changes: deletions first, then the rest as they stand.
+-- The batch as a whole equals a serial order of its changes: deletions first, then the rest as they stand; addresses that
+-- were left are looked at after the deletions and again at the end.
 create or replace function apply_user_changes(batch jsonb) returns jsonb
 language plpgsql
 set search_path = public, pg_temp
@@ -32,7 +33,11 @@ declare
   verdicts jsonb := '{}';
   deleted_ids integer[];
   deleted_clerk_ids text[];
+  left_keys text[];
+  released_keys text[];
   linked_clerk_ids text[];
+  name_chars_max integer;
+  image_url_chars_max integer;
   outcomes jsonb;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -58,7 +63,8 @@ begin
 
   if deletions then
     with gone as materialized (
-      select c.clerk_id, c.source, c.deleted_at, u.id, u.deleted_at as known_deleted_at
+      select c.clerk_id, c.source, c.deleted_at, u.id, u.deleted_at as known_deleted_at,
+             case when u.email_verified then clerk_email_key(u.email) end as left_key
       from jsonb_to_recordset(changes)
              as c(kind text, svix_id text, clerk_id text, source text, deleted_at timestamptz)
         left join users u on u.clerk_id = c.clerk_id
@@ -77,31 +83,23 @@ begin
       returning u.id, u.clerk_id
     ), corrected as (
       -- Of several tellings of one deletion the earliest moment is kept, so that their order does not matter.
-      update users u set deleted_at = g.deleted_at, last_signed_in = g.deleted_at
+      update users u set deleted_at = g.deleted_at, last_signed_in = g.deleted_at, sync_source = g.source
       from gone g where u.id = g.id and g.known_deleted_at > g.deleted_at
     )
     select jsonb_object_agg(g.clerk_id, case when g.known_deleted_at is null then 'applied' else 'unchanged' end),
            (select array_agg(id) from erased),
-           array_agg(g.clerk_id) filter (where g.known_deleted_at is null)
-      into verdicts, deleted_ids, deleted_clerk_ids
+           array_agg(g.clerk_id) filter (where g.known_deleted_at is null),
+           array_agg(g.left_key) filter (where g.left_key is not null)
+      into verdicts, deleted_ids, deleted_clerk_ids, left_keys
       from gone g;
     verdicts := coalesce(verdicts, '{}');
 
     update webhook_events set payload = null where clerk_id = any (deleted_clerk_ids) and payload is not null;
 
-    -- Release the profiles, and hand each to the one active user who waits for its address.
-    with released as materialized (
+    with released as (
       update mentorados m set user_id = null, updated_at = moment
       from users u where m.user_id = any (deleted_ids) and u.id = m.user_id
       returning m.id as mentorado_id, u.id as user_id, u.clerk_id, clerk_email_key(m.email) as email_key
-    ), waiting as (
-      select r.mentorado_id, min(w.id) as user_id, min(w.clerk_id) as clerk_id
-      from released r
-        join users w on clerk_email_key(w.email) = r.email_key
-      where w.deleted_at is null and w.email_verified and w.link_held_at is null
-        and not exists (select from mentorados m where m.user_id = w.id)
-        and (select count(*) from mentorados m where clerk_email_key(m.email) = r.email_key) = 1
-      group by r.mentorado_id having count(*) = 1
     ), trail as (
       insert into mentorado_links (mentorado_id, user_id, clerk_id, action, actor, svix_id, at)
       select r.mentorado_id, r.user_id, r.clerk_id, 'released', c.source, c.svix_id, moment
@@ -109,36 +107,45 @@ begin
         join jsonb_to_recordset(changes) as c(kind text, svix_id text, clerk_id text, source text)
           on c.clerk_id = r.clerk_id and c.kind = 'delete'
     )
-    select jsonb_agg(to_jsonb(w)) into outcomes from waiting w;
+    select array_agg(email_key) into released_keys from released;
 
-    -- A statement of its own: one statement may not write a row twice.
-    with handed as (
-      update mentorados m set user_id = w.user_id, updated_at = moment
-      from jsonb_to_recordset(outcomes) as w(mentorado_id integer, user_id integer, clerk_id text)
-      where m.id = w.mentorado_id
-      returning m.id, w.user_id, w.clerk_id
-    )
-    insert into mentorado_links (mentorado_id, user_id, clerk_id, action, actor, at)
-    select id, user_id, clerk_id, 'linked', 'release', moment from handed;
+    if left_keys is not null or released_keys is not null then
+      perform hand_over_profiles(left_keys || released_keys, moment);
+    end if;
   end if;
 
+  -- An older table may have these narrower than ours, which are text; a cosmetic field is no reason to refuse a user.
+  select max(atttypmod - 4) filter (where attname = 'name' and atttypmod > 4),
+         max(atttypmod - 4) filter (where attname = 'image_url' and atttypmod > 4)
+    into name_chars_max, image_url_chars_max
+    from pg_attribute where attrelid = 'users'::regclass and attname in ('name', 'image_url');
+
   with compared as materialized (
-    select c.*, u.id, u.deleted_at is not null as tombstone,
+    select c.clerk_id, c.source, c.version, c.clerk_updated_at, f.name, c.email, c.email_verified, f.image_url,
+           c.login_method, c.role, c.last_signed_in, c.clerk_created_at, c.raw,
+           u.id, u.deleted_at is not null as tombstone,
            u.clerk_version is null or c.version >= u.clerk_version as newer,
            left(c.version, 15) = left(u.clerk_version, 15) as same_version,
            c.role is not null and (u.role_version is null or c.version >= u.role_version) as role_newer,
            c.role is distinct from u.role as role_differs,
            u.clerk_version as known_version, u.role_version as known_role_version,
+           case when u.email_verified and (u.email is distinct from c.email or not c.email_verified)
+                then clerk_email_key(u.email) end as left_key,
            u.raw_json is not distinct from c.raw as same_raw,
            (u.name, u.email, u.email_verified, u.image_url, u.login_method, u.clerk_created_at)
              is not distinct from
-           (c.name, c.email, c.email_verified, c.image_url, c.login_method, c.clerk_created_at)
+           (f.name, c.email, c.email_verified, f.image_url, c.login_method, c.clerk_created_at)
            and u.raw_json - k.incidental is not distinct from c.raw - k.incidental as same_content
     from jsonb_to_recordset(changes)
-           as c(kind text, svix_id text, clerk_id varchar(64), source text, version text, clerk_updated_at timestamptz,
+           as c(kind text, svix_id text, clerk_id text, source text, version text, clerk_updated_at timestamptz,
                 name text, email varchar(320), email_verified boolean, image_url text, login_method varchar(64),
                 role role, last_signed_in timestamptz, clerk_created_at timestamptz, raw jsonb)
       left join users u on u.clerk_id = c.clerk_id
+      cross join lateral (
+        select case when name_chars_max is null then c.name else left(c.name, name_chars_max) end as name,
+               case when image_url_chars_max is null or length(c.image_url) <= image_url_chars_max
+                    then c.image_url end as image_url
+      ) f
       cross join lateral (
         select case
           when u.sync_source = 'webhook' and c.source <> 'webhook' or u.sync_source <> 'webhook' and c.source = 'webhook'
@@ -189,8 +196,12 @@ begin
         or j.role_newer and (j.role_differs or j.version is distinct from j.known_role_version))
   )
   select verdicts || coalesce(jsonb_object_agg(clerk_id, verdict), '{}'),
-         array_agg(clerk_id) filter (where not tombstone or id is null)
-    into verdicts, touched
+         array_agg(clerk_id) filter (where not tombstone or id is null),
+         array_agg(left_key) filter (
+           where newer and not tombstone and left_key is not null
+             and left_key is distinct from case when email_verified then clerk_email_key(email) end
+         )
+    into verdicts, touched, left_keys
     from judged;
 
   -- Users of this batch without a profile look for one: the row as it now is decides, not the change.
@@ -238,6 +249,10 @@ begin
           on c.clerk_id = n.clerk_id and c.kind = 'upsert'
     )
     select array_agg(clerk_id) into linked_clerk_ids from changed;
+
+    if left_keys is not null then
+      perform hand_over_profiles(left_keys, moment);
+    end if;
   end if;
 
   if replays then
@@ -255,8 +270,8 @@ begin
   end if;
 
   with results as materialized (
-    select c.place, c.svix_id, c.type, c.clerk_id, c.instance_id, c.occurred_at, c.received_at, c.error_code, c.payload,
-           c.replay,
+    select c.place, c.svix_id, c.type, case when length(c.clerk_id) <= 64 then c.clerk_id end as clerk_id,
+           c.instance_id, c.occurred_at, c.received_at, c.error_code, c.payload, c.replay,
            case
              when settled ? coalesce(c.svix_id, '') then case settled ->> c.svix_id when 'dead' then 'dead' else 'duplicate' end
              when c.kind in ('ignored', 'dead') then c.kind
@@ -265,7 +280,7 @@ begin
            end as outcome,
            settled ? coalesce(c.svix_id, '') as again
     from rows from (jsonb_to_recordset(changes)
-           as (kind text, svix_id text, type text, clerk_id varchar(64), instance_id text, occurred_at timestamptz,
+           as (kind text, svix_id text, type text, clerk_id text, instance_id text, occurred_at timestamptz,
                received_at timestamptz, error_code text, payload text, replay boolean)) with ordinality
            as c(kind, svix_id, type, clerk_id, instance_id, occurred_at, received_at, error_code, payload, replay, place)
   ), ledger as (
