@@ -1,6 +1,7 @@
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import init from "../../drizzle/0000_init.sql" with { type: "text" };
 import statusIndexes from "../../drizzle/0001_status_indexes.sql" with { type: "text" };
+import runPages from "../../drizzle/0002_run_pages.sql" with { type: "text" };
 
 /**
  * The migrations as part of the program, so that a single-file build carries them. Add a line for each new one; a test
@@ -10,4 +11,5 @@ export const migrationJournal = journal;
 export const migrationTexts: Readonly<Record<string, string>> = {
   "0000_init": init,
   "0001_status_indexes": statusIndexes,
+  "0002_run_pages": runPages,
 };

@@ -176,6 +176,18 @@ export const syncRuns = pgTable(
   ],
 );
 
+/** Which rows a full reconcile has seen at Clerk, page by page, while it runs: what is left over may be gone there. */
+export const syncRunPages = pgTable(
+  "sync_run_pages",
+  {
+    runId: uuid("run_id").notNull(),
+    step: integer("step").notNull(),
+    /** `users.id` */
+    userIds: integer("user_ids").array().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.runId, table.step] })],
+);
+
 /** Who linked, released or unlinked what, when, and because of which event or operator. Ids only. */
 export const mentoradoLinks = pgTable(
   "mentorado_links",

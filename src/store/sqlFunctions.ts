@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Sql } from "postgres";
 import applyAndReport from "./sql/apply_and_report.sql" with { type: "text" };
+import applyRunPage from "./sql/apply_run_page.sql" with { type: "text" };
 import applyUserChanges from "./sql/apply_user_changes.sql" with { type: "text" };
 import handOverProfiles from "./sql/hand_over_profiles.sql" with { type: "text" };
+import openRun from "./sql/open_run.sql" with { type: "text" };
 import resolveLink from "./sql/resolve_link.sql" with { type: "text" };
 import unlinkMentorado from "./sql/unlink_mentorado.sql" with { type: "text" };
 import userFigures from "./sql/user_figures.sql" with { type: "text" };
@@ -15,6 +17,8 @@ const functionTexts: ReadonlyMap<string, string> = new Map([
   ["user_state", userState],
   ["user_figures", userFigures],
   ["apply_and_report", applyAndReport],
+  ["open_run", openRun],
+  ["apply_run_page", applyRunPage],
   ["resolve_link", resolveLink],
   ["unlink_mentorado", unlinkMentorado],
 ]);

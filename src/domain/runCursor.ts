@@ -1,0 +1,41 @@
+/** How far a pass over all users of Clerk, in the order of their creation, has come. */
+export interface PassPosition {
+  /** The first user of the pass: seen again after a cursor, it tells that the cursor was not understood. */
+  readonly firstId: string | null;
+  /**
+   * The last users looked at, oldest first. The next page begins after the last one; if that one is deleted
+   * meanwhile, after the one before, so that nobody is left out and nobody is counted twice.
+   */
+  readonly trail: readonly string[];
+  /** When the last of them was created, epoch milliseconds: for the day that all of the trail are deleted. */
+  readonly createdAtMs: number | null;
+}
+
+/** Where a run goes on; saved with every page. */
+export interface RunCursor {
+  /** Pages saved so far. */
+  readonly step: number;
+  readonly phase: "users" | "deletions" | "linking";
+  /** Whether a new run may go on from here when this one was stopped. */
+  readonly resumable: boolean;
+  readonly position: PassPosition;
+  /** Active users here when the run began: what the brake on deletions is measured by. */
+  readonly activeUsers: number;
+  /** The newest `updated_at` at Clerk when the run began, epoch milliseconds: where the next one may stop. */
+  readonly watermarkMs: number | null;
+  /** Users that Postgres refused. */
+  readonly refused: number;
+  /** The first few of them. */
+  readonly refusedIds: readonly string[];
+}
+
+export const runStart: RunCursor = {
+  step: 0,
+  phase: "users",
+  resumable: true,
+  position: { firstId: null, trail: [], createdAtMs: null },
+  activeUsers: 0,
+  watermarkMs: null,
+  refused: 0,
+  refusedIds: [],
+};
