@@ -1,6 +1,7 @@
 import { DelegateBackoff, handleWhen, retry } from "cockatiel";
 import type { TokenBucket } from "limiter";
 import { setTimeout as sleep } from "node:timers/promises";
+import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { readBodyText } from "./readBodyText.ts";
@@ -61,6 +62,7 @@ export function createClerkRequest(options: {
   log: Log;
   fetch: Fetch;
   limits: ClerkRequestLimits;
+  observer?: SyncObserver | undefined;
 }): ClerkRequest {
   const { limits, log } = options;
   return async (path, query, signal) => {
@@ -95,13 +97,14 @@ export function createClerkRequest(options: {
 }
 
 async function attemptOnce(
-  options: { secretKey: string; bucket: TokenBucket; fetch: Fetch; limits: ClerkRequestLimits },
+  options: Parameters<typeof createClerkRequest>[0],
   url: string,
   whole: AbortSignal,
 ): Promise<ClerkAnswer> {
   await takeToken(options.bucket, whole);
   const signal = AbortSignal.any([whole, AbortSignal.timeout(options.limits.attemptDeadlineMs)]);
-  let res: Response;
+  const endSpan = startSpan();
+  let res: Response | undefined;
   let text: string | undefined;
   try {
     res = await options.fetch(url, {
@@ -119,6 +122,9 @@ async function attemptOnce(
   } catch (cause) {
     if (whole.aborted) throw cause;
     throw new Retryable(unavailable("Clerk cannot be reached.", cause));
+  } finally {
+    const route = new URL(url).pathname.replace(/\/user_\w+/, "/:id");
+    options.observer?.onClerkCall?.({ ...endSpan(), route, status: res?.status ?? null });
   }
   if (text === undefined) throw unavailable("Clerk's answer is too large.");
   return judge(res, text);

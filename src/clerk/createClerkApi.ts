@@ -1,5 +1,6 @@
 import { TokenBucket } from "limiter";
 import { isClerkId } from "../domain/clerkId.ts";
+import type { SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { ClerkApi, ClerkUser, ClerkUserPageQuery } from "./clerkApi.ts";
@@ -24,6 +25,7 @@ export interface ClerkApiOptions {
   readonly log: Log;
   readonly fetch?: Fetch;
   readonly limits?: Partial<ClerkRequestLimits>;
+  readonly observer?: SyncObserver | undefined;
 }
 
 /**
@@ -40,7 +42,8 @@ export function createClerkApi(options: ClerkApiOptions): ClerkApi {
   };
 }
 
-function toRequest({ secretKey, apiUrl, log, fetch = globalThis.fetch, limits }: ClerkApiOptions): ClerkRequest {
+function toRequest(options: ClerkApiOptions): ClerkRequest {
+  const { secretKey, apiUrl, log, fetch = globalThis.fetch, limits, observer } = options;
   if (secretKey === undefined) {
     return () => Promise.reject(new AppError("precondition_failed", "CLERK_SECRET_KEY is not set."));
   }
@@ -51,6 +54,7 @@ function toRequest({ secretKey, apiUrl, log, fetch = globalThis.fetch, limits }:
     fetch,
     bucket: createBucket(secretKey),
     limits: { ...defaultClerkRequestLimits, ...limits },
+    observer,
   });
 }
 

@@ -1,6 +1,7 @@
 import { AppError } from "../errors.ts";
 import { toUserChange } from "../clerk/userChange.ts";
 import { parseSignatureHeaders, type VerifyBody } from "../clerk/verify.ts";
+import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { Log } from "../log.ts";
 import type { UserService } from "../service/userService.ts";
@@ -20,15 +21,14 @@ export interface ClerkWebhookDeps {
   readonly log: Log;
   /** When set, events that name another Clerk instance are ignored. */
   readonly instanceId?: string | undefined;
-  /** Told of every answer, for the metrics. */
-  readonly onAnswer?: ((answer: { status: number; outcome?: Outcome; code?: string; ms: number }) => void) | undefined;
+  readonly observer?: SyncObserver | undefined;
 }
 
 /** `POST /api/webhooks/clerk`: 200 says the change is committed, everything else says send it again or look at it. */
 export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request) => Promise<Response> {
   const { log, userService } = deps;
 
-  async function settle(req: Request, startedAtMs: number): Promise<Outcome> {
+  async function settle(req: Request, startedAtMs: number): Promise<{ outcome: Outcome; lagMs: number | null }> {
     // What is cheap to judge comes first: a flood of unsigned requests costs no reading and no hashing.
     const headers = parseSignatureHeaders(req.headers, startedAtMs);
     const bytes = await readBody(req, { bytesMax: bodyBytesMax, timeoutMs: bodyDeadlineMs });
@@ -39,15 +39,17 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request) => Pr
     const deadlineMs = webhookDeadlineMs - (Date.now() - startedAtMs);
     const [outcome] = await userService.applyChanges([change], { deadlineMs });
     if (outcome === undefined) throw new Error("A change had no outcome");
-    return outcome;
+    const occurredAtMs = hasLag.has(outcome) ? change.delivery?.occurredAtMs : null;
+    return { outcome, lagMs: occurredAtMs == null ? null : Math.max(0, Date.now() - occurredAtMs) };
   }
 
   return async (req) => {
     const startedAtMs = Date.now();
+    const endSpan = startSpan();
     try {
-      const outcome = await settle(req, startedAtMs);
+      const { outcome, lagMs } = await settle(req, startedAtMs);
       if (outcome === "dead") throw new AppError("invalid_event", "This is no event that can be applied.");
-      deps.onAnswer?.({ status: 200, outcome, ms: Date.now() - startedAtMs });
+      deps.observer?.onDelivery?.({ ...endSpan(), status: 200, outcome, code: null, lagMs });
       return Response.json({ outcome });
     } catch (error) {
       // Nothing wrong with a verified event that cannot be stored gets better by sending it again.
@@ -56,11 +58,15 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request) => Pr
       const res = toErrorResponse(retriable, isDead ? { "webhook-delivery": "abort-message" } : {});
       if (res.status >= 500) log.error({ err: error }, "[Webhook] A delivery could not be settled; it will come again");
       else log.warn({ code: retriable.code, svixId: req.headers.get("svix-id") }, "[Webhook] Refused a delivery");
-      deps.onAnswer?.({ status: res.status, code: retriable.code, ms: Date.now() - startedAtMs });
+      const { code } = retriable;
+      deps.observer?.onDelivery?.({ ...endSpan(), status: res.status, outcome: null, code, lagMs: null });
       return res;
     }
   };
 }
+
+/** What was ignored or came again says nothing about how far behind the tables are. */
+const hasLag: ReadonlySet<Outcome> = new Set(["applied", "unchanged", "stale"]);
 
 /** A fault of ours is not the sender's: the delivery has to come again. */
 function toUnavailable(cause: unknown): AppError {

@@ -1,4 +1,5 @@
 import { AppError } from "../errors.ts";
+import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { Log } from "../log.ts";
@@ -21,14 +22,26 @@ export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome 
  * One batch to its end: a transient failure is tried once more; where a row is at fault the batch is halved until the
  * culprit stands alone, and is then kept in the ledger as `dead` while the others go through.
  */
-export function createApplyBatch(deps: { database: Database; defaultTurma: string; log: Log }): ApplyBatch {
+export function createApplyBatch(deps: {
+  database: Database;
+  defaultTurma: string;
+  log: Log;
+  observer?: SyncObserver | undefined;
+}): ApplyBatch {
   async function call(items: readonly PreparedChange[]): Promise<Outcome[]> {
     const json = toBatchJson(
       items.map((item) => item.batchItem),
       deps.defaultTurma,
     );
-    const answer = await deps.database.callFunction("apply_user_changes", json, { deadlineMs: batchDeadlineMs });
-    return parseOutcomes(answer, items.length);
+    const endSpan = startSpan();
+    let isCommitted = false;
+    try {
+      const answer = await deps.database.callFunction("apply_user_changes", json, { deadlineMs: batchDeadlineMs });
+      isCommitted = true;
+      return parseOutcomes(answer, items.length);
+    } finally {
+      deps.observer?.onBatch?.({ ...endSpan(), items: items.length, isCommitted });
+    }
   }
 
   async function callTwice(items: readonly PreparedChange[]): Promise<Outcome[]> {

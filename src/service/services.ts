@@ -1,4 +1,5 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
+import type { SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
 import { createEventsService, type EventsService } from "./events.ts";
@@ -21,6 +22,7 @@ export interface ServicesDeps {
   readonly defaultTurma: string;
   /** When set, events that name another Clerk instance are ignored, also in a replay. */
   readonly clerkInstanceId?: string | undefined;
+  readonly observer?: SyncObserver | undefined;
 }
 
 export function createServices(deps: ServicesDeps): Services {

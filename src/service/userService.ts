@@ -1,4 +1,5 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
+import type { SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
@@ -31,6 +32,7 @@ export interface UserServiceDeps {
   readonly log: Log;
   /** Class of a profile the sync creates; a label of the `turma` enum. */
   readonly defaultTurma: string;
+  readonly observer?: SyncObserver | undefined;
 }
 
 export interface ApplyOptions {
@@ -63,7 +65,7 @@ export interface UserService {
 export function createUserService(deps: UserServiceDeps): UserService {
   const { database, clerk, log, defaultTurma } = deps;
   const commits = createGroupCommit<PreparedChange, Outcome>({
-    flush: createApplyBatch({ database, defaultTurma, log }),
+    flush: createApplyBatch(deps),
     keysOf: ({ batchItem }) => [
       ...(batchItem.clerkId === null ? [] : [batchItem.clerkId]),
       ...(batchItem.svixId === null ? [] : [`svix:${batchItem.svixId}`]),

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Log } from "../log.ts";
 import type { Services } from "../service/services.ts";
+import { createRateLimits, type RateLimits } from "./rateLimits.ts";
 
 /** Who calls: a machine with the admin token, or a person with a Clerk session. */
 export type Actor = { readonly kind: "machine" } | { readonly kind: "session"; readonly clerkId: string };
@@ -9,10 +10,12 @@ export type Actor = { readonly kind: "machine" } | { readonly kind: "session"; r
 export interface SyncContext {
   readonly services: Services;
   readonly log: Log;
-  /** Null: nobody known. */
+  /** Null: nobody known. @throws AppError `too_many_requests` when the client's address failed too often */
   readonly findActor: () => Promise<Actor | null>;
   /** The role is read from the database at each call. */
   readonly isAdmin: (clerkId: string) => Promise<boolean>;
+  /** Counts a call against its caller's rate. @throws AppError `too_many_requests` */
+  readonly countCall: (actor: Actor) => Promise<void>;
 }
 
 export interface ContextDeps {
@@ -21,32 +24,45 @@ export interface ContextDeps {
   readonly adminToken?: string | undefined;
   /** Clerk session token → its user; null if it proves nobody. */
   readonly verifySession?: ((token: string) => Promise<{ clerkId: string } | null>) | undefined;
+  readonly rateLimits?: RateLimits | undefined;
 }
 
-/** Makes the context of one HTTP request out of its `Authorization` header. */
-export function createContextFactory(deps: ContextDeps): (headers: Headers) => SyncContext {
+/**
+ * Makes the context of one HTTP request out of its `Authorization` header. `clientAddress` is that of the connection,
+ * never a header's, which anybody can write; without it all clients count as one.
+ */
+export type CreateContext = (headers: Headers, clientAddress?: string) => SyncContext;
+
+export function createContextFactory(deps: ContextDeps): CreateContext {
   const isAdminToken = createTokenCheck(deps.adminToken);
-  return (headers) => {
-    const token = /^Bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1];
+  const { countCall, countFailure } = deps.rateLimits ?? createRateLimits();
+  return (headers, clientAddress = "unknown") => {
     let actor: Promise<Actor | null> | undefined;
     return {
       services: deps.services,
       log: deps.log,
       // Once per request, however many calls the batch has.
-      findActor: () => (actor ??= findActor(token)),
+      findActor: () => (actor ??= findActor(findBearerToken(headers), clientAddress)),
       isAdmin: async (clerkId) => {
         const { state, user } = await deps.services.users.getUser(clerkId);
         return state === "synced" && user?.role === "admin";
       },
+      countCall,
     };
   };
 
-  async function findActor(token: string | undefined): Promise<Actor | null> {
+  async function findActor(token: string | undefined, clientAddress: string): Promise<Actor | null> {
     if (token === undefined) return null;
     if (isAdminToken(token)) return { kind: "machine" };
     const session = await deps.verifySession?.(token);
-    return session ? { kind: "session", clerkId: session.clerkId } : null;
+    if (session) return { kind: "session", clerkId: session.clerkId };
+    await countFailure(clientAddress);
+    return null;
   }
+}
+
+export function findBearerToken(headers: Headers): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1];
 }
 
 /** Compares in constant time, whatever the lengths: digests of equal length are compared, not the tokens. */

@@ -24,31 +24,58 @@ const trpcCodeOf: Readonly<Record<ErrorCode, TRPC_ERROR_CODE_KEY>> = {
   clerk_unavailable: "SERVICE_UNAVAILABLE",
 };
 
-const t = initTRPC.context<SyncContext>().create({
-  // No stack in any answer, whatever NODE_ENV says.
-  isDev: false,
-  errorFormatter: ({ shape, error }) => ({ ...shape, message: toPublicMessage(error) }),
-});
+// The default error formatter, so that these procedures can be merged into a router that has one of its own; no stack
+// in any answer, whatever NODE_ENV says.
+const t = initTRPC.context<SyncContext>().create({ isDev: false });
 
-/** The one place where an error's text is chosen for the outside. */
-function toPublicMessage(error: TRPCError): string {
-  if (error.cause instanceof ZodError) return `Invalid input: ${z.prettifyError(error.cause)}`;
-  if (error.cause instanceof AppError) return error.cause.message;
-  return error.code === "INTERNAL_SERVER_ERROR" ? "Something went wrong here." : error.message;
-}
-
+/**
+ * Everything a procedure throws leaves here as a TRPCError whose message may be shown to anybody, so that it is safe
+ * under whatever formatter the router at the root has. The log keeps the cause.
+ */
 const withErrors = t.middleware(async ({ ctx, path, next }) => {
   const result = await next();
   if (result.ok) return result;
-  const { cause } = result.error;
+  const { cause, code, message } = result.error;
   if (cause instanceof AppError) {
     if (cause.cause !== undefined) ctx.log.warn({ err: cause, path }, "[tRPC] A call failed");
-    // Without a message of its own a TRPCError shows its cause's.
     throw new TRPCError({ code: trpcCodeOf[cause.code], message: cause.message, cause });
   }
-  if (result.error.code === "INTERNAL_SERVER_ERROR") ctx.log.error({ err: result.error, path }, "[tRPC] A call failed");
-  return result;
+  if (cause instanceof ZodError) {
+    throw new TRPCError({ code, message: `Invalid input: ${z.prettifyError(cause)}`, cause });
+  }
+  if (code === "INTERNAL_SERVER_ERROR") {
+    ctx.log.error({ err: result.error, path }, "[tRPC] A call failed");
+    throw new TRPCError({ code, message: "Something went wrong here.", cause: result.error });
+  }
+  throw new TRPCError({ code, message: publicTexts[code] ?? message, cause: result.error });
 });
+
+/** What tRPC itself says of these can quote the request, or the parser's words about it. */
+const publicTexts: Partial<Record<TRPC_ERROR_CODE_KEY, string>> = {
+  PARSE_ERROR: "The input is not valid JSON.",
+  BAD_REQUEST: "The request is malformed.",
+  NOT_FOUND: "There is no such procedure.",
+  METHOD_NOT_SUPPORTED: "Queries are asked with GET, mutations with POST.",
+  UNSUPPORTED_MEDIA_TYPE: "The content type must be application/json.",
+  INTERNAL_SERVER_ERROR: "Something went wrong here.",
+};
+
+/**
+ * Makes the router at the root of our own app: what never reaches a procedure (an unknown path, a broken batch) is
+ * said in our words too.
+ */
+export const rootRouter = initTRPC.context<SyncContext>().create({
+  isDev: false,
+  errorFormatter: ({ shape, error }) => ({
+    ...shape,
+    // The cause tells what has been through `withErrors`.
+    message: error.cause instanceof AppError || error.cause instanceof ZodError ? shape.message : toPublicText(error),
+  }),
+}).router;
+
+function toPublicText({ code, message }: TRPCError): string {
+  return publicTexts[code] ?? message;
+}
 
 const procedure = t.procedure.use(withErrors);
 
@@ -56,6 +83,7 @@ const procedure = t.procedure.use(withErrors);
 export const sessionProcedure = procedure.use(async ({ ctx, next }) => {
   const actor = await ctx.findActor();
   if (actor?.kind !== "session") throw new AppError("unauthorized", "A Clerk session token is needed.");
+  await ctx.countCall(actor);
   return next({ ctx: { clerkId: actor.clerkId } });
 });
 
@@ -66,6 +94,7 @@ export const sessionProcedure = procedure.use(async ({ ctx, next }) => {
 export const adminProcedure = procedure.use(async ({ ctx, next }) => {
   const actor = await ctx.findActor();
   if (actor === null) throw new AppError("unauthorized", "The admin token or a Clerk session token is needed.");
+  await ctx.countCall(actor);
   if (actor.kind === "session" && !(await ctx.isAdmin(actor.clerkId))) {
     throw new AppError("forbidden", "This needs the role admin.");
   }

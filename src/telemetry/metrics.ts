@@ -1,0 +1,129 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { SyncObserver } from "../domain/observer.ts";
+
+/** Seconds. A delivery takes a few milliseconds next to its database, and is given up after 8 s. */
+const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** Seconds. From live traffic to what Svix repeats for hours. */
+const lagBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 36_000];
+/** Changes in one batch, up to the most there can be. */
+const batchBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+
+/** What is asked when somebody scrapes; none of it may touch the database, or Neon never sleeps. */
+export interface MetricSources {
+  readonly queueItems: () => number;
+  readonly breakerState: () => "closed" | "half-open" | "open";
+  readonly connectionAttempts: () => number;
+}
+
+export interface Metrics {
+  readonly observer: SyncObserver;
+  /** Tells where the gauges are read; the newest sources win. */
+  readonly watch: (sources: MetricSources) => void;
+  /** The text of Prometheus' exposition format 0.0.4, and its content type. */
+  readonly read: () => Promise<{ text: string; contentType: string }>;
+}
+
+/** The metrics of one app, in a registry of its own: several apps may live in one process. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  let sources: MetricSources | undefined;
+  createGauges(registry, () => sources);
+  return {
+    observer: createObserver(registry),
+    watch: (newest) => {
+      sources = newest;
+    },
+    read: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
+  };
+}
+
+function createObserver(registry: Registry): SyncObserver {
+  const registers = [registry];
+  const histogram = (name: string, help: string, buckets: number[], labelNames: string[] = []) =>
+    new Histogram({ name: `clerk_sync_${name}`, help, buckets, labelNames, registers });
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: `clerk_sync_${name}`, help, labelNames, registers });
+
+  const deliveries = counter("deliveries_total", "Webhook answers by outcome (or error code) and HTTP status.", [
+    "outcome",
+    "status",
+  ]);
+  const verificationFailures = counter("verification_failures_total", "Deliveries refused before they were believed.", [
+    "code",
+  ]);
+  const answer = histogram("answer_seconds", "From a delivery's arrival to its answer.", durationBuckets);
+  const lag = histogram("lag_seconds", "From Clerk's timestamp to the commit here.", lagBuckets);
+  const batchItems = histogram("batch_changes", "Changes committed together.", batchBuckets);
+  const commit = histogram("commit_seconds", "One batch, there and back.", durationBuckets, ["result"]);
+  const clerkCalls = counter("clerk_api_requests_total", "Requests to Clerk's Backend API.", ["route", "status"]);
+  const clerkSeconds = histogram("clerk_api_seconds", "One request to Clerk's Backend API.", durationBuckets);
+  const runs = counter("runs_total", "Backfills and reconciles of this process, by how they stand.", [
+    "kind",
+    "status",
+  ]);
+  let lastWebhookMs = performance.now();
+  new Gauge({
+    name: "clerk_sync_webhook_silence_seconds",
+    help: "Since the last verified delivery to this process, or since its start.",
+    registers,
+    collect() {
+      this.set((performance.now() - lastWebhookMs) / 1000);
+    },
+  });
+
+  return {
+    onDelivery: ({ status, outcome, code, ms, lagMs }) => {
+      deliveries.inc({ outcome: outcome ?? code ?? "unknown", status });
+      answer.observe(ms / 1000);
+      if (lagMs !== null) lag.observe(lagMs / 1000);
+      if (code !== null && unverifiedCodes.has(code)) verificationFailures.inc({ code });
+      else if (outcome !== null || code === "invalid_event" || code === "unavailable")
+        lastWebhookMs = performance.now();
+    },
+    onBatch: ({ items, isCommitted, ms }) => {
+      batchItems.observe(items);
+      commit.observe({ result: isCommitted ? "committed" : "failed" }, ms / 1000);
+    },
+    onClerkCall: ({ route, status, ms }) => {
+      clerkCalls.inc({ route, status: status ?? "none" });
+      clerkSeconds.observe(ms / 1000);
+    },
+    onRun: (run) => runs.inc({ ...run }),
+  };
+}
+
+const unverifiedCodes: ReadonlySet<string> = new Set([
+  "missing_headers",
+  "invalid_signature",
+  "timestamp_out_of_tolerance",
+]);
+
+function createGauges(registry: Registry, findSources: () => MetricSources | undefined): void {
+  const registers = [registry];
+  new Gauge({
+    name: "clerk_sync_queue_changes",
+    help: "Changes waiting for a batch.",
+    registers,
+    collect() {
+      this.set(findSources()?.queueItems() ?? 0);
+    },
+  });
+  new Gauge({
+    name: "clerk_sync_breaker_open",
+    help: "1 while calls to the database fail at once, 0.5 while one is let through to see, 0 in order.",
+    registers,
+    collect() {
+      this.set({ closed: 0, "half-open": 0.5, open: 1 }[findSources()?.breakerState() ?? "closed"]);
+    },
+  });
+  new Counter({
+    name: "clerk_sync_connection_attempts_total",
+    help: "Attempts to connect to the database.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(findSources()?.connectionAttempts() ?? 0);
+    },
+  });
+}

@@ -1,0 +1,68 @@
+import { isIPv6 } from "node:net";
+import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
+import { AppError } from "../errors.ts";
+
+/** Counted per process: the more replicas, the more is let through; what is bounded is what one process does. */
+export interface RateLimitOptions {
+  /** Guessing a token is hopeless at any rate; this bounds what a guesser costs, and misconfigured clients. */
+  readonly failuresPerMinute: number;
+  /** Far above what scripts and the operator page need; stops a loop gone wild before the database notices. */
+  readonly machineCallsPer10s: number;
+  /** A person's browser makes a few calls a second. */
+  readonly sessionCallsPer10s: number;
+}
+
+export const defaultRateLimits: RateLimitOptions = {
+  failuresPerMinute: 300,
+  machineCallsPer10s: 30_000,
+  sessionCallsPer10s: 1_000,
+};
+
+export interface RateLimits {
+  /** @throws AppError `too_many_requests` once the address has failed too often in this minute */
+  readonly countFailure: (clientAddress: string) => Promise<void>;
+  /** One call of a batch or alone. @throws AppError `too_many_requests` */
+  readonly countCall: (caller: { kind: "machine" } | { kind: "session"; clerkId: string }) => Promise<void>;
+}
+
+/**
+ * Webhooks and health checks are never counted. Nor is a valid token refused because of failures from its address:
+ * behind a proxy everybody has the same one, and a stranger must not be able to lock the operators out.
+ */
+export function createRateLimits(options: RateLimitOptions = defaultRateLimits): RateLimits {
+  const failures = new RateLimiterMemory({ points: options.failuresPerMinute, duration: 60 });
+  const machine = new RateLimiterMemory({ points: options.machineCallsPer10s, duration: 10 });
+  const sessions = new RateLimiterMemory({ points: options.sessionCallsPer10s, duration: 10 });
+  return {
+    countFailure: (clientAddress) =>
+      consume(failures, toAddressKey(clientAddress), "Too many failed attempts to authenticate."),
+    countCall: (caller) =>
+      caller.kind === "machine"
+        ? consume(machine, "machine", "Too many calls.")
+        : consume(sessions, caller.clerkId, "Too many calls."),
+  };
+}
+
+async function consume(limiter: RateLimiterMemory, key: string, message: string): Promise<void> {
+  try {
+    await limiter.consume(key);
+  } catch (cause) {
+    if (!(cause instanceof RateLimiterRes)) throw cause;
+    const retryAfterSeconds = Math.max(1, Math.ceil(cause.msBeforeNext / 1000));
+    throw new AppError("too_many_requests", message, { retryAfterSeconds });
+  }
+}
+
+/** Whoever has one IPv6 address has the 2^64 of its network. */
+export function toAddressKey(clientAddress: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(clientAddress)?.[1];
+  if (mapped !== undefined || !isIPv6(clientAddress)) return mapped ?? clientAddress;
+  const [head = "", tail] = (clientAddress.split("%")[0] ?? "").split("::");
+  const groups = head.split(":").filter(Boolean);
+  const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(":").filter(Boolean).length;
+  const whole = [...groups, ...Array<string>(missing).fill("0"), ...(tail ?? "").split(":").filter(Boolean)];
+  return `${whole
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":")}::/64`;
+}
