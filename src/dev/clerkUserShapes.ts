@@ -82,6 +82,12 @@ export const currentShapes = {
   emailCode: (person) => baseUser(person),
   emailCodeWithoutName: (person) => baseUser(person, { first_name: null, last_name: null }),
   google: (person) => oauthUser(person, "oauth_google"),
+  googleLinkedLater: (person) =>
+    baseUser(person, {
+      email_addresses: [emailAddress(person, { linkedTo: "oauth_google" })],
+      external_accounts: [externalAccount(person, "oauth_google")],
+      last_sign_in_at: person.createdAtMs,
+    }),
   github: (person) => oauthUser(person, "oauth_github", { username: person.username, last_name: null }),
   madeByAdmin: (person) =>
     baseUser(person, {
@@ -150,7 +156,10 @@ export const currentShapes = {
       web3_wallets: [wallet],
       primary_web3_wallet_id: wallet["id"],
       passkeys: [passkey(person)],
-      external_accounts: [externalAccount(person, "oauth_google"), externalAccount(person, "oauth_github")],
+      external_accounts: [
+        externalAccount(person, "oauth_google"),
+        { ...externalAccount(person, "oauth_github"), provider: "github", verification: null },
+      ],
       enterprise_accounts: [enterpriseAccount(person)],
       saml_accounts: [samlAccount(person)],
       public_metadata: { zodiac_sign: "leo", nested: { list: [1, "two", null] } },

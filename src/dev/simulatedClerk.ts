@@ -1,4 +1,5 @@
 import { createBackendApi } from "./backendApi.ts";
+import { createClerkChanges, type ClerkChanges } from "./clerkChanges.ts";
 import { createClerkDirectory, type ClerkDirectory } from "./clerkDirectory.ts";
 import { answerWith, type ClerkFault } from "./clerkFault.ts";
 import { findFreePort } from "./freePort.ts";
@@ -27,8 +28,10 @@ export interface SimulatedClerk {
   /** For `CLERK_SECRET_KEY`. */
   readonly secretKey: string;
   readonly instanceId: string;
-  /** The users, to look at and to change. */
+  /** The users; what is changed here nobody is told of, as when a webhook is lost. */
   readonly directory: ClerkDirectory;
+  /** Sign-ups, updates and deletions with the events that tell of them. */
+  readonly changes: ClerkChanges;
   /** The instance's key pair, made at the first call (a tenth of a second). */
   readonly sessions: () => Promise<SessionTokens>;
   /** From now on the API fails in this way; `undefined`: it is well again. */
@@ -80,6 +83,7 @@ export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): P
     secretKey,
     instanceId,
     directory,
+    changes: createClerkChanges({ directory, seed, instanceId, now }),
     sessions,
     setFault: async (next) => {
       fault = next;
