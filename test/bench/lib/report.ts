@@ -1,0 +1,177 @@
+import { cpus } from "node:os";
+import type { ContestantName } from "./contestants.ts";
+import { serverSettings } from "./databases.ts";
+import type { HistoryFindings } from "./history.ts";
+import type { Sample } from "./measure.ts";
+import { median, middleOf, type Cell } from "./stage.ts";
+import type { StartUp } from "./startUp.ts";
+
+export interface Findings {
+  readonly cells: readonly Cell[];
+  /** Users answered 200 who are not in the tables as they should be, of how many. */
+  readonly wrong: ReadonlyMap<ContestantName, { users: number; wrong: number }>;
+  readonly history: ReadonlyMap<ContestantName, HistoryFindings>;
+  readonly startUps: readonly StartUp[];
+  readonly endurance: readonly Sample[];
+  readonly bunVersion: string;
+}
+
+export const labels = { B1: "four statements (B1)", B3: "in a transaction (B3)", this: "this program" } as const;
+
+/** The README's part: what was run, the figures, what the tables said. Every ratio is of one run. */
+export function toMarkdown(findings: Findings): string {
+  return [
+    toPreamble(findings.bunVersion),
+    toThroughput(findings.cells),
+    toNullShare(findings.cells),
+    toHistory(findings.history),
+    toRest(findings),
+  ].join("\n\n");
+}
+
+function toPreamble(bunVersion: string): string {
+  const settings = Object.entries(serverSettings).map(([name, value]) => `${name}=${value}`);
+  return (
+    `Bun ${bunVersion} on ${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}, shared by sender, server and ` +
+    `Postgres 18 (fsync on, ${settings.join(", ")}). Deliveries of 2.5 KB, half of them new users, half changes. The ` +
+    "servers take turns; each figure is the median of its rounds. Both baselines write the same rows, without ledger " +
+    "and raw user, with Express, svix and drizzle over postgres.js on Bun."
+  );
+}
+
+function toThroughput(cells: readonly Cell[]): string {
+  const rows = cells
+    .filter((cell) => cell.contestant === "this")
+    .map((cell) => {
+      const of = (contestant: ContestantName) => findCell(cells, { ...cell, contestant });
+      const rate = (contestant: ContestantName) => middleOf(of(contestant), "perSecond");
+      return [
+        cell.stored.toLocaleString("en"),
+        `${cell.roundTripMs} ms`,
+        String(cell.atOnce),
+        ...(["B1", "B3"] as const).map((name) => round(rate(name))),
+        `**${round(rate("this"))}** ± ${spread(cell)} %`,
+        `${(rate("this") / rate("B1")).toFixed(1)} ×`,
+        `${toMs(middleOf(of("B1"), "p50Ms"))} / ${toMs(middleOf(cell, "p50Ms"))}`,
+        `${toMs(middleOf(of("B1"), "p99Ms"))} / ${toMs(middleOf(cell, "p99Ms"))}`,
+        `${round(middleOf(cell, "serverCpuUs"))} + ${round(middleOf(cell, "postgresCpuUs"))}`,
+      ];
+    });
+  return toTable(
+    [
+      "users stored",
+      "to the database",
+      "at once",
+      "B1 /s",
+      "B3 /s",
+      "this /s",
+      "this : B1",
+      "p50 ms, B1 / this",
+      "p99 ms, B1 / this",
+      "CPU µs per delivery, server + Postgres",
+    ],
+    rows,
+  );
+}
+
+function toNullShare(cells: readonly Cell[]): string {
+  const rows = cells
+    .filter((cell) => cell.contestant === "null")
+    .map((cell) => {
+      const mine = middleOf(findCell(cells, { ...cell, contestant: "this" }), "perSecond");
+      const most = middleOf(cell, "perSecond");
+      return [String(cell.atOnce), round(most), round(mine), `${Math.round((mine / most) * 100)} %`];
+    });
+  return `Against a server that verifies and answers without a database:\n\n${toTable(["at once", "null server /s", "this /s", "share"], rows)}`;
+}
+
+function toHistory(history: Findings["history"]): string {
+  const first = [...history.values()][0];
+  const rows = [...history].map(([name, found]) => [
+    name === "null" ? name : labels[name],
+    ...[
+      found.outOfDate,
+      found.backFromDeletion,
+      found.missing,
+      found.doubledProfiles,
+      found.givenAway,
+      found.refused,
+    ].map(String),
+  ]);
+  return (
+    `What became of ${first?.users ?? 0} users whose ${first?.deliveries ?? 0} deliveries came twice and in any order, ` +
+    "16 at once, and again until they were answered 200 (users, by what is wrong with them):\n\n" +
+    toTable(
+      ["", "out of date", "back from deletion", "missing", "two profiles", "a stranger's profile", "answers ≠ 200"],
+      rows,
+    )
+  );
+}
+
+function toRest({ wrong, startUps, endurance, cells }: Findings): string {
+  const memory = endurance.flatMap((sample) => sample.memoryBytes ?? []);
+  const size = (stored: number) =>
+    cells.find(
+      (cell) => cell.contestant === "this" && cell.stored === stored && cell.roundTripMs === 0 && cell.atOnce === 64,
+    );
+  const [small, large] = [size(20_000), size(1_000_000)];
+  return [
+    ...[...wrong].map(
+      ([name, check]) =>
+        `- Tables after the load, ${name}: ${check.wrong} of ${check.users} users answered 200 are not as they should be.`,
+    ),
+    ...startUps.map(
+      ({ contestant, firstAnswerMs, idleMemoryBytes }) =>
+        `- Start to first answer, ${contestant}: ${round(firstAnswerMs)} ms; resident then ${toMiB(idleMemoryBytes)} MiB.`,
+    ),
+    ...(memory.length > 0
+      ? [
+          `- Resident memory of this program, 64 at once, every 2.5 s: ${memory.map(toMiB).join(", ")} MiB ` +
+            `(median ${round(median(endurance.map((sample) => sample.perSecond)))} deliveries/s).`,
+        ]
+      : []),
+    ...(small && large
+      ? [
+          `- A million users stored against 20,000, 64 at once: ${ratio(large, small, "perSecond")} × the throughput, ` +
+            `${ratio(large, small, "p50Ms")} × the p50.`,
+        ]
+      : []),
+  ].join("\n");
+}
+
+function findCell(cells: readonly Cell[], wanted: Omit<Cell, "samples">): Cell | undefined {
+  return cells.find(
+    (cell) =>
+      cell.contestant === wanted.contestant &&
+      cell.stored === wanted.stored &&
+      cell.roundTripMs === wanted.roundTripMs &&
+      cell.atOnce === wanted.atOnce,
+  );
+}
+
+/** Half the range of the rounds in percent of their median. */
+function spread(cell: Cell): string {
+  const rates = cell.samples.map((sample) => sample.perSecond);
+  return (((Math.max(...rates) - Math.min(...rates)) / 2 / median(rates)) * 100).toFixed(0);
+}
+
+function ratio(a: Cell, b: Cell, figure: keyof Sample): string {
+  return (middleOf(a, figure) / middleOf(b, figure)).toFixed(2);
+}
+
+function round(value: number): string {
+  return Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "–";
+}
+
+function toMs(value: number): string {
+  return Number.isFinite(value) ? value.toFixed(value < 10 ? 1 : 0) : "–";
+}
+
+function toMiB(bytes: number): string {
+  return round(bytes / 2 ** 20);
+}
+
+function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map((_, place) => (place === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
+}

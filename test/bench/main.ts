@@ -1,0 +1,174 @@
+// `bun run bench`: this program against what people write today, in turns on one machine; prints a Markdown table and
+// draws an SVG. Exits 1 if something answered 200 is not in this program's tables.
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Command } from "commander";
+import type { ContestantName } from "./lib/contestants.ts";
+import { createDatabase, openBenchServer, type BenchDatabase } from "./lib/databases.ts";
+import { runEndurance } from "./lib/endurance.ts";
+import { runHistory, type HistoryFindings } from "./lib/history.ts";
+import { startIpcChild } from "./lib/ipcChild.ts";
+import { toPlot } from "./lib/plot.ts";
+import { labels, toMarkdown, type Findings } from "./lib/report.ts";
+import { runStage, type Cell, type StageDeps } from "./lib/stage.ts";
+import { startContestant } from "./lib/contestants.ts";
+import { measureStartUp } from "./lib/startUp.ts";
+import type { OpenLink } from "./link.ts";
+import type { LoadRequest, LoadResult } from "./loader.ts";
+
+interface Plan {
+  readonly stored: readonly number[];
+  readonly roundTripsMs: readonly number[];
+  readonly atOnce: readonly number[];
+  readonly rounds: number;
+  readonly durationMs: number;
+  readonly startUps: number;
+  readonly spells: number;
+}
+
+const million = 1_000_000;
+/** A minute, ten minutes, half an hour, on two cores. */
+const plans = {
+  quick: { stored: [0], roundTripsMs: [0, 20], atOnce: [1, 64], rounds: 2, durationMs: 1_000, startUps: 3, spells: 2 },
+  normal: {
+    stored: [0, million],
+    roundTripsMs: [0, 1, 5, 20],
+    atOnce: [1, 16, 64, 256],
+    rounds: 3,
+    durationMs: 1_000,
+    startUps: 5,
+    spells: 8,
+  },
+  full: {
+    stored: [0, million],
+    roundTripsMs: [0, 1, 5, 20],
+    atOnce: [1, 16, 64, 256],
+    rounds: 5,
+    durationMs: 3_000,
+    startUps: 9,
+    spells: 24,
+  },
+} satisfies Record<string, Plan>;
+/** A database that fits into memory, to hold the million against. */
+const comparedStored = 20_000;
+
+const rivals: readonly ContestantName[] = ["B1", "B3", "this"];
+const root = join(import.meta.dir, "..", "..");
+const say = (text: string) => console.error(text);
+
+const options = new Command("bench")
+  .description("Deliveries per second and latency of this program and of the baselines")
+  .option("--quick", "a minute: a part of the matrix, to see whether something broke")
+  .option("--full", "half an hour: more and longer rounds")
+  .option("--write", "write the table into README.md and the plot to .github/bench.svg")
+  .parse()
+  .opts<{ quick?: true; full?: true; write?: true }>();
+const plan: Plan = options.quick ? plans.quick : options.full ? plans.full : plans.normal;
+
+const server = await openBenchServer();
+const link = await startIpcChild<OpenLink, number>("link.ts");
+const loader = await startIpcChild<LoadRequest, LoadResult>("loader.ts");
+try {
+  const findings = await run({ server, link, loader, postmasterPid: server.pid, say });
+  const markdown = toMarkdown(findings);
+  const svg = await toPlot(
+    findings.cells.filter((cell) => cell.stored !== comparedStored),
+    labels,
+  );
+  console.log(markdown);
+  await publish(markdown, svg);
+  const lost = findings.wrong.get("this")?.wrong ?? 0;
+  if (lost > 0) process.exitCode = 1;
+} finally {
+  await loader.stop();
+  await link.stop();
+  await server.stop();
+}
+
+async function run(deps: Omit<StageDeps, "databases">): Promise<Findings> {
+  const cells: Cell[] = [];
+  const wrong = new Map<ContestantName, { users: number; wrong: number }>();
+  const stage = async (
+    stored: number,
+    roundTripMs: number,
+    databases: Map<ContestantName, BenchDatabase | undefined>,
+  ) => {
+    const rest = stored === comparedStored ? { ...plan, atOnce: [64] } : plan;
+    const result = await runStage({ ...deps, databases }, { ...rest, stored, roundTripMs });
+    cells.push(...result.cells);
+    for (const [name, check] of result.wrong) {
+      const before = wrong.get(name) ?? { users: 0, wrong: 0 };
+      wrong.set(name, { users: before.users + check.users, wrong: before.wrong + check.wrong });
+    }
+  };
+  for (const stored of plan.stored) {
+    let databases = await openDatabases(rivals, stored);
+    for (const roundTripMs of plan.roundTripsMs) {
+      const none = stored === 0 && roundTripMs === 0 ? ([["null", undefined]] as const) : [];
+      await stage(stored, roundTripMs, new Map([...databases, ...none]));
+      // Empty means empty, also at the next distance.
+      if (stored === 0) databases = await reopen(databases);
+    }
+    if (stored === million) await stage(comparedStored, 0, await openDatabases(["this"], comparedStored));
+    await dropDatabases(databases);
+  }
+  const databases = await openDatabases(rivals, 0);
+  const history = await runHistories(databases);
+  const startUps = await measureStartUp(databases, plan.startUps);
+  const fresh = await reopen(databases);
+  const mine = fresh.get("this");
+  const endurance = mine ? await runEndurance(deps, mine, plan.spells) : [];
+  return { cells, wrong, history, startUps, endurance, bunVersion: Bun.version };
+}
+
+async function openDatabases(
+  names: readonly ContestantName[],
+  stored: number,
+): Promise<Map<ContestantName, BenchDatabase>> {
+  const databases = new Map<ContestantName, BenchDatabase>();
+  for (const name of names) {
+    say(`Making the database of ${name} with ${stored} users`);
+    const tables = name === "this" ? "this" : "baseline";
+    databases.set(
+      name,
+      await createDatabase(server, { name: `bench_${name.toLowerCase()}_${stored}`, tables, stored }),
+    );
+  }
+  return databases;
+}
+
+async function dropDatabases(databases: ReadonlyMap<ContestantName, BenchDatabase>): Promise<void> {
+  for (const { name } of databases.values()) await server.dropDatabase(name);
+}
+
+async function reopen(databases: ReadonlyMap<ContestantName, BenchDatabase>) {
+  await dropDatabases(databases);
+  return openDatabases([...databases.keys()], 0);
+}
+
+async function runHistories(databases: ReadonlyMap<ContestantName, BenchDatabase>) {
+  const history = new Map<ContestantName, HistoryFindings>();
+  for (const [name, database] of databases) {
+    const contestant = await startContestant(name, database.url);
+    try {
+      history.set(name, await runHistory(database, contestant.url));
+    } finally {
+      await contestant.stop();
+    }
+  }
+  return history;
+}
+
+async function publish(markdown: string, svg: string): Promise<void> {
+  const plot = options.write ? join(root, ".github", "bench.svg") : join(root, ".tmp", "bench.svg");
+  await mkdir(join(plot, ".."), { recursive: true });
+  await Bun.write(plot, svg);
+  say(`The plot is in ${plot}`);
+  if (!options.write) return;
+  const readme = Bun.file(join(root, "README.md"));
+  const text = await readme.text();
+  const marked = /(<!-- bench:start -->\n)[^]*?(<!-- bench:end -->)/;
+  if (!marked.test(text)) throw new Error("README.md has no <!-- bench:start --> and <!-- bench:end -->");
+  const part = `\n![Deliveries per second by distance to the database](.github/bench.svg)\n\n${markdown}\n\n`;
+  await readme.write(text.replace(marked, (_match, start: string, end: string) => start + part + end));
+}
