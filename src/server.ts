@@ -50,7 +50,8 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
     port: config.port,
     hostname: config.host,
     idleTimeout: idleTimeoutSeconds,
-    fetch: (req) => app.fetch(req),
+    // With the server as its environment: only that knows a client's address.
+    fetch: (req, bunServer) => app.fetch(req, bunServer),
   });
   const port = server.port ?? config.port;
   log.info({ port }, `[Server] Listening on http://${config.host}:${port}`);

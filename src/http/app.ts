@@ -1,22 +1,20 @@
-import { trpcServer } from "@hono/trpc-server";
 import { Hono, type Context } from "hono";
 import { AppError } from "../errors.ts";
 import { createBodyVerifier } from "../clerk/verify.ts";
+import type { SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
 import type { Services } from "../service/services.ts";
 import type { Database } from "../store/database.ts";
-import { appRouter } from "../trpc/appRouter.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createContextFactory, type ContextDeps } from "../trpc/context.ts";
+import { createRateLimits, type RateLimits } from "../trpc/rateLimits.ts";
 import { createClerkWebhook } from "./clerkWebhook.ts";
+import { findClientAddress } from "./clientAddress.ts";
 import { toErrorResponse } from "./errorResponse.ts";
 import { createReadiness } from "./health.ts";
+import { createMetricsRoute } from "./metricsRoute.ts";
 import { createOperatorPage } from "./page.ts";
-import { readBody } from "./readBody.ts";
-
-/** What tRPC calls may weigh together, and how many may share a request. */
-const trpcBodyBytesMax = 1024 * 1024;
-const trpcBodyTimeoutMs = 8_000;
-const trpcBatchItemsMax = 50;
+import { createTrpcRoute } from "./trpcRoute.ts";
 
 export interface AppDeps {
   readonly services: Services;
@@ -30,25 +28,34 @@ export interface AppDeps {
   readonly verifySession?: ContextDeps["verifySession"];
   /** True once the server is to go down: `/readyz` then says no. */
   readonly isDraining?: () => boolean;
+  /** What `/metrics` shows; by default a registry of this app's own, which then knows only what passes through HTTP. */
+  readonly metrics?: Metrics;
+  /** Told of every delivery; by default the metrics. */
+  readonly observer?: SyncObserver;
+  readonly rateLimits?: RateLimits;
+  /** False: `/` and its assets are left to the app this one is mounted in. */
+  readonly hasPage?: boolean;
 }
 
 /** The whole HTTP side as a Hono app, to serve or to mount with `app.route("/", …)`. */
 export function createApp(deps: AppDeps): Hono {
   const app = new Hono();
+  const { metrics = createMetrics(), rateLimits = createRateLimits() } = deps;
+  const { database, services } = deps;
+  metrics.watch({
+    queueItems: services.users.queueItems,
+    breakerState: database.state,
+    connectionAttempts: database.connectionAttempts,
+  });
   const webhook = createClerkWebhook({
     verifyBody: createBodyVerifier(deps.webhookSecrets),
-    userService: deps.services.users,
+    userService: services.users,
     log: deps.log,
     instanceId: deps.clerkInstanceId,
+    observer: deps.observer ?? metrics.observer,
   });
   const findReadiness = createReadiness({ ...deps, isDraining: deps.isDraining ?? (() => false) });
-  const createContext = createContextFactory(deps);
-  const trpc = trpcServer({
-    endpoint: "/api/trpc",
-    router: appRouter,
-    maxBatchSize: trpcBatchItemsMax,
-    createContext: (_options, c) => ({ ...createContext(c.req.raw.headers) }),
-  });
+  const readMetrics = createMetricsRoute({ metrics, adminToken: deps.adminToken, rateLimits });
 
   route(app, "/api/webhooks/clerk", { POST: (c) => webhook(c.req.raw) });
   route(app, "/healthz", { GET: (c) => c.json({ status: "ok" }) });
@@ -58,18 +65,9 @@ export function createApp(deps: AppDeps): Hono {
       return c.json(readiness, readiness.ready ? 200 : 503);
     },
   });
-  route(app, "/api/trpc/*", {
-    GET: (c) => trpc(c, noNext),
-    POST: async (c) => {
-      // Read here, so that the limit holds for what is streamed as well as for what is declared.
-      const body = await readBody(c.req.raw, { bytesMax: trpcBodyBytesMax, timeoutMs: trpcBodyTimeoutMs });
-      c.req.raw = new Request(c.req.raw.url, { method: "POST", headers: c.req.raw.headers, body });
-      return trpc(c, noNext);
-    },
-  });
-  const page = createOperatorPage();
-  route(app, "/", { GET: (c) => page.getIndex(c.req.raw) });
-  app.get("/assets/*", async (c, next) => (await page.findAsset(c.req.raw)) ?? next());
+  route(app, "/metrics", { GET: (c) => readMetrics(c.req.raw.headers, findClientAddress(c)) });
+  route(app, "/api/trpc/*", createTrpcRoute(createContextFactory({ ...deps, rateLimits })));
+  if (deps.hasPage ?? true) routePage(app);
   app.notFound(() => toErrorResponse(new AppError("not_found", "There is nothing here.")));
   app.onError((error) => {
     if (!(error instanceof AppError)) deps.log.error({ err: error }, "[Http] A request failed");
@@ -78,18 +76,24 @@ export function createApp(deps: AppDeps): Hono {
   return app;
 }
 
-type Handler = (c: Context) => Response | Promise<Response | void>;
+function routePage(app: Hono): void {
+  const page = createOperatorPage();
+  route(app, "/", { GET: (c) => page.getIndex(c.req.raw) });
+  app.get("/assets/*", async (c, next) => (await page.findAsset(c.req.raw)) ?? next());
+}
+
+type Handler = (c: Context) => Response | Promise<Response>;
 
 /** Every other method on the path is 405 and says which there are. */
 function route(app: Hono, path: string, handlers: Partial<Record<"GET" | "POST", Handler>>): void {
   const allow = Object.keys(handlers)
     .flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))
     .join(", ");
-  app.all(path, async (c) => {
-    const handler = handlers[(c.req.method === "HEAD" ? "GET" : c.req.method) as "GET" | "POST"];
-    const res = await handler?.(c);
-    return res ?? toErrorResponse(new AppError("method_not_allowed", `Only ${allow} is possible here.`), { allow });
+  app.all(path, (c) => {
+    const { method } = c.req;
+    const handler =
+      method === "GET" || method === "HEAD" ? handlers.GET : method === "POST" ? handlers.POST : undefined;
+    if (handler) return handler(c);
+    return toErrorResponse(new AppError("method_not_allowed", `Only ${allow} is possible here.`), { allow });
   });
 }
-
-async function noNext(): Promise<void> {}

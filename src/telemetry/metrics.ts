@@ -26,7 +26,7 @@ export interface Metrics {
 /** The metrics of one app, in a registry of its own: several apps may live in one process. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  let collectsDefaults = false;
   let sources: MetricSources | undefined;
   createGauges(registry, () => sources);
   return {
@@ -34,7 +34,12 @@ export function createMetrics(): Metrics {
     watch: (newest) => {
       sources = newest;
     },
-    read: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
+    read: async () => {
+      // They watch the event loop and the collector, which only somebody who scrapes should pay for.
+      if (!collectsDefaults) collectDefaultMetrics({ register: registry });
+      collectsDefaults = true;
+      return { text: await registry.metrics(), contentType: registry.contentType };
+    },
   };
 }
 

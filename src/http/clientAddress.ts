@@ -1,0 +1,15 @@
+import type { Context } from "hono";
+
+/**
+ * The address at the other end of the connection, if the runtime tells; a header such as `X-Forwarded-For` is never
+ * believed, for anybody can write it. Works under `Bun.serve({ fetch: app.fetch })`, whose second argument it needs.
+ */
+export function findClientAddress(c: Context): string | undefined {
+  const server: unknown = c.env;
+  if (!hasRequestIp(server)) return undefined;
+  return server.requestIP(c.req.raw)?.address;
+}
+
+function hasRequestIp(value: unknown): value is { requestIP: (req: Request) => { address: string } | null } {
+  return typeof value === "object" && value !== null && "requestIP" in value && typeof value.requestIP === "function";
+}

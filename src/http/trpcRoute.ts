@@ -1,0 +1,53 @@
+import { trpcServer } from "@hono/trpc-server";
+import type { TRPCError } from "@trpc/server";
+import type { Context } from "hono";
+import { AppError } from "../errors.ts";
+import { servedRouter } from "../trpc/appRouter.ts";
+import type { CreateContext } from "../trpc/context.ts";
+import { findClientAddress } from "./clientAddress.ts";
+import { readBody } from "./readBody.ts";
+
+/** What tRPC calls may weigh together, and how many may share a request. */
+const requestBytesMax = 1024 * 1024;
+const bodyTimeoutMs = 8_000;
+const batchItemsMax = 50;
+
+/** `/api/trpc/*`, wherever the app is mounted. */
+export function createTrpcRoute(
+  createContext: CreateContext,
+): Record<"GET" | "POST", (c: Context) => Promise<Response>> {
+  const trpc = trpcServer({
+    router: servedRouter,
+    maxBatchSize: batchItemsMax,
+    createContext: (_options, c) => ({ ...createContext(c.req.raw.headers, addresses.get(c)) }),
+    responseMeta: ({ errors }) => ({ headers: { "cache-control": "no-store", ...toRetryAfter(errors) } }),
+  });
+  // By the context of the request: what is read of a body below is another `Request`, which has no connection.
+  const addresses = new WeakMap<Context, string | undefined>();
+
+  async function answer(c: Context): Promise<Response> {
+    const res = await trpc(c, async () => {});
+    return res ?? Promise.reject(new Error("tRPC gave no answer"));
+  }
+
+  return {
+    GET: (c) => {
+      if (c.req.raw.url.length > requestBytesMax) throw new AppError("payload_too_large", "The request is too large.");
+      addresses.set(c, findClientAddress(c));
+      return answer(c);
+    },
+    POST: async (c) => {
+      addresses.set(c, findClientAddress(c));
+      // Read here, so that the limit holds for what is streamed as well as for what is declared.
+      const body = await readBody(c.req.raw, { bytesMax: requestBytesMax, timeoutMs: bodyTimeoutMs });
+      c.req.raw = new Request(c.req.raw.url, { method: "POST", headers: c.req.raw.headers, body });
+      return answer(c);
+    },
+  };
+}
+
+function toRetryAfter(errors: readonly TRPCError[]): Record<string, string> {
+  const seconds = errors.map(({ cause }) => (cause instanceof AppError ? (cause.retryAfterSeconds ?? 0) : 0));
+  const longest = Math.max(0, ...seconds);
+  return longest > 0 ? { "retry-after": String(longest) } : {};
+}
