@@ -27,7 +27,9 @@ const clerkUserSchema = z.object({
   email_addresses: element(
     z.object({ id: text, email_address: text, verification: z.object({ status: text }).nullable().catch(null) }),
   ),
-  external_accounts: element(z.object({ provider: text })),
+  external_accounts: element(
+    z.object({ provider: text, object: text, verification: z.object({ status: text }).nullable().catch(null) }),
+  ),
   enterprise_accounts: element(z.object({})),
   saml_accounts: element(z.object({})),
   phone_numbers: element(z.object({})),
@@ -80,7 +82,7 @@ function pickEmail(view: ClerkUserView): { address: string; verified: boolean } 
 
 /** How the user signs in: the provider of the first linked account, else the first of what they have. */
 function toLoginMethod(view: ClerkUserView, hasEmail: boolean): string | null {
-  const provider = view.external_accounts.find((one) => one?.provider)?.provider;
+  const provider = view.external_accounts.map((one) => one && findProvider(one)).find(Boolean);
   if (provider) {
     const method = provider.replace(/^oauth_/, "").replace(/_account$/, "");
     return charCount(method) <= loginMethodCharsMax ? method : null;
@@ -91,6 +93,12 @@ function toLoginMethod(view: ClerkUserView, hasEmail: boolean): string | null {
   if (view.phone_numbers.length > 0) return "phone";
   if (view.username) return "username";
   return view.web3_wallets.length > 0 ? "web3" : null;
+}
+
+/** Webhooks until 2025 named Google's only by `object` (`google_account`); an account that failed to link signs nobody in. */
+function findProvider(account: NonNullable<ClerkUserView["external_accounts"][number]>): string | null {
+  if (account.verification?.status && account.verification.status !== "verified") return null;
+  return account.provider || (account.object === "external_account" ? null : account.object);
 }
 
 function toRole(value: unknown): UserFields["role"] {
