@@ -62,10 +62,16 @@ export function signDelivery(body: string, options: DeliveryOptions = {}): Recor
 
 /** The whole app over a database of its own, without a socket between. */
 export async function openTestApp(
-  options: { clerk?: ClerkApi; app?: Partial<AppDeps>; databaseUrl?: (url: string) => string } = {},
+  options: {
+    clerk?: ClerkApi;
+    app?: Partial<AppDeps>;
+    databaseUrl?: (url: string) => string;
+    wrapDatabase?: (database: Database) => Database;
+  } = {},
 ): Promise<TestApp> {
   const db = await openTestDatabase();
-  const database = openDatabase({ url: options.databaseUrl?.(db.url) ?? db.url, poolMax: 5, log: silentLog });
+  const opened = openDatabase({ url: options.databaseUrl?.(db.url) ?? db.url, poolMax: 5, log: silentLog });
+  const database = options.wrapDatabase?.(opened) ?? opened;
   const defaultTurma = "neon_estrutura";
   const services = createServices({
     database,
