@@ -22,7 +22,7 @@ export interface LoadResult {
   readonly sent: number;
   /** Places answered something other than 200, or not at all. */
   readonly failed: number[];
-  /** Answers within the duration, per second. */
+  /** Until the last answer, so that a server whose answers all come at once is not cut off between two waves. */
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -65,11 +65,8 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   }
 
   function onAnswer(socket: Socket<Connection>, ok: boolean): void {
-    const now = performance.now();
-    if (now <= endsAt) {
-      latenciesMs.push(now - socket.data.startedAt);
-      lastAnswerAt = now;
-    }
+    lastAnswerAt = performance.now();
+    latenciesMs.push(lastAnswerAt - socket.data.startedAt);
     if (!ok) failed.push(socket.data.place);
     socket.data.place = -1;
   }
@@ -110,9 +107,8 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   clearTimeout(timer);
   const sorted = latenciesMs.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
-  // Where the deliveries ran out first, the time until the last answer counts.
-  const tookMs = sent >= request.deliveriesMax && !request.repeat ? lastAnswerAt - beganAt : request.durationMs;
-  return { sent, failed, perSecond: (sorted.length / tookMs) * 1000, p50Ms: at(0.5), p99Ms: at(0.99) };
+  const perSecond = (sent / (lastAnswerAt - beganAt)) * 1000;
+  return { sent, failed, perSecond, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
 /** The status of a whole answer with a declared length, which is taken off the front. */

@@ -23,7 +23,7 @@ try {
   const url = await throughLink({ server, link }, database.url, roundTripMs);
   const linkMs = await measureLink(url);
   const contestant = await startContestant("this", url);
-  const target: Target = { server: contestant, database, answered: [], perSecond: 0 };
+  const target: Target = { server: contestant, database, answered: [], perSecond: 0, p50Ms: 0 };
   const bench = { loader, postmasterPid: server.pid };
   await warmUp(bench, target, 1);
   const { p50Ms, p99Ms, failed } = await measure(bench, target, { atOnce: 1, durationMs });

@@ -9,7 +9,7 @@ const spellMs = 2_500;
 /** This program under load without a pause longer than signing takes; one sample a spell. */
 export async function runEndurance(bench: Bench, database: BenchDatabase, spells: number): Promise<Sample[]> {
   const server = await startContestant("this", database.url);
-  const target: Target = { server, database, answered: [], perSecond: 0 };
+  const target: Target = { server, database, answered: [], perSecond: 0, p50Ms: 0 };
   const samples: Sample[] = [];
   try {
     await warmUp(bench, target, atOnce);

@@ -46,11 +46,13 @@ export async function startServerChild(options: {
   script: string;
   env: Readonly<Record<string, string>>;
   port: number;
+  /** Whether what it writes to standard error is worth seeing. */
+  quiet: boolean;
 }): Promise<ServerChild> {
   const child = Bun.spawn([process.execPath, "--no-install", options.script], {
     env: { PATH: process.env["PATH"] ?? "", NODE_ENV: "production", ...options.env, PORT: String(options.port) },
     // A file that is no terminal, as under a process manager: log lines are made and written.
-    stdio: ["ignore", Bun.file("/dev/null"), "inherit"],
+    stdio: ["ignore", Bun.file("/dev/null"), options.quiet ? "ignore" : "inherit"],
   });
   const deadlineMs = Date.now() + startDeadlineMs;
   while (!(await canConnect(options.port))) {

@@ -8,6 +8,9 @@ const warmUpDeliveriesMax = 6_000;
 const warmUpMs = 400;
 /** How much faster than before a server may be without running out of signed deliveries. */
 const headroom = 1.6;
+/** A measurement has to be longer than an answer takes; the slowest need seconds. */
+const answersInARow = 4;
+const stretchedMsMax = 3_000;
 
 export interface Sample {
   readonly perSecond: number;
@@ -30,6 +33,7 @@ export interface Target {
   readonly answered: { firstPlace: number; sent: number; failed: number[] }[];
   /** Of the latest measurement. */
   perSecond: number;
+  p50Ms: number;
 }
 
 export interface Bench {
@@ -39,6 +43,7 @@ export interface Bench {
 
 export async function warmUp(bench: Bench, target: Target, atOnce: number): Promise<void> {
   target.perSecond = (warmUpDeliveriesMax * 1000) / warmUpMs / headroom;
+  target.p50Ms = 0;
   await measure(bench, target, { atOnce, durationMs: warmUpMs });
 }
 
@@ -46,9 +51,11 @@ export async function warmUp(bench: Bench, target: Target, atOnce: number): Prom
 export async function measure(
   { loader, postmasterPid }: Bench,
   target: Target,
-  { atOnce, durationMs }: { atOnce: number; durationMs: number },
+  request: { atOnce: number; durationMs: number },
 ): Promise<Sample> {
   const { server, database } = target;
+  const { atOnce } = request;
+  const durationMs = Math.max(request.durationMs, Math.min(answersInARow * target.p50Ms, stretchedMsMax));
   const firstPlace = database?.nextPlace ?? 0;
   const before = { server: await findCpuUs(server.pid), postgres: await findServerCpuUs(postmasterPid) };
   const result = await loader.ask({
@@ -64,6 +71,7 @@ export async function measure(
   if (database) database.nextPlace += result.sent;
   target.answered.push({ firstPlace, sent: result.sent, failed: result.failed });
   target.perSecond = result.perSecond;
+  target.p50Ms = result.p50Ms;
   const perDelivery = (name: "server" | "postgres") => {
     const [from, to] = [before[name], after[name]];
     return from === undefined || to === undefined ? undefined : (to - from) / result.sent;

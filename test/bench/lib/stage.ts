@@ -45,7 +45,7 @@ export async function runStage(deps: StageDeps, stage: Stage): Promise<StageResu
   try {
     for (const [name, database] of deps.databases) {
       const url = database ? await throughLink(deps, database.url, stage.roundTripMs) : "";
-      targets.set(name, { server: await startContestant(name, url), database, answered: [], perSecond: 0 });
+      targets.set(name, { server: await startContestant(name, url), database, answered: [], perSecond: 0, p50Ms: 0 });
     }
     for (const atOnce of stage.atOnce) {
       const found = new Map<ContestantName, Cell>();
