@@ -1,6 +1,7 @@
 import { connect, isIP, Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Dsn } from "./dsn.ts";
+import { watchSocket, type SocketWatch } from "./watchSocket.ts";
 
 /** Below the 50 a second that are promised while the database is away. */
 const attemptsPerSecondMax = 30;
@@ -10,20 +11,24 @@ const sslRequest = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 export interface SocketSource {
   /** For postgres.js' `socket` option: answers a connected socket, or one about to fail; never throws. */
   readonly open: () => Promise<Socket>;
-  /** Destroys sockets that were written to and have been silent for this long: their peer is gone. */
-  readonly destroySilent: (silentMs: number) => void;
+  /**
+   * To be called when a call that began at `sinceMs` got no answer in time: destroys the sockets whose peer has owed
+   * one for `silentMs`, those that could not be connected in as long, and idle ones not heard since.
+   */
+  readonly destroySuspects: (call: { silentMs: number; sinceMs: number }) => void;
   /** Connection attempts made so far. */
   readonly attempts: () => number;
 }
 
 /**
- * Connections for postgres.js, with three of its habits kept in check: it connects again without pause when the server
- * hangs up during start-up, it leaks a connection when its socket factory throws, and it never gives up on a peer
- * that has stopped answering.
+ * Connections for postgres.js, with its habits kept in check: it connects again without pause when the server hangs up
+ * during start-up, it leaks a connection when its socket factory throws, it never gives up on a peer that has stopped
+ * answering, and see `watchSocket`.
  */
 export function createSocketSource(dsn: Dsn): SocketSource {
   const openedAtMs: number[] = [];
-  const silentSince = new Map<Socket, number | null>();
+  const opening = new Map<Socket, number>();
+  const watches = new Set<SocketWatch>();
   let attempts = 0;
 
   async function openConnected(): Promise<Socket> {
@@ -32,19 +37,24 @@ export function createSocketSource(dsn: Dsn): SocketSource {
     if (openedAtMs.length >= attemptsPerSecondMax) throw connectionError("too many connection attempts in a second");
     openedAtMs.push(nowMs);
     attempts += 1;
-    const socket = await openTcp(dsn);
-    return dsn.tls === "off" ? socket : startTls(socket, dsn);
+    const socket = connect({
+      ...(dsn.host.startsWith("/") ? { path: `${dsn.host}/.s.PGSQL.${dsn.port}` } : { host: dsn.host, port: dsn.port }),
+      noDelay: true,
+      keepAlive: true,
+    });
+    opening.set(socket, nowMs);
+    try {
+      await settle(socket, "connect", dsn.connectTimeoutSeconds * 1000);
+      return dsn.tls === "off" ? socket : await startTls(socket, dsn);
+    } finally {
+      opening.delete(socket);
+    }
   }
 
   function watch(socket: Socket): Socket {
-    silentSince.set(socket, null);
-    const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
-    socket.write = (...args: unknown[]) => {
-      if (silentSince.get(socket) === null) silentSince.set(socket, Date.now());
-      return write(...args);
-    };
-    socket.on("data", () => silentSince.set(socket, null));
-    socket.on("close", () => silentSince.delete(socket));
+    const one = watchSocket(socket);
+    watches.add(one);
+    socket.on("close", () => watches.delete(one));
     // A hang-up is an error to those who wait; without one, postgres.js connects again at once and for ever.
     socket.on("end", () => socket.destroy(connectionError("the server closed the connection")));
     return socket;
@@ -56,40 +66,36 @@ export function createSocketSource(dsn: Dsn): SocketSource {
       try {
         return watch(await openConnected());
       } catch (cause) {
-        const failed = new Socket();
+        const failed = watch(new Socket());
         setImmediate(() => failed.destroy(cause instanceof Error ? cause : connectionError("failed")));
         return failed;
       }
     },
-    destroySilent: (silentMs) => {
-      for (const [socket, sinceMs] of silentSince) {
-        if (sinceMs !== null && Date.now() - sinceMs >= silentMs) {
-          silentSince.delete(socket);
-          socket.destroy(connectionError("the server stopped answering"));
-        }
-      }
+    destroySuspects: ({ silentMs, sinceMs }) => {
+      const error = connectionError("the server stopped answering");
+      for (const one of watches) one.destroyIfSuspect({ silentMs, sinceMs, error });
+      for (const [socket, startedAtMs] of opening) if (Date.now() - startedAtMs >= silentMs) socket.destroy(error);
     },
   };
 }
 
-function openTcp(dsn: Dsn): Promise<Socket> {
-  const socket = connect({ host: dsn.host, port: dsn.port, noDelay: true, keepAlive: true });
-  return settle(socket, "connect", dsn.connectTimeoutSeconds * 1000);
-}
-
 async function startTls(socket: Socket, dsn: Dsn): Promise<Socket> {
   const timeoutMs = dsn.connectTimeoutSeconds * 1000;
-  let answer: number | undefined;
-  socket.once("data", (data: Buffer) => (answer = data[0]));
+  let answer: Buffer | undefined;
+  socket.once("data", (data: Buffer) => (answer = data));
   socket.write(sslRequest);
   await settle(socket, "data", timeoutMs);
-  if (answer !== 0x53) {
-    if (dsn.tls === "if-offered") return socket;
+  if (answer?.[0] !== 0x53 || answer.length !== 1) {
+    if (dsn.tls === "if-offered" && answer?.[0] === 0x4e) return socket;
     socket.destroy();
-    throw connectionError("the server offers no TLS");
+    // More than one byte was put there by somebody in between, to be taken for something that came encrypted.
+    throw connectionError(
+      answer?.[0] === 0x53 ? "the answer to SSLRequest is not to be trusted" : "the server offers no TLS",
+    );
   }
   const secure = connectTls({
     socket,
+    host: dsn.host,
     ...(isIP(dsn.host) === 0 ? { servername: dsn.host } : {}),
     rejectUnauthorized: dsn.tls === "verified",
   });

@@ -1,10 +1,10 @@
 import { BrokenCircuitError, circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen } from "cockatiel";
-import postgres, { type Sql } from "postgres";
+import postgres, { type Row, type Sql } from "postgres";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { createSocketSource } from "./connectSocket.ts";
-import { parseDsn } from "./dsn.ts";
-import { isTransient } from "./pgErrors.ts";
+import { createSocketSource, type SocketSource } from "./connectSocket.ts";
+import { parseDsn, type Dsn } from "./dsn.ts";
+import { isNeverSent, isStartingUp, isTransient } from "./pgErrors.ts";
 
 /** Failures in a row after which calls fail at once instead of each finding out for itself. */
 const failuresBeforeOpen = 3;
@@ -12,8 +12,12 @@ const failuresBeforeOpen = 3;
 const probeEveryMs = 1_000;
 /** A call that only finds out whether the database is back must not hang as long as one that works. */
 const probeDeadlineMs = 2_000;
+/** A database that is waking up says so; asked this often, until the call's deadline, it costs a delay and no failure. */
+const startingUpPauseMs = 200;
 /** Below the five minutes after which Neon suspends a compute, so that our idle connections do not keep it awake. */
 const idleTimeoutSeconds = 120;
+/** How long closing waits for calls under way. */
+const closeDeadlineMs = 3_000;
 
 export interface DatabaseOptions {
   /** As Neon prints it, see `parseDsn`. */
@@ -32,7 +36,11 @@ export interface Database {
    * any other error is Postgres' own
    */
   readonly callFunction: (name: string, argumentJson: string, options: { deadlineMs: number }) => Promise<unknown>;
-  /** Anything else, with the same deadline and errors. */
+  /**
+   * Anything else, with the same deadline and errors. `work` is called again if a statement met a connection that had
+   * ended before anything was sent, or a database that is starting up: what it writes stands in one statement or in
+   * one `sql.begin`.
+   */
   readonly run: <T>(work: (sql: Sql) => PromiseLike<T>, options: { deadlineMs: number }) => Promise<T>;
   /** `open`: calls fail at once, but for one a second. */
   readonly state: () => "closed" | "half-open" | "open";
@@ -46,7 +54,80 @@ export interface Database {
 export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Database {
   const dsn = parseDsn(url);
   const sockets = createSocketSource(dsn);
-  const sql = postgres({
+  const sql = openPool(dsn, sockets, poolMax);
+  const breaker = circuitBreaker(
+    handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
+    { halfOpenAfter: probeEveryMs, breaker: new ConsecutiveBreaker(failuresBeforeOpen) },
+  );
+  breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
+  breaker.onReset(() => log.info("[Database] Back"));
+
+  const calls = new Set<symbol>();
+
+  async function insist<T>(work: (sql: Sql) => PromiseLike<T>, deadlineAtMs: number): Promise<T> {
+    for (;;) {
+      try {
+        return await work(sql);
+      } catch (cause) {
+        const pauseMs = isNeverSent(cause) ? 0 : isStartingUp(cause) ? startingUpPauseMs : undefined;
+        if (pauseMs === undefined || Date.now() + pauseMs >= deadlineAtMs) throw cause;
+        await Bun.sleep(pauseMs);
+      }
+    }
+  }
+
+  async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
+    const deadline = Promise.withResolvers<never>();
+    const sinceMs = Date.now();
+    const timer = setTimeout(() => {
+      sockets.destroySuspects({ silentMs: deadlineMs / 2, sinceMs });
+      deadline.reject(unavailable("The database did not answer in time."));
+    }, deadlineMs);
+    try {
+      return await Promise.race([insist(work, sinceMs + deadlineMs), deadline.promise]);
+    } catch (cause) {
+      throw isTransient(cause) ? unavailable("The database cannot be reached.", cause) : cause;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function run<T>(work: (sql: Sql) => PromiseLike<T>, { deadlineMs }: { deadlineMs: number }): Promise<T> {
+    const call = Symbol("call");
+    calls.add(call);
+    try {
+      const probing = breaker.state !== CircuitState.Closed;
+      return await breaker.execute(() => attempt(work, probing ? Math.min(deadlineMs, probeDeadlineMs) : deadlineMs));
+    } catch (cause) {
+      throw cause instanceof BrokenCircuitError ? unavailable("The database cannot be reached.", cause) : cause;
+    } finally {
+      calls.delete(call);
+    }
+  }
+
+  return {
+    run,
+    callFunction: (name, argumentJson, options) =>
+      run(async (sql) => {
+        const [row] = dsn.pooled
+          ? await callThroughPooler(sql, name, argumentJson)
+          : await sql.unsafe(`select public.${name}($1::text::jsonb) as answer`, [argumentJson], { prepare: true });
+        return row?.["answer"] as unknown;
+      }, options),
+    state: () =>
+      breaker.state === CircuitState.Closed ? "closed" : breaker.state === CircuitState.HalfOpen ? "half-open" : "open",
+    connectionAttempts: sockets.attempts,
+    close: async () => {
+      const deadlineAtMs = Date.now() + closeDeadlineMs;
+      while (calls.size > 0 && Date.now() < deadlineAtMs) await Bun.sleep(10);
+      // Not left to postgres.js, which also waits for statements that failed with their connection.
+      await sql.end({ timeout: 0 });
+    },
+  };
+}
+
+function openPool(dsn: Dsn, sockets: SocketSource, poolMax: number): Sql {
+  return postgres({
     host: dsn.host,
     port: dsn.port,
     database: dsn.database,
@@ -56,8 +137,8 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
     // TLS is made before postgres.js sees the socket.
     ssl: false,
     socket: sockets.open,
-    // One question per connection, so that a silent connection holds up nobody else.
-    max_pipeline: 1,
+    // One question per connection and none behind it, so that a silent connection holds up nobody else.
+    max_pipeline: 0,
     prepare: !dsn.pooled,
     fetch_types: false,
     // Times stay text, see toIsoTime; drizzle would otherwise change under everybody how they are parsed.
@@ -65,57 +146,28 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
     idle_timeout: idleTimeoutSeconds,
     connect_timeout: dsn.connectTimeoutSeconds,
     backoff: () => 0,
-    connection: { application_name: dsn.applicationName },
+    connection: toStartupParameters(dsn),
     onnotice: () => undefined,
   } as postgres.Options<Record<string, postgres.PostgresType>>);
-  const breaker = circuitBreaker(
-    handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
-    { halfOpenAfter: probeEveryMs, breaker: new ConsecutiveBreaker(failuresBeforeOpen) },
+}
+
+/** What the connection is told about itself: only what Postgres, Neon's proxy and every PgBouncer take. */
+function toStartupParameters(dsn: Dsn): Record<string, string> {
+  // Times are read as text. Names are looked up in `public` and the functions need read committed, whatever the role
+  // or the database has for a default; a pooler cannot be told here.
+  const direct = { search_path: "public", default_transaction_isolation: "read committed" };
+  return { application_name: dsn.applicationName, DateStyle: "ISO", ...(dsn.pooled ? {} : direct) };
+}
+
+/**
+ * One message and so one round trip, without parameters: those would cost a second one, and a pooler may lack prepared
+ * statements. Its two statements are one transaction.
+ */
+async function callThroughPooler(sql: Sql, name: string, argumentJson: string): Promise<readonly Row[]> {
+  const results: unknown = await sql.unsafe(
+    `set transaction isolation level read committed; select public.${name}(${toDollarQuoted(argumentJson)}::jsonb) as answer`,
   );
-  breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
-  breaker.onReset(() => log.info("[Database] Back"));
-
-  async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
-    const deadline = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      sockets.destroySilent(deadlineMs / 2);
-      deadline.reject(unavailable("The database did not answer in time."));
-    }, deadlineMs);
-    try {
-      return await Promise.race([work(sql), deadline.promise]);
-    } catch (cause) {
-      throw isTransient(cause) ? unavailable("The database cannot be reached.", cause) : cause;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  async function run<T>(work: (sql: Sql) => PromiseLike<T>, { deadlineMs }: { deadlineMs: number }): Promise<T> {
-    try {
-      const probing = breaker.state !== CircuitState.Closed;
-      return await breaker.execute(() => attempt(work, probing ? Math.min(deadlineMs, probeDeadlineMs) : deadlineMs));
-    } catch (cause) {
-      throw cause instanceof BrokenCircuitError ? unavailable("The database cannot be reached.", cause) : cause;
-    }
-  }
-
-  return {
-    run,
-    callFunction: (name, argumentJson, options) =>
-      run(async (sql) => {
-        const [row] = dsn.pooled
-          ? // A pooler may lack prepared statements, and unprepared parameters cost a second round trip.
-            await sql.unsafe(`select ${name}(${toDollarQuoted(argumentJson)}::jsonb) as answer`)
-          : await sql.unsafe(`select ${name}($1::text::jsonb) as answer`, [argumentJson], { prepare: true });
-        return row?.["answer"] as unknown;
-      }, options),
-    state: () =>
-      breaker.state === CircuitState.Closed ? "closed" : breaker.state === CircuitState.HalfOpen ? "half-open" : "open",
-    connectionAttempts: sockets.attempts,
-    close: async () => {
-      await sql.end({ timeout: 3 });
-    },
-  };
+  return (results as Row[][])[1] ?? [];
 }
 
 function unavailable(message: string, cause?: unknown): AppError {

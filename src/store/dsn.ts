@@ -4,6 +4,7 @@ export type TlsMode = "off" | "if-offered" | "unverified" | "verified";
 
 /** A Postgres URL as this program uses it. */
 export interface Dsn {
+  /** A name, an address, or the folder of a Unix-domain socket. */
   readonly host: string;
   readonly port: number;
   readonly database: string;
@@ -14,17 +15,21 @@ export interface Dsn {
   readonly pooled: boolean;
   readonly connectTimeoutSeconds: number;
   readonly applicationName: string;
-  /** libpq parameters that were understood and taken out, by name. */
+  /** Parameters without a meaning here, by name. */
   readonly leftOut: readonly string[];
 }
 
 /** Neon wakes within a second; a deadline of 8 s holds two tries. */
 const defaultConnectTimeoutSeconds = 3;
 const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+const understood = new Set(
+  "host port user password dbname sslmode ssl connect_timeout application_name pgbouncer".split(" "),
+);
 
 /**
- * Reads a URL as Neon prints it. Parameters that only libpq understands are taken out: postgres.js would send them as
- * start-up parameters, which Postgres and PgBouncer refuse.
+ * Reads a URL as Neon prints it, with libpq's defaults: port 5432, the database named like the user. Parameters that
+ * only libpq understands are taken out: postgres.js would send them as start-up parameters, which Postgres and
+ * PgBouncer refuse.
  * @throws Error with a text that names the problem and never the value
  */
 export function parseDsn(text: string): Dsn {
@@ -33,28 +38,24 @@ export function parseDsn(text: string): Dsn {
   }
   const url = new URL(text);
   if (!/^postgres(ql)?:$/.test(url.protocol)) throw new Error("must begin with postgres:// or postgresql://");
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+  // As libpq has it, a parameter wins over the part of the address that says the same.
+  const find = (name: string) => url.searchParams.get(name) || undefined;
+  const host = find("host") ?? decode(url.hostname, "host name").replace(/^\[|\]$/g, "");
   if (host === "") throw new Error("names no host");
   if (host.includes(",")) throw new Error("names several hosts; one is needed");
-  const user = decode(url.username, "user name");
+  const user = find("user") ?? decode(url.username, "user name");
   if (user === "") throw new Error("names no user");
-  const database = decode(url.pathname.slice(1), "database name");
-  if (database === "") throw new Error("names no database");
-  const sslMode = url.searchParams.get("sslmode") ?? undefined;
-  if (sslMode !== undefined && !sslModes.includes(sslMode)) throw new Error("has an unknown sslmode");
   return {
     host,
-    port: Number(url.port || 5432),
-    database,
+    port: parsePort(find("port") ?? (url.port || "5432")),
+    database: find("dbname") ?? (decode(url.pathname.slice(1), "database name") || user),
     user,
-    password: decode(url.password, "password"),
-    tls: toTlsMode(sslMode, host),
-    pooled: /^[^.]+-pooler\./.test(host) || url.searchParams.get("pgbouncer") === "true",
+    password: find("password") ?? decode(url.password, "password"),
+    tls: toTlsMode(parseSslMode(find("sslmode"), find("ssl")), host),
+    pooled: /^[^.]+-pooler\./.test(host) || find("pgbouncer") === "true",
     connectTimeoutSeconds: parseTimeout(url.searchParams.get("connect_timeout")),
-    applicationName: url.searchParams.get("application_name") || "clerk-neon-sync",
-    leftOut: [...url.searchParams.keys()].filter(
-      (name) => !["sslmode", "connect_timeout", "application_name", "pgbouncer"].includes(name),
-    ),
+    applicationName: find("application_name") ?? "clerk-neon-sync",
+    leftOut: [...new Set(url.searchParams.keys())].filter((name) => !understood.has(name)),
   };
 }
 
@@ -63,6 +64,7 @@ export function parseDsn(text: string): Dsn {
  * to a public host an unverified certificate protects nothing.
  */
 export function toTlsMode(sslMode: string | undefined, host: string): TlsMode {
+  if (host.startsWith("/")) return "off";
   if (sslMode === "verify-full" || sslMode === "verify-ca") return "verified";
   if (sslMode === "require") return isLoopback(host) ? "unverified" : "verified";
   if (sslMode === "disable") return "off";
@@ -75,12 +77,13 @@ export function describeDsn(dsn: Dsn): string[] {
   return [
     `host ${dsn.host}, port ${dsn.port}, database ${dsn.database}, user ${dsn.user}, password ${dsn.password ? "set" : "not set"}`,
     `TLS ${tls[dsn.tls]}; ${dsn.pooled ? "pooled (transaction mode, no prepared statements)" : "direct"}; connect timeout ${dsn.connectTimeoutSeconds} s`,
-    ...(dsn.leftOut.length > 0 ? [`left out, because only libpq understands it: ${dsn.leftOut.join(", ")}`] : []),
+    ...(dsn.leftOut.length > 0 ? [`left out, because it has no meaning here: ${dsn.leftOut.join(", ")}`] : []),
   ];
 }
 
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+  if (host.startsWith("/") || host === "localhost" || host.endsWith(".localhost") || host === "::1") return true;
+  return isIP(host) === 4 && host.startsWith("127.");
 }
 
 function decode(text: string, what: string): string {
@@ -89,6 +92,19 @@ function decode(text: string, what: string): string {
   } catch (cause) {
     throw new Error(`has a ${what} that is not percent-encoded correctly`, { cause });
   }
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error("has a port that is none");
+  return port;
+}
+
+function parseSslMode(sslMode: string | undefined, ssl: string | undefined): string | undefined {
+  // How other drivers write it.
+  const mode = sslMode ?? (ssl === "true" || ssl === "1" ? "require" : undefined);
+  if (mode !== undefined && !sslModes.includes(mode)) throw new Error("has an unknown sslmode");
+  return mode;
 }
 
 function parseTimeout(text: string | null): number {

@@ -1,3 +1,5 @@
+import { neverSentCode } from "./watchSocket.ts";
+
 /** SQLSTATE, or the code of a socket or of postgres.js. */
 function codeOf(error: unknown): string {
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
@@ -26,6 +28,16 @@ export function isTransient(error: unknown): boolean {
     return transientStates.has(code) || /^(?:08|53|58)/.test(code);
   }
   return /^(?:E[A-Z_]{3,}|CONNECT\w*|ERR_\w+|\w*CERT\w*|DEPTH_ZERO\w*|UNABLE_TO\w*|CONNECTION_\w+)$/.test(code);
+}
+
+/** Whether the statement's connection had ended before any of it was sent: it can be said again at once. */
+export function isNeverSent(error: unknown): boolean {
+  return codeOf(error) === neverSentCode;
+}
+
+/** Whether the server is there and will take connections soon (cannot_connect_now). */
+export function isStartingUp(error: unknown): boolean {
+  return codeOf(error) === "57P03";
 }
 
 /** Whether the data of the call, not the database, is to blame: data exceptions, constraints, limits, our own raises. */
