@@ -1,15 +1,20 @@
-import { createClerkApi } from "./clerk/createClerkApi.ts";
-import { createSessionVerifier } from "./clerk/session.ts";
 import type { Config } from "./config.ts";
+import { combineObservers } from "./domain/observer.ts";
 import { createApp } from "./http/app.ts";
 import type { Log } from "./log.ts";
-import { createServices } from "./service/services.ts";
+import { createParts } from "./parts.ts";
 import { openDatabase } from "./store/database.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
+import { startTracing } from "./telemetry/startTracing.ts";
 
 /** Above the longest answer (8 s), so that the runtime never cuts one off; Bun's own default is 10 s. */
 const idleTimeoutSeconds = 30;
+/** While somebody waits for an answer, those who ask how the server is still hear that it drains. */
+const lingerMs = 500;
 /** In-flight deliveries are answered within their own 8 s; then the process goes, come what may. */
-const shutdownMs = 9_000;
+const shutdownMs = 8_500;
+/** Nothing that is left then changes anything. */
+const closeMs = 1_000;
 
 export interface RunningServer {
   readonly port: number;
@@ -20,32 +25,13 @@ export interface RunningServer {
 /** Config → database → services → app → serve. `main`, `dev` and `demo` run the same server. */
 export function startServer(config: Config & { databaseUrl: string }, log: Log): RunningServer {
   const database = openDatabase({ url: config.databaseUrl, poolMax: config.databasePoolMax, log });
-  const clerk = createClerkApi({ secretKey: config.clerkSecretKey, apiUrl: config.clerkApiUrl, log });
-  const services = createServices({
-    database,
-    clerk,
-    log,
-    defaultTurma: config.defaultTurma,
-    clerkInstanceId: config.clerkInstanceId,
-  });
-  let draining = false;
-  const app = createApp({
-    services,
-    database,
-    log,
-    webhookSecrets: config.webhookSecrets,
-    defaultTurma: config.defaultTurma,
-    clerkInstanceId: config.clerkInstanceId,
-    adminToken: config.adminApiToken,
-    verifySession: createSessionVerifier({
-      jwtKey: config.clerkJwtKey,
-      secretKey: config.clerkSecretKey,
-      authorizedParties: config.clerkAuthorizedParties,
-      apiUrl: config.clerkApiUrl,
-      log,
-    }),
-    isDraining: () => draining,
-  });
+  const metrics = createMetrics();
+  const endpoint = config.otelExporterOtlpEndpoint;
+  const tracing = endpoint === undefined ? undefined : startTracing({ endpoint, log });
+  const observer = combineObservers([metrics.observer, ...(tracing ? [tracing.observer] : [])]);
+  const { appDeps } = createParts({ config, database, log, observer });
+  let isDraining = false;
+  const app = createApp({ ...appDeps, metrics, isDraining: () => isDraining });
   const server = Bun.serve({
     port: config.port,
     hostname: config.host,
@@ -59,11 +45,15 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
   return {
     port,
     stop: async () => {
-      draining = true;
-      const timer = setTimeout(() => void server.stop(true), shutdownMs);
+      isDraining = true;
+      const endsAtMs = Date.now() + shutdownMs;
+      const lingersUntilMs = Date.now() + lingerMs;
+      while (server.pendingRequests > 0 && Date.now() < lingersUntilMs) await Bun.sleep(10);
+      const timer = setTimeout(() => void server.stop(true), endsAtMs - Date.now());
+      // Takes no more connections, closes those that are idle, and waits for the answers.
       await server.stop();
       clearTimeout(timer);
-      await database.close();
+      await Promise.race([Promise.all([database.close(), tracing?.close()]), Bun.sleep(closeMs)]);
       log.info("[Server] Stopped");
     },
   };

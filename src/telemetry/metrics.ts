@@ -68,14 +68,16 @@ function createObserver(registry: Registry): SyncObserver {
     "status",
   ]);
   let lastWebhookMs = performance.now();
-  new Gauge({
-    name: "clerk_sync_webhook_silence_seconds",
-    help: "Since the last verified delivery to this process, or since its start.",
-    registers,
-    collect() {
-      this.set((performance.now() - lastWebhookMs) / 1000);
-    },
-  });
+  registry.registerMetric(
+    new Gauge({
+      name: "clerk_sync_webhook_silence_seconds",
+      help: "Since the last verified delivery to this process, or since its start.",
+      registers: [],
+      collect() {
+        this.set((performance.now() - lastWebhookMs) / 1000);
+      },
+    }),
+  );
 
   return {
     onDelivery: ({ status, outcome, code, ms, lagMs }) => {
@@ -105,30 +107,31 @@ const unverifiedCodes: ReadonlySet<string> = new Set([
 ]);
 
 function createGauges(registry: Registry, findSources: () => MetricSources | undefined): void {
-  const registers = [registry];
-  new Gauge({
-    name: "clerk_sync_queue_changes",
-    help: "Changes waiting for a batch.",
-    registers,
-    collect() {
-      this.set(findSources()?.queueItems() ?? 0);
-    },
-  });
-  new Gauge({
-    name: "clerk_sync_breaker_open",
-    help: "1 while calls to the database fail at once, 0.5 while one is let through to see, 0 in order.",
-    registers,
-    collect() {
-      this.set({ closed: 0, "half-open": 0.5, open: 1 }[findSources()?.breakerState() ?? "closed"]);
-    },
-  });
-  new Counter({
+  const gauge = (name: string, help: string, read: () => number) =>
+    registry.registerMetric(
+      new Gauge({
+        name: `clerk_sync_${name}`,
+        help,
+        registers: [],
+        collect() {
+          this.set(read());
+        },
+      }),
+    );
+  gauge("queue_changes", "Changes waiting for a batch.", () => findSources()?.queueItems() ?? 0);
+  gauge(
+    "breaker_open",
+    "1 while calls to the database fail at once, 0.5 while one is let through to see, 0 in order.",
+    () => ({ closed: 0, "half-open": 0.5, open: 1 })[findSources()?.breakerState() ?? "closed"],
+  );
+  const attempts = new Counter({
     name: "clerk_sync_connection_attempts_total",
     help: "Attempts to connect to the database.",
-    registers,
+    registers: [],
     collect() {
-      this.reset();
-      this.inc(findSources()?.connectionAttempts() ?? 0);
+      attempts.reset();
+      attempts.inc(findSources()?.connectionAttempts() ?? 0);
     },
   });
+  registry.registerMetric(attempts);
 }
