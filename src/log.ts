@@ -17,6 +17,8 @@ export function createLog(options: { level: LogLevel; format: LogFormat; destina
       ? PinoPretty({
           colorize: process.stdout.isTTY,
           ignore: "pid,hostname",
+          // A delivery is two lines and not ten.
+          singleLine: true,
           translateTime: "SYS:HH:MM:ss.l",
           sync: true,
           destination: fd,
