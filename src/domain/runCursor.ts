@@ -15,7 +15,7 @@ export interface PassPosition {
 export interface RunCursor {
   /** Pages saved so far. */
   readonly step: number;
-  readonly phase: "users" | "deletions" | "linking";
+  readonly phase: "users" | "deletions";
   /** Whether a new run may go on from here when this one was stopped. */
   readonly resumable: boolean;
   readonly position: PassPosition;

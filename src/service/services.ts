@@ -3,8 +3,10 @@ import type { SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
 import { createEventsService, type EventsService } from "./events.ts";
+import { createFirstLogin, type FirstLoginService } from "./firstLogin.ts";
 import { createFleetService, type FleetService } from "./fleetStatus.ts";
 import { createLinksService, type LinksService } from "./links.ts";
+import { createRunsService, type RunsService } from "./runs.ts";
 import { createUserService, type UserService } from "./userService.ts";
 
 /** Everything the transports can ask for. */
@@ -13,6 +15,8 @@ export interface Services {
   readonly fleet: FleetService;
   readonly events: EventsService;
   readonly links: LinksService;
+  readonly runs: RunsService;
+  readonly firstLogin: FirstLoginService;
 }
 
 export interface ServicesDeps {
@@ -32,5 +36,7 @@ export function createServices(deps: ServicesDeps): Services {
     fleet: createFleetService(deps),
     events: createEventsService({ ...deps, users, instanceId: deps.clerkInstanceId }),
     links: createLinksService({ ...deps, users }),
+    runs: createRunsService(deps),
+    firstLogin: createFirstLogin({ ...deps, users }),
   };
 }

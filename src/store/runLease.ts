@@ -13,6 +13,8 @@ export interface OpenRun {
   readonly dryRun: boolean;
   /** A reconcile: whether it compares every user, or only what changed since the last. */
   readonly full: boolean;
+  /** Users it has deleted so far. */
+  readonly deleted: number;
   /** Null: nothing is done yet. */
   readonly cursor: RunCursor | null;
 }
@@ -39,9 +41,11 @@ export async function openRun(
     /** What an older run saw within this time may be built on. */
     resumeMs: number;
     /** For the schedule. */
-    everyMs?: number;
+    everyMs?: number | undefined;
+    /** For the schedule: when its first run is due if there was none yet. */
+    firstDueInMs?: number | undefined;
     /** Only take over. */
-    adopt?: boolean;
+    adopt?: boolean | undefined;
   },
 ): Promise<OpenRunAnswer> {
   const argument = {
@@ -54,6 +58,7 @@ export async function openRun(
     lease_ms: leaseMs,
     resume_ms: input.resumeMs,
     ...(input.everyMs === undefined ? {} : { every_ms: input.everyMs }),
+    ...(input.firstDueInMs === undefined ? {} : { first_due_in_ms: input.firstDueInMs }),
     ...(input.adopt ? { adopt: true } : {}),
   };
   const answer = await database.callFunction("open_run", JSON.stringify(argument), { deadlineMs: leaseDeadlineMs });
@@ -61,14 +66,24 @@ export async function openRun(
 }
 
 interface OpenRunJson {
-  readonly run?: { id: string; kind: RunKind; dry_run: boolean; full: boolean; cursor: RunCursor | null };
+  readonly run?: {
+    id: string;
+    kind: RunKind;
+    dry_run: boolean;
+    full: boolean;
+    deleted: number;
+    cursor: RunCursor | null;
+  };
   readonly busy?: { run_id: string; lease_until: string };
   readonly due_in_ms?: number;
 }
 
 function toOpenRunAnswer(answer: unknown): OpenRunAnswer {
   const { run, busy, due_in_ms: dueInMs } = answer as OpenRunJson;
-  if (run) return { run: { runId: run.id, kind: run.kind, dryRun: run.dry_run, full: run.full, cursor: run.cursor } };
+  if (run) {
+    const { id: runId, kind, dry_run: dryRun, full, deleted, cursor } = run;
+    return { run: { runId, kind, dryRun, full, deleted, cursor } };
+  }
   if (busy) return { busy: { runId: busy.run_id, leaseUntil: busy.lease_until } };
   return dueInMs === undefined ? { none: true } : { dueInMs };
 }

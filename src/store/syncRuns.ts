@@ -1,4 +1,4 @@
-import { and, desc, eq } from "drizzle-orm";
+import { and, desc, eq, sql as drizzleSql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/postgres-js";
 import type { RunKind, RunStatus, SyncRun } from "../domain/syncRun.ts";
 import type { Database } from "./database.ts";
@@ -6,8 +6,23 @@ import { toIsoTime } from "./instant.ts";
 import { syncRuns } from "./schema.ts";
 
 const readDeadlineMs = 5_000;
+const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-export type SyncRunRecord = typeof syncRuns.$inferSelect;
+type SyncRunRecord = typeof syncRuns.$inferSelect;
+
+/** The last run of the page before. */
+export interface RunPageKey {
+  readonly startedAt: string;
+  readonly runId: string;
+}
+
+export async function findRun(database: Database, runId: string): Promise<SyncRun | null> {
+  if (!uuidPattern.test(runId)) return null;
+  const [row] = await database.run((sql) => drizzle(sql).select().from(syncRuns).where(eq(syncRuns.id, runId)), {
+    deadlineMs: readDeadlineMs,
+  });
+  return row ? toSyncRun(row) : null;
+}
 
 export async function findNewestRun(database: Database): Promise<SyncRun | null> {
   const [run] = await listRuns(database, { limit: 1 });
@@ -15,9 +30,22 @@ export async function findNewestRun(database: Database): Promise<SyncRun | null>
 }
 
 /** Newest first. */
-export async function listRuns(database: Database, { limit }: { limit: number }): Promise<SyncRun[]> {
+export async function listRuns(
+  database: Database,
+  { limit, after }: { limit: number; after?: RunPageKey | undefined },
+): Promise<SyncRun[]> {
   const rows = await database.run(
-    (sql) => drizzle(sql).select().from(syncRuns).orderBy(newestFirst, desc(syncRuns.id)).limit(limit),
+    (sql) =>
+      drizzle(sql)
+        .select()
+        .from(syncRuns)
+        .where(
+          after &&
+            // The outside sees milliseconds.
+            drizzleSql`(date_trunc('milliseconds', ${syncRuns.startedAt}), ${syncRuns.id}) < (${after.startedAt}::timestamptz, ${after.runId}::uuid)`,
+        )
+        .orderBy(newestFirst, desc(syncRuns.id))
+        .limit(limit),
     { deadlineMs: readDeadlineMs },
   );
   return rows.map(toSyncRun);
@@ -41,7 +69,7 @@ export async function findLastReconcileDrift(database: Database): Promise<number
 // As the index has it.
 const newestFirst = desc(syncRuns.startedAt);
 
-export function toSyncRun(row: SyncRunRecord): SyncRun {
+function toSyncRun(row: SyncRunRecord): SyncRun {
   return {
     runId: row.id,
     kind: row.kind as RunKind,

@@ -1,9 +1,10 @@
 -- Opens a run, or takes over one whose process died.
--- {"run_id", "kind", "dry_run", "started_by", "full", "owner", "lease_ms", "resume_ms", "every_ms", "adopt"} →
--- {"run": a row of sync_runs} | {"busy": {"run_id", "lease_until"}} | {"due_in_ms"} | {"none": true}
+-- {"run_id", "kind", "dry_run", "started_by", "full", "owner", "lease_ms", "resume_ms", "every_ms", "first_due_in_ms",
+-- "adopt"} → {"run": a row of sync_runs} | {"busy": {"run_id", "lease_until"}} | {"due_in_ms"} | {"none": true}
 --
 -- every_ms is given by the schedule: then nothing opens sooner than that after the scheduled run before, and whether
--- the run is a full one is decided here. adopt: only take over what is there, never open a new one.
+-- the run is a full one is decided here; first_due_in_ms says when the first of all is due.
+-- adopt: only take over what is there, never open a new one.
 create or replace function open_run(argument jsonb) returns jsonb
 language plpgsql
 set search_path = public, pg_temp
@@ -28,7 +29,9 @@ begin
   moment := clock_timestamp();
 
   if every is not null and not adopting then
-    select max(started_at) + every into due_at from sync_runs where kind = wanted_kind and started_by = 'schedule';
+    select coalesce(max(started_at) + every,
+                    moment + make_interval(secs => (argument -> 'first_due_in_ms')::double precision / 1000))
+      into due_at from sync_runs where kind = wanted_kind and started_by = 'schedule';
     -- Timers of several processes are never quite in step.
     if due_at - every * 0.1 > moment then
       return jsonb_build_object('due_in_ms', ceil(extract(epoch from due_at - moment) * 1000)::bigint);

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import cliProgress from "cli-progress";
+import { AppError } from "../errors.ts";
+import type { RunKind, RunStatus, SyncRun } from "../domain/syncRun.ts";
+import type { CliContext } from "./cliContext.ts";
+import { toLines, type Output } from "./output.ts";
+
+const barEveryMs = 500;
+const lineEveryMs = 2_000;
+const countDeadlineMs = 20_000;
+/** Longer than a lease lives: by then the run of a dead process is free, and a living one has renewed it. */
+const takeOverWithinMs = 9_000;
+const takeOverEveryMs = 1_000;
+
+interface RunRequest {
+  readonly kind: RunKind;
+  readonly dryRun: boolean;
+}
+
+/**
+ * Runs a backfill or reconcile in this process and shows how it goes on: a bar on a terminal, plain lines elsewhere,
+ * NDJSON if asked for, whose last line is the result. Ctrl-C stops it so that the next call goes on.
+ * @throws AppError `conflict` while another process works on one of the kind
+ */
+export async function followRun(ctx: CliContext, request: RunRequest, output: Output): Promise<RunStatus> {
+  const { runs } = ctx.services;
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  // Once: a second Ctrl-C ends the process at once, and the run is free a few seconds later.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
+  const progress = openProgress(output, request.kind);
+  try {
+    const runId = await startRun(ctx, request, stopping.signal);
+    const interrupt = () => void runs.interrupt(runId);
+    if (stopping.signal.aborted) interrupt();
+    else stopping.signal.addEventListener("abort", interrupt, { once: true });
+    void countUsers(ctx, stopping.signal).then(progress.setTotal);
+    const ended = runs.waitFor(runId).then(() => true);
+    while (!(await Promise.race([ended, sleep(progress.everyMs, false)]))) {
+      // A database away for a moment is the run's concern; here only a line is missing.
+      await runs.get(runId).then(progress.show, () => undefined);
+    }
+    const run = await runs.get(runId);
+    progress.close(run);
+    output.answer(run, toLines(run));
+    if (stopping.signal.aborted && run.status !== "done") {
+      console.error(`Stopped; the next \`${request.kind}\` goes on from here.`);
+    }
+    return run.status;
+  } finally {
+    progress.close();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
+  }
+}
+
+/** Starts the run; where one is in the way, waits a lease's life to see whether its process still lives. */
+async function startRun(ctx: CliContext, request: RunRequest, signal: AbortSignal): Promise<string> {
+  const givesUpAtMs = Date.now() + takeOverWithinMs;
+  for (let seen: SyncRun | undefined; ;) {
+    try {
+      return (await ctx.services.runs.start(request)).runId;
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === "conflict") || Date.now() > givesUpAtMs) throw error;
+      const [newest] = (await ctx.services.runs.list({ limit: 10 })).filter(
+        (run) => run.status === "running" && run.kind === request.kind,
+      );
+      // One that makes progress is alive.
+      if (signal.aborted || (seen && newest && newest.seen !== seen.seen)) throw error;
+      seen = newest;
+    }
+    await sleep(takeOverEveryMs);
+  }
+}
+
+/** How many users Clerk has, for the bar; undefined if it does not say. */
+async function countUsers(ctx: CliContext, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    return await ctx.clerk.countUsers(AbortSignal.any([signal, AbortSignal.timeout(countDeadlineMs)]));
+  } catch (error) {
+    ctx.log.debug({ err: error }, "[Cli] The number of users is unknown");
+    return undefined;
+  }
+}
+
+interface Progress {
+  readonly everyMs: number;
+  readonly setTotal: (users: number | undefined) => void;
+  readonly show: (run: SyncRun) => void;
+  readonly close: (run?: SyncRun) => void;
+}
+
+function openProgress(output: Output, kind: RunKind): Progress {
+  let total: number | undefined;
+  const setTotal = (users: number | undefined): void => {
+    total = users;
+  };
+  if (output.json) {
+    return {
+      everyMs: lineEveryMs,
+      setTotal,
+      show: (run) => output.answer(run, []),
+      close: () => undefined,
+    };
+  }
+  if (!process.stdout.isTTY) {
+    const show = (run: SyncRun): void => {
+      const of = total === undefined ? "" : ` of ${total}`;
+      console.log(`${kind}: ${run.seen}${of} users looked at, ${run.applied} written, ${run.deleted} deleted`);
+    };
+    return { everyMs: lineEveryMs, setTotal, show, close: () => undefined };
+  }
+  const bar = new cliProgress.SingleBar({
+    format: `${kind} [{bar}] {value} of {total} users, {applied} written, {eta_formatted} left`,
+    hideCursor: true,
+  });
+  bar.start(0, 0, { applied: 0 });
+  const show = (run: SyncRun): void => {
+    if (total !== undefined) bar.setTotal(Math.max(total, run.seen));
+    bar.update(run.seen, { applied: run.applied });
+  };
+  return {
+    everyMs: barEveryMs,
+    setTotal,
+    show,
+    close: (run) => {
+      if (run) show(run);
+      bar.stop();
+    },
+  };
+}

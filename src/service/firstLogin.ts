@@ -1,0 +1,46 @@
+import { AppError } from "../errors.ts";
+import type { ClerkApi } from "../clerk/clerkApi.ts";
+import { toUserUpsert } from "../clerk/userChange.ts";
+import type { UserStatus } from "../domain/userStatus.ts";
+import type { UserService } from "./userService.ts";
+
+export interface FirstLoginService {
+  /**
+   * What is known of a caller whose session is proved. One who is not here yet is fetched from Clerk and applied, once
+   * for all who ask at the time.
+   * @throws AppError `not_found` if Clerk does not know them either; what `ClerkApi` and the database throw
+   */
+  readonly getCaller: (clerkId: string) => Promise<UserStatus>;
+}
+
+export function createFirstLogin(deps: {
+  clerk: Pick<ClerkApi, "getUser">;
+  users: Pick<UserService, "applyChanges" | "getUser">;
+}): FirstLoginService {
+  const { clerk, users } = deps;
+  const arriving = new Map<string, Promise<void>>();
+
+  async function fetchAndApply(clerkId: string): Promise<void> {
+    const learnedAtMs = Date.now();
+    const user = await clerk.getUser(clerkId);
+    if (user === null) throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
+    await users.applyChanges([toUserUpsert(user, { source: "jit", learnedAtMs })]);
+  }
+
+  function arrive(clerkId: string): Promise<void> {
+    const known = arriving.get(clerkId);
+    if (known) return known;
+    const arrival = fetchAndApply(clerkId).finally(() => arriving.delete(clerkId));
+    arriving.set(clerkId, arrival);
+    return arrival;
+  }
+
+  return {
+    getCaller: async (clerkId) => {
+      const status = await users.getUser(clerkId);
+      if (status.state !== "missing") return status;
+      await arrive(clerkId);
+      return users.getUser(clerkId);
+    },
+  };
+}

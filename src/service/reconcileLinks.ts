@@ -1,0 +1,23 @@
+import { listLinkableUsers } from "../store/reconcileRows.ts";
+import type { RunContext } from "./runsContext.ts";
+import { toRunItem } from "./runsWriter.ts";
+
+/** As many as Clerk answers at once. */
+const groupUsers = 100;
+
+/**
+ * Looks again at active users without a profile who could have one by now, because a duplicate was removed or a
+ * profile registered. They are asked for at Clerk, so that it is what Clerk says today that is linked.
+ */
+export async function lookAgainForProfiles({ clerk, database, run, writer }: RunContext): Promise<void> {
+  let afterUserId = 0;
+  for (;;) {
+    const group = await listLinkableUsers(database, { afterUserId, limit: groupUsers });
+    const askedAtMs = Date.now();
+    const users = await clerk.findUsers(group.map((row) => row.clerkId));
+    await writer.apply(users.map((user) => toRunItem(user, run.kind, askedAtMs)));
+    const last = group.at(-1);
+    if (last === undefined || group.length < groupUsers) return;
+    afterUserId = last.userId;
+  }
+}
