@@ -34,6 +34,8 @@ export interface CourierOptions {
   readonly delayMsMax?: number;
   /** What Svix's waiting times are multiplied by; default 1. */
   readonly retryScale?: number;
+  /** Default: all that Svix makes, 8. */
+  readonly attemptsMax?: number;
   /** Requests at a time; default 64. */
   readonly concurrency?: number;
   readonly onAttempt?: (attempt: DeliveryAttempt) => void;
@@ -55,6 +57,7 @@ export interface Courier {
 /** @throws Error if a secret is malformed */
 export function createCourier(options: CourierOptions): Courier {
   const { seed = 1, duplicateShare = 0, delayMsMax = 0, retryScale = 1, concurrency = 64 } = options;
+  const attemptsMax = Math.min(options.attemptsMax ?? Infinity, retryAfterSeconds.length);
   const webhooks = options.secrets.map((secret) => new Webhook(secret));
   const random = createRandom(seed);
   const stopping = new AbortController();
@@ -64,7 +67,7 @@ export function createCourier(options: CourierOptions): Courier {
   async function attemptOnce(event: ClerkEvent, attempt: number): Promise<DeliveryAttempt> {
     const startedAt = performance.now();
     const answer = await post(options.url, event, webhooks, stopping.signal);
-    const isLast = answer.aborted || attempt >= retryAfterSeconds.length || stopping.signal.aborted;
+    const isLast = answer.aborted || attempt >= attemptsMax || stopping.signal.aborted;
     const willRetry = !isLast && !(answer.status !== null && answer.status >= 200 && answer.status < 300);
     const { status, said } = answer;
     const done = { event, attempt, status, said, durationMs: performance.now() - startedAt, willRetry };

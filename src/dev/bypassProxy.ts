@@ -1,0 +1,6 @@
+/** Bun's fetch sends requests to this very machine through HTTP_PROXY as well, which no proxy can answer. */
+export function bypassProxyOnLoopback(env: Record<string, string | undefined>): void {
+  const hosts = [env["NO_PROXY"] ?? env["no_proxy"], "127.0.0.1", "localhost"].filter(Boolean).join(",");
+  env["NO_PROXY"] = hosts;
+  env["no_proxy"] = hosts;
+}

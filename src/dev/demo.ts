@@ -1,0 +1,131 @@
+// The main job, end to end and offline: `bun run demo`.
+import postgres, { type Sql } from "postgres";
+import { parseConfig } from "../config.ts";
+import { createLog } from "../log.ts";
+import { startServer } from "../server.ts";
+import { migrateDatabase } from "../store/migrate.ts";
+import { createSyncClient, type SyncClient } from "../trpc/client.ts";
+import { bypassProxyOnLoopback } from "./bypassProxy.ts";
+import { findDifferences } from "./compareWithClerk.ts";
+import { createCourier, type DeliveryAttempt } from "./courier.ts";
+import { expectedLinks, forgottenUser, registeredProfiles, tellStory, type Telling } from "./demoStory.ts";
+import { developmentAdminToken, developmentWebhookSecret } from "./developmentKeys.ts";
+import { openEmbeddedPostgres } from "./embeddedPostgres.ts";
+import { openSimulatedClerk } from "./simulatedClerk.ts";
+
+const forgersSecret = `whsec_${Buffer.alloc(24, "forger").toString("base64")}`;
+const log = createLog({ level: "info", format: process.env["LOG_FORMAT"] === "json" ? "json" : "pretty" });
+
+const say = (text: string) => console.log(`\n▸ ${text}`);
+
+/** A demonstration must not reach what a `.env` names: nothing of the environment is used. */
+async function run(): Promise<readonly string[]> {
+  say("A Postgres server from npm, in a temporary folder, with this program's tables");
+  const server = await openEmbeddedPostgres({ persistent: false, log });
+  await server.createDatabase("demo");
+  const databaseUrl = server.urlFor("demo");
+  await migrateDatabase({ url: databaseUrl, log });
+  const sql = postgres(databaseUrl, { max: 2, onnotice: () => undefined });
+  await sql`insert into mentorados ${sql(registeredProfiles.map(({ nomeCompleto, ...rest }) => ({ nome_completo: nomeCompleto, ...rest })))}`;
+
+  say("The real server, and a simulated Clerk that tells it of its users over HTTP, late, twice and out of order");
+  const clerk = await openSimulatedClerk({ seed: 4 });
+  const config = parseConfig({
+    DATABASE_URL: databaseUrl,
+    CLERK_WEBHOOK_SECRET: developmentWebhookSecret,
+    CLERK_SECRET_KEY: clerk.secretKey,
+    CLERK_API_URL: clerk.apiUrl,
+    ADMIN_API_TOKEN: developmentAdminToken,
+    RECONCILE_EVERY_MINUTES: "0",
+    PORT: "0",
+    HOST: "127.0.0.1",
+  });
+  const app = startServer({ ...config, databaseUrl }, log);
+  const url = `http://127.0.0.1:${app.port}`;
+  const deliveries = await deliver(url, tellStory(clerk));
+
+  say(`One change never reached us. A re-sync asks Clerk: sync.resync({ clerkId: "${forgottenUser}" })`);
+  const client = createSyncClient({ url, token: developmentAdminToken });
+  const resync = await client.sync.resync.mutate({ clerkId: forgottenUser });
+  console.log(`  outcome ${resync.outcome}; changed: ${resync.changed.join(", ")}`);
+
+  const links = await findLinks(client);
+  await printTables(sql, deliveries, links);
+  const problems = [
+    ...deliveries.flatMap(({ telling, said }) =>
+      said === telling.expected ? [] : [`"${telling.what}" was answered ${said}, not ${telling.expected}`],
+    ),
+    ...(resync.outcome === "applied" ? [] : [`the re-sync ended ${resync.outcome}`]),
+    ...Object.entries(expectedLinks).flatMap(([clerkId, link]) =>
+      links.get(clerkId) === link ? [] : [`the link of ${clerkId} is ${links.get(clerkId)}, not ${link}`],
+    ),
+    ...(await findDifferences(sql, clerk.directory, ["user_edu", "user_fabi"])),
+  ];
+  await app.stop();
+  await clerk.close();
+  await sql.end();
+  await server.stop();
+  return problems;
+}
+
+interface Delivered {
+  readonly telling: Telling;
+  readonly attempt: DeliveryAttempt;
+  readonly said: string;
+}
+
+async function deliver(url: string, tellings: readonly Telling[]): Promise<Delivered[]> {
+  const openCourier = (secret: string) =>
+    // No waiting for the retries that a refused delivery gets: this is a demonstration.
+    createCourier({ url: `${url}/api/webhooks/clerk`, secrets: [secret], attemptsMax: 1 });
+  const [clerks, forgers] = [openCourier(developmentWebhookSecret), openCourier(forgersSecret)];
+  const deliveries: Delivered[] = [];
+  for (const telling of tellings) {
+    const attempt = await (telling.forged ? forgers : clerks).send(telling.event);
+    deliveries.push({ telling, attempt, said: `${attempt.status ?? "no answer"} ${attempt.said}` });
+  }
+  return deliveries;
+}
+
+async function findLinks(client: SyncClient): Promise<ReadonlyMap<string, string>> {
+  const ids = Object.keys(expectedLinks);
+  const states = await Promise.all(ids.map((clerkId) => client.sync.user.query({ clerkId })));
+  return new Map(states.map((state) => [state.clerkId, state.link]));
+}
+
+async function printTables(sql: Sql, deliveries: readonly Delivered[], links: ReadonlyMap<string, string>) {
+  say("What became of every delivery");
+  const lines = deliveries.map(({ telling, attempt }) => ({
+    delivery: telling.what,
+    type: telling.event.type,
+    status: attempt.status ?? "–",
+    outcome: attempt.said,
+    ms: Math.round(attempt.durationMs),
+  }));
+  console.table(Object.fromEntries(lines.map((line, index) => [index + 1, line])));
+
+  say("users, by id");
+  printRows(
+    (
+      await sql`select id, clerk_id, name, email, email_verified as verified, role, sync_source as source,
+                       deleted_at is not null as deleted from users order by id`
+    ).map((row) => ({ ...row, link: links.get(String(row["clerk_id"])) })),
+  );
+  say("mentorados, by id");
+  printRows(await sql`select id, user_id, nome_completo, email, turma, ativo from mentorados order by id`);
+}
+
+function printRows(rows: readonly Readonly<Record<string, unknown>>[]): void {
+  console.table(Object.fromEntries(rows.map(({ id, ...row }) => [String(id), row])));
+}
+
+bypassProxyOnLoopback(process.env);
+const problems = await run();
+if (problems.length > 0) {
+  console.error(`\nThis is not what Clerk says:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
+  process.exit(1);
+}
+console.log(
+  "\n✓ The tables are what Clerk says. Next: `bun run dev`, or the README to set it up against Neon and Clerk.",
+);
+process.exit(0);

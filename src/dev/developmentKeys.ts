@@ -1,0 +1,6 @@
+// Known to everybody: for a machine of one's own only. They stand in the README.
+
+/** What `dev` verifies with and `cli simulate` signs with when there is no CLERK_WEBHOOK_SECRET. */
+export const developmentWebhookSecret = `whsec_${Buffer.from("clerk-neon-sync: development").toString("base64")}`;
+/** What `dev` takes when there is no ADMIN_API_TOKEN. */
+export const developmentAdminToken = "development-admin-token-0123456789";

@@ -1,0 +1,67 @@
+import { expect, test } from "bun:test";
+import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../..");
+
+/** Command lines of all processes that name `text`. */
+async function findProcesses(text: string): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")));
+  return lines.filter((line) => line.includes(text));
+}
+
+test("the demo ends well, shows both tables, every delivery and the walkthrough's lines, and leaves nothing behind", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "demo-test-"));
+  await chmod(folder, 0o777);
+  const demo = Bun.spawn([process.execPath, "src/dev/demo.ts"], {
+    cwd: root,
+    // What a .env or the shell names must not be touched, and a proxy not be asked.
+    env: {
+      ...process.env,
+      TMPDIR: folder,
+      DATABASE_URL: "postgresql://u:p@127.0.0.1:9/x",
+      HTTP_PROXY: "http://127.0.0.1:9",
+    },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, status] = await Promise.all([
+    new Response(demo.stdout).text(),
+    new Response(demo.stderr).text(),
+    demo.exited,
+  ]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+
+  expect(stdout).toContain("[Webhook] Received Clerk event: user.created");
+  expect(stdout).toContain("[UserService] Successfully synced user user_ana");
+  const rows = stdout.split("\n").filter((line) => line.includes("│"));
+  expect(
+    Math.max(
+      ...stdout
+        .split("\n")
+        .filter((line) => /[│┌├└]/.test(line))
+        .map((line) => line.length),
+    ),
+  ).toBeLessThan(121);
+  for (const row of [
+    /│ delivery +│ type +│ status │ outcome/,
+    /Ana's first update, too late +│ user.updated +│ 200 +│ stale/,
+    /a forgery +│ user.deleted +│ 400 +│ invalid_signature/,
+    /│ clerk_id +│ name +│ email +│ verified +│ role/,
+    /user_duda .* conflict/,
+    /user_caio .* unverified/,
+    /user_gil +│ Gilberto Perdido .* admin .* resync/,
+    /│ user_id +│ nome_completo +│ email +│ turma/,
+    /│ 2 +│ Bia Registrada +│ bia@example.com +│ neon_escala/,
+  ]) {
+    expect(rows.join("\n")).toMatch(row);
+  }
+
+  const deadline = Date.now() + 5_000;
+  while ((await findProcesses(folder)).length > 0 && Date.now() < deadline) await Bun.sleep(50);
+  expect(await findProcesses(folder)).toEqual([]);
+  expect(await readdir(folder)).toEqual([]);
+  await rm(folder, { recursive: true });
+}, 60_000);
