@@ -1,6 +1,6 @@
 import { render } from "preact";
-import { createSyncClient } from "../trpc/client.ts";
-const c = createSyncClient({ url: location.origin });
+import { App } from "./App.tsx";
+
 const root = document.getElementById("page");
-void c.sync.status.query().then((s) => s.events.applied);
-if (root) render(<p>hello</p>, root);
+if (!root) throw new Error("The page has no element to render into");
+render(<App />, root);

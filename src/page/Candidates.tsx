@@ -1,0 +1,136 @@
+import { useId, useRef, useState } from "preact/hooks";
+import { client } from "./syncClient.ts";
+import type { Candidate } from "./types.ts";
+import { Button, FailureNotice } from "./ui.tsx";
+import { useAction } from "./useAction.ts";
+import { isTaken } from "./words.ts";
+
+interface CandidatesProps {
+  readonly clerkId: string;
+  readonly candidates: readonly Candidate[];
+  /** Told in words what was decided. */
+  readonly onDone: (text: string) => void;
+}
+
+/** The mentorados a user may be given; and any other, by its number. */
+export function Candidates({ clerkId, candidates, onDone }: CandidatesProps) {
+  const action = useAction();
+
+  function link(mentoradoId: number, name: string): void {
+    action.run(async () => {
+      await client.links.resolve.mutate({ clerkId, mentoradoId });
+      onDone(`Linked: ${name} is ${clerkId} now.`);
+    });
+  }
+
+  return (
+    <div class="candidates">
+      {candidates.map((candidate) => (
+        <CandidateRow
+          key={candidate.id}
+          candidate={candidate}
+          busy={action.busy}
+          onLink={() => link(candidate.id, candidate.nomeCompleto)}
+          onReleased={onDone}
+        />
+      ))}
+      <LinkByNumber busy={action.busy} onLink={(id) => link(id, `mentorado ${id}`)} />
+      <FailureNotice failure={action.failure} />
+    </div>
+  );
+}
+
+interface CandidateRowProps {
+  readonly candidate: Candidate;
+  readonly busy: boolean;
+  readonly onLink: () => void;
+  readonly onReleased: (text: string) => void;
+}
+
+function CandidateRow({ candidate, busy, onLink, onReleased }: CandidateRowProps) {
+  const { id, nomeCompleto, email } = candidate;
+  const nameId = useId();
+  return (
+    <div class="candidate">
+      <p id={nameId}>
+        <strong>{nomeCompleto}</strong>
+        <span class="muted small">
+          mentorado {id} · {email ?? "no e-mail"}
+          {isTaken(candidate) && " · belongs to another user"}
+        </span>
+      </p>
+      {isTaken(candidate) ? (
+        <ReleaseButton mentoradoId={id} name={nomeCompleto} of={nameId} onReleased={onReleased} />
+      ) : (
+        <Button of={nameId} busy={busy} onClick={onLink}>
+          Link
+        </Button>
+      )}
+    </div>
+  );
+}
+
+interface ReleaseButtonProps {
+  readonly mentoradoId: number;
+  readonly name: string;
+  readonly of: string;
+  readonly onReleased: (text: string) => void;
+}
+
+/** Takes a mentorado from its user. Asked twice: the user gets none by themselves afterwards. */
+export function ReleaseButton({ mentoradoId, name, of, onReleased }: ReleaseButtonProps) {
+  const action = useAction();
+  const [asking, setAsking] = useState(false);
+  if (!asking) {
+    return (
+      <Button of={of} onClick={() => setAsking(true)}>
+        Release…
+      </Button>
+    );
+  }
+  return (
+    <span class="confirm">
+      <span class="small">Its user has no mentorado then, until you decide.</span>
+      <Button
+        kind="primary"
+        of={of}
+        busy={action.busy}
+        onClick={() =>
+          action.run(async () => {
+            await client.links.unlink.mutate({ mentoradoId });
+            onReleased(`Released: ${name} belongs to nobody now.`);
+          })
+        }
+      >
+        Release
+      </Button>
+      <Button kind="bare" onClick={() => setAsking(false)}>
+        Keep
+      </Button>
+      <FailureNotice failure={action.failure} />
+    </span>
+  );
+}
+
+function LinkByNumber({ busy, onLink }: { busy: boolean; onLink: (mentoradoId: number) => void }) {
+  const fieldId = useId();
+  const field = useRef<HTMLInputElement>(null);
+  return (
+    <details class="by-number">
+      <summary>Another mentorado…</summary>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          const mentoradoId = field.current?.valueAsNumber ?? Number.NaN;
+          if (!busy && Number.isInteger(mentoradoId)) onLink(mentoradoId);
+        }}
+      >
+        <label for={fieldId}>Number (mentorados.id)</label>
+        <input id={fieldId} ref={field} type="number" min={1} max={2_147_483_647} step={1} required />
+        <Button type="submit" busy={busy}>
+          Link
+        </Button>
+      </form>
+    </details>
+  );
+}

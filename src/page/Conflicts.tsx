@@ -1,0 +1,50 @@
+import { useState } from "preact/hooks";
+import { Candidates } from "./Candidates.tsx";
+import { formatCount } from "./format.ts";
+import { Empty, Notice, Section, UserLink } from "./ui.tsx";
+import type { Fleet } from "./useFleet.ts";
+import { explainConflict } from "./words.ts";
+
+/** Users whose mentorado could not be decided, each with the mentorados that carry the address. */
+export function Conflicts({ fleet, onChanged }: { fleet: Fleet | null; onChanged: () => void }) {
+  const [done, setDone] = useState<string | null>(null);
+  const total = fleet?.status.links.conflict ?? 0;
+  const conflicts = fleet?.conflicts ?? [];
+  return (
+    <Section id="conflicts" title="Conflicts" count={Math.max(total, conflicts.length)}>
+      {conflicts.length > 0 && <p class="muted lead">The sync never guesses whose mentorado it is. You decide.</p>}
+      {done !== null && (
+        <Notice tone="good" takesFocus>
+          {done}
+        </Notice>
+      )}
+      {fleet && conflicts.length === 0 && <Empty good>None. Every verified address found its mentorado.</Empty>}
+      <ol class="rows">
+        {conflicts.map((conflict) => (
+          <li class="row" key={conflict.clerkId}>
+            <div class="row-main">
+              <p class="row-title">
+                <strong>{conflict.email ?? "no e-mail"}</strong>
+                <UserLink clerkId={conflict.clerkId} />
+              </p>
+              <p>{explainConflict(conflict)}</p>
+            </div>
+            <Candidates
+              clerkId={conflict.clerkId}
+              candidates={conflict.candidates}
+              onDone={(text) => {
+                setDone(text);
+                onChanged();
+              }}
+            />
+          </li>
+        ))}
+      </ol>
+      {total > conflicts.length && conflicts.length > 0 && (
+        <p class="muted small">
+          The first {formatCount(conflicts.length)} of {formatCount(total)}.
+        </p>
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,31 @@
+import { EventList } from "./EventList.tsx";
+import { formatCount } from "./format.ts";
+import { Empty, Section } from "./ui.tsx";
+import type { Fleet } from "./useFleet.ts";
+
+/** Verified deliveries that could not be applied: look, then replay. */
+export function DeadEvents({ fleet, onChanged }: { fleet: Fleet | null; onChanged: () => void }) {
+  const total = fleet?.status.events.dead ?? 0;
+  const shown = fleet?.dead.length ?? 0;
+  return (
+    <Section id="dead" title="Dead events" count={total}>
+      {shown > 0 && (
+        <p class="muted lead">
+          Verified, kept, and not applied. They block nothing. Replay one once its cause is mended.
+        </p>
+      )}
+      {fleet && (
+        <EventList
+          events={fleet.dead}
+          empty={<Empty good>None. Everything verified could be applied.</Empty>}
+          onChanged={onChanged}
+        />
+      )}
+      {total > shown && shown > 0 && (
+        <p class="muted small">
+          The newest {formatCount(shown)} of {formatCount(total)}.
+        </p>
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,83 @@
+import { useContext, useState } from "preact/hooks";
+import { NowContext } from "./clock.ts";
+import { formatCount } from "./format.ts";
+import { DeliveriesTable } from "./DeliveriesTable.tsx";
+import { Plot } from "./Plot.tsx";
+import { outcomeNames, sumOf, toPlotHours, type PlotHour } from "./plotScale.ts";
+import type { FleetStatus } from "./types.ts";
+import { Section } from "./ui.tsx";
+import type { Fleet } from "./useFleet.ts";
+import { outcomeWords } from "./words.ts";
+
+const ranges = [
+  [24, "24 h"],
+  [48, "48 h"],
+  [168, "7 days"],
+] as const;
+
+interface DeliveriesProps {
+  readonly fleet: Fleet | null;
+  readonly hours: number;
+  readonly onHours: (hours: number) => void;
+}
+
+/** What became of the deliveries, hour by hour, and how late they were. */
+export function Deliveries({ fleet, hours, onHours }: DeliveriesProps) {
+  const nowMs = useContext(NowContext);
+  const plotHours = toPlotHours(fleet?.eventHours ?? [], hours, nowMs);
+  const [tableOpen, setTableOpen] = useState(false);
+  return (
+    <Section
+      id="deliveries"
+      title="Deliveries"
+      aside={
+        <div class="segments" role="group" aria-label="Range">
+          {ranges.map(([value, name]) => (
+            <button key={value} type="button" aria-pressed={value === hours} onClick={() => onHours(value)}>
+              {name}
+            </button>
+          ))}
+        </div>
+      }
+    >
+      <div class="plot-columns">
+        <Plot hours={plotHours} />
+        <Legend hours={plotHours} status={fleet?.status} />
+      </div>
+      <details class="figures-table" onToggle={(event) => setTableOpen(event.currentTarget.open)}>
+        <summary>As a table</summary>
+        {tableOpen && <DeliveriesTable hours={plotHours} />}
+      </details>
+    </Section>
+  );
+}
+
+/** The colours, what they mean, and their sums. */
+function Legend({ hours, status }: { hours: readonly PlotHour[]; status: FleetStatus | undefined }) {
+  return (
+    <table class="legend">
+      <thead>
+        <tr>
+          <th scope="col">Outcome</th>
+          <th scope="col">shown</th>
+          <th scope="col">ever</th>
+        </tr>
+      </thead>
+      <tbody>
+        {outcomeNames.map((name) => {
+          const ever = status && (name === "duplicate" ? status.duplicates : status.events[name]);
+          return (
+            <tr key={name}>
+              <th scope="row">
+                <span class={`swatch ${name}`} /> {name}
+                <span class="muted small">{outcomeWords[name].meaning}</span>
+              </th>
+              <td>{formatCount(sumOf(hours, name))}</td>
+              <td>{ever === undefined ? "" : formatCount(ever)}</td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}

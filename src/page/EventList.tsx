@@ -1,0 +1,112 @@
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { formatMs } from "./format.ts";
+import { client } from "./syncClient.ts";
+import type { EventSummary } from "./types.ts";
+import { Ago, Badge, Button, FailureNotice, Notice, UserLink } from "./ui.tsx";
+import { useAction } from "./useAction.ts";
+import { explainDead, explainReplay, outcomeWords } from "./words.ts";
+
+interface EventListProps {
+  readonly events: readonly EventSummary[];
+  /** Instead of no rows. */
+  readonly empty: ComponentChildren;
+  readonly onChanged: () => void;
+}
+
+/** Deliveries with what became of them. Each can be looked into, and a dead one replayed. */
+export function EventList({ events, empty, onChanged }: EventListProps) {
+  // Said here and not in the row, which leaves a list of dead events once it is settled.
+  const [replayed, setReplayed] = useState<{ svixId: string; outcome: string } | null>(null);
+  return (
+    <>
+      {replayed && (
+        <Notice tone={replayed.outcome === "dead" ? "warn" : "good"} takesFocus={replayed.outcome !== "dead"}>
+          {explainReplay(replayed)}
+        </Notice>
+      )}
+      {events.length === 0 && empty}
+      <ol class="rows">
+        {events.map((event) => (
+          <EventRow
+            key={event.svixId}
+            event={event}
+            onReplayed={(outcome) => {
+              setReplayed({ svixId: event.svixId, outcome });
+              onChanged();
+            }}
+          />
+        ))}
+      </ol>
+    </>
+  );
+}
+
+function EventRow({ event, onReplayed }: { event: EventSummary; onReplayed: (outcome: string) => void }) {
+  const { svixId, type, clerkId, outcome, attempts, occurredAt, settledAt } = event;
+  const replay = useAction();
+  const lookup = useAction();
+  /** Undefined: not looked at. */
+  const [payload, setPayload] = useState<string | null | undefined>(undefined);
+  const rowId = `event-${svixId}`;
+
+  function togglePayload(): void {
+    if (payload !== undefined) setPayload(undefined);
+    else lookup.run(async () => setPayload((await client.events.get.query({ svixId })).payload));
+  }
+
+  return (
+    <li class="row">
+      <div class="row-main">
+        <p class="row-title" id={rowId}>
+          <Badge tone={outcomeWords[outcome].tone}>{outcome}</Badge>
+          <span class="type">{type ?? "no type"}</span>
+          {clerkId !== null && <UserLink clerkId={clerkId} />}
+        </p>
+        {outcome === "dead" && <p>{explainDead(event)}</p>}
+        <p class="muted small">
+          <Ago at={event.receivedAt} />
+          {attempts > 1 && ` · came ${attempts} times`}
+          {occurredAt !== null && ` · lag ${formatMs(Math.max(0, Date.parse(settledAt) - Date.parse(occurredAt)))}`}
+          {" · "}
+          <span class="id">{svixId}</span>
+        </p>
+      </div>
+      <div class="row-end">
+        <Button kind="bare" of={rowId} busy={lookup.busy} onClick={togglePayload}>
+          {payload === undefined ? "Payload" : "Hide"}
+        </Button>
+        {outcome === "dead" && (
+          <Button
+            of={rowId}
+            busy={replay.busy}
+            onClick={() => replay.run(async () => onReplayed((await client.events.replay.mutate({ svixId })).outcome))}
+          >
+            Replay
+          </Button>
+        )}
+      </div>
+      {payload !== undefined && <Payload text={payload} />}
+      <FailureNotice failure={lookup.failure ?? replay.failure} />
+    </li>
+  );
+}
+
+/** The text received; as text, whatever it holds. */
+function Payload({ text }: { text: string | null }) {
+  if (text === null) return <p class="muted">The text is no longer kept.</p>;
+  return (
+    <pre class="payload" tabIndex={0} aria-label="Payload">
+      {toIndented(text)}
+    </pre>
+  );
+}
+
+function toIndented(text: string): string {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    // Not JSON: that may be just what is wrong with it.
+    return text;
+  }
+}

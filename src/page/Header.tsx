@@ -1,0 +1,91 @@
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
+import { LeaveContext } from "./session.ts";
+import { Ago, Button } from "./ui.tsx";
+import type { Search } from "./useSearch.ts";
+
+interface HeaderProps {
+  readonly loadedAtMs: number | null;
+  readonly loading: boolean;
+  readonly onRefresh: () => void;
+  readonly search: Search;
+}
+
+/** Always in reach: the search, and how old what is shown is. */
+export function Header({ loadedAtMs, loading, onRefresh, search }: HeaderProps) {
+  const leave = useContext(LeaveContext);
+  return (
+    <header class="bar">
+      <h1>clerk-neon-sync</h1>
+      <SearchForm search={search} />
+      <div class="bar-end">
+        <span class="muted small updated">
+          {loadedAtMs === null ? (
+            "Loading…"
+          ) : (
+            <>
+              Updated <Ago at={new Date(loadedAtMs).toISOString()} />
+            </>
+          )}
+        </span>
+        <Button onClick={onRefresh} busy={loading}>
+          Refresh
+        </Button>
+        <Button kind="bare" onClick={() => leave(null)}>
+          Sign out
+        </Button>
+      </div>
+    </header>
+  );
+}
+
+function SearchForm({ search }: { search: Search }) {
+  const field = useRef<HTMLInputElement>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  useEffect(() => {
+    if (field.current && search.clerkId !== null) field.current.value = search.clerkId;
+    setProblem(null);
+  }, [search.clerkId]);
+  useEffect(() => focusOnSlash(() => field.current), []);
+
+  return (
+    <form
+      class="search"
+      role="search"
+      onSubmit={(event) => {
+        event.preventDefault();
+        setProblem(search.find(field.current?.value ?? ""));
+      }}
+    >
+      <label for="user-id">User id</label>
+      <input
+        id="user-id"
+        ref={field}
+        type="search"
+        placeholder="user_…"
+        autocomplete="off"
+        autocapitalize="off"
+        spellcheck={false}
+        aria-invalid={problem !== null}
+        aria-describedby="user-id-problem"
+        aria-keyshortcuts="/"
+      />
+      <Button type="submit">Find</Button>
+      <p id="user-id-problem" class="problem" role="alert">
+        {problem}
+      </p>
+    </form>
+  );
+}
+
+/** `/` leads to the search from wherever nothing is being typed. */
+function focusOnSlash(findField: () => HTMLInputElement | null): () => void {
+  const onKey = (event: KeyboardEvent) => {
+    const typing = event.target instanceof HTMLElement && event.target.matches("input, select, textarea");
+    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    findField()?.focus();
+    findField()?.select();
+  };
+  document.addEventListener("keydown", onKey);
+  return () => document.removeEventListener("keydown", onKey);
+}

@@ -1,0 +1,86 @@
+import { formatCount, formatMs } from "./format.ts";
+import { client } from "./syncClient.ts";
+import type { SyncRun, Tone } from "./types.ts";
+import { Ago, Badge, Button, FailureNotice } from "./ui.tsx";
+import { useAction } from "./useAction.ts";
+
+const statusTones: Readonly<Record<SyncRun["status"], Tone>> = {
+  running: "quiet",
+  done: "good",
+  failed: "bad",
+  cancelled: "warn",
+};
+
+interface RunRowProps {
+  readonly run: SyncRun;
+  /** About how many there are to see. */
+  readonly activeUsers: number;
+  readonly onChanged: () => void;
+}
+
+export function RunRow({ run, activeUsers, onChanged }: RunRowProps) {
+  const { runId, kind, status, dryRun, startedAt, finishedAt, seen, error } = run;
+  const cancel = useAction();
+  const titleId = `run-${runId}`;
+  return (
+    <li class="row">
+      <div class="row-main">
+        <p class="row-title" id={titleId}>
+          <Badge tone={statusTones[status]}>{status}</Badge>
+          <strong>{kind}</strong>
+          {dryRun && <Badge tone="quiet">dry run</Badge>}
+          <span class="muted small">
+            <Ago at={startedAt} />
+            {finishedAt !== null && `, took ${formatMs(Date.parse(finishedAt) - Date.parse(startedAt))}`}
+          </span>
+        </p>
+        {status === "running" && (
+          <progress
+            aria-label={`${kind}: users seen`}
+            {...(kind === "reconcile" && activeUsers >= seen ? { value: seen, max: Math.max(activeUsers, 1) } : {})}
+          />
+        )}
+        <RunFigures run={run} />
+        {error !== null && <p class="error-text">{error}</p>}
+      </div>
+      {status === "running" && (
+        <div class="row-end">
+          <Button
+            of={titleId}
+            busy={cancel.busy}
+            onClick={() =>
+              cancel.run(async () => {
+                await client.runs.cancel.mutate({ runId });
+                onChanged();
+              })
+            }
+          >
+            Cancel
+          </Button>
+        </div>
+      )}
+      <FailureNotice failure={cancel.failure} />
+    </li>
+  );
+}
+
+function RunFigures({ run }: { run: SyncRun }) {
+  const figures = [
+    ["seen", run.seen],
+    ["applied", run.applied],
+    ["unchanged", run.unchanged],
+    ["stale", run.stale],
+    ["deleted", run.deleted],
+    ...(run.kind === "reconcile" ? ([["drift", run.drift]] as const) : []),
+  ] as const;
+  return (
+    <dl class="figures">
+      {figures.map(([name, count]) => (
+        <div key={name} class={count === 0 ? "zero" : undefined}>
+          <dt>{name}</dt>
+          <dd>{formatCount(count)}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

@@ -1,0 +1,66 @@
+import { useState } from "preact/hooks";
+import { RunRow } from "./RunRow.tsx";
+import { client } from "./syncClient.ts";
+import { Button, Empty, FailureNotice, Notice, Section } from "./ui.tsx";
+import { useAction } from "./useAction.ts";
+import type { Fleet } from "./useFleet.ts";
+import type { SyncRun } from "./types.ts";
+
+type RunKind = SyncRun["kind"];
+
+/** Whole passes over Clerk's users: start one, see it go on, stop it. */
+export function Runs({ fleet, onChanged }: { fleet: Fleet | null; onChanged: () => void }) {
+  const start = useAction();
+  const [dryRun, setDryRun] = useState(true);
+  const [started, setStarted] = useState<string | null>(null);
+  const runs = fleet?.runs ?? [];
+  const isRunning = (kind: RunKind) => runs.some((run) => run.kind === kind && run.status === "running");
+
+  function startRun(kind: RunKind): void {
+    start.run(async () => {
+      setStarted(null);
+      await client.runs.start.mutate({ kind, dryRun });
+      setStarted(`${dryRun ? "A dry run of a" : "A"} ${kind} is going on.`);
+      onChanged();
+    });
+  }
+
+  return (
+    <Section
+      id="runs"
+      title="Runs"
+      aside={
+        <>
+          <label class="inline">
+            <input type="checkbox" checked={dryRun} onChange={(event) => setDryRun(event.currentTarget.checked)} />
+            Dry run
+          </label>
+          {(["reconcile", "backfill"] as const).map((kind) => (
+            <Button
+              key={kind}
+              busy={start.busy}
+              disabled={isRunning(kind)}
+              title={isRunning(kind) ? "One is going on." : undefined}
+              onClick={() => startRun(kind)}
+            >
+              Start {kind}
+            </Button>
+          ))}
+        </>
+      }
+    >
+      <p class="muted lead">
+        A reconcile compares every user of Clerk with every row and repairs what differs. A backfill brings in every
+        user of Clerk. A dry run only counts.
+      </p>
+      <FailureNotice failure={start.failure} />
+      {started !== null && runs.some((run) => run.status === "running") && <Notice tone="quiet">{started}</Notice>}
+      {fleet && runs.length === 0 && <Empty>No run yet. A reconcile shows whether anything was missed.</Empty>}
+      <ol class="rows">
+        {runs.map((run) => (
+          <RunRow key={run.runId} run={run} activeUsers={fleet?.status.users.active ?? 0} onChanged={onChanged} />
+        ))}
+      </ol>
+    </Section>
+  );
+}

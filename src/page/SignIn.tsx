@@ -1,0 +1,75 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { createSyncClient } from "../trpc/client.ts";
+import { findCode, toFailure } from "./failure.ts";
+import { Button, Notice } from "./ui.tsx";
+
+/** What can stand in an `Authorization` header. */
+const tokenPattern = /^[\x21-\x7e]+$/;
+
+/** Asks for the token and tries it before it is kept. */
+export function SignIn({ notice, onToken }: { notice: string | null; onToken: (token: string) => void }) {
+  const field = useRef<HTMLInputElement>(null);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState(notice);
+  useEffect(() => field.current?.focus(), []);
+
+  async function enter(token: string): Promise<void> {
+    setBusy(true);
+    setProblem(null);
+    const wrong = tokenPattern.test(token) ? await findProblem(token) : "This cannot be a token.";
+    if (wrong === null) {
+      onToken(token);
+      return;
+    }
+    setBusy(false);
+    setProblem(wrong);
+    field.current?.focus();
+    field.current?.select();
+  }
+
+  return (
+    <main class="sign-in">
+      <form
+        class="card"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!busy) void enter(field.current?.value.trim() ?? "");
+        }}
+      >
+        <h1>clerk-neon-sync</h1>
+        <p class="muted">Users of Clerk in step with Postgres. This page is for operators.</p>
+        <label for="token">Admin token</label>
+        <input
+          id="token"
+          ref={field}
+          type="password"
+          autocomplete="off"
+          spellcheck={false}
+          required
+          aria-describedby="token-help"
+          aria-invalid={problem !== null}
+        />
+        {problem !== null && <Notice tone="bad">{problem}</Notice>}
+        <Button type="submit" kind="primary" busy={busy}>
+          Continue
+        </Button>
+        <p id="token-help" class="muted small">
+          The server knows it as ADMIN_API_TOKEN. It is kept in this tab only and forgotten with it. The session token
+          of a Clerk user with the role admin does as well.
+        </p>
+      </form>
+    </main>
+  );
+}
+
+async function findProblem(token: string): Promise<string | null> {
+  try {
+    await createSyncClient({ url: location.origin, token }).sync.status.query();
+    return null;
+  } catch (error) {
+    // The token is right, the database is away: the page says so, and tries again.
+    if (findCode(error) === "SERVICE_UNAVAILABLE") return null;
+    const failure = toFailure(error);
+    return failure.kind === "away" ? `${failure.text} Try again in a moment.` : failure.text;
+  }
+}

@@ -1,0 +1,138 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Candidates } from "./Candidates.tsx";
+import { EventList } from "./EventList.tsx";
+import { ResyncReport } from "./ResyncReport.tsx";
+import { client } from "./syncClient.ts";
+import type { EventSummary, LinkConflict, ResyncResult, UserStatus } from "./types.ts";
+import { Badge, Button, Empty, FailureNotice, Notice } from "./ui.tsx";
+import { useAction } from "./useAction.ts";
+import { UserFacts } from "./UserFacts.tsx";
+import { explainUser } from "./words.ts";
+
+interface UserPanelProps {
+  readonly clerkId: string;
+  /** What stands to be decided about this user. */
+  readonly conflict: LinkConflict | undefined;
+  readonly onChanged: () => void;
+  readonly onClose: () => void;
+}
+
+interface Found {
+  readonly status: UserStatus;
+  readonly events: readonly EventSummary[];
+}
+
+const eventsShown = 20;
+
+async function findUser(clerkId: string): Promise<Found> {
+  const [status, events] = await Promise.all([
+    client.sync.user.query({ clerkId }),
+    client.events.list.query({ clerkId, limit: eventsShown }),
+  ]);
+  return { status, events: events.items };
+}
+
+/** One user: what their state means, what to do, and all that is known. */
+export function UserPanel({ clerkId, conflict, onChanged, onClose }: UserPanelProps) {
+  const lookup = useAction();
+  const resync = useAction();
+  const [found, setFound] = useState<Found | null>(null);
+  const [report, setReport] = useState<ResyncResult | null>(null);
+  const panel = useRef<HTMLElement>(null);
+
+  function load(): void {
+    lookup.run(async () => setFound(await findUser(clerkId)));
+  }
+  // A panel is one search: another user, or the same again, is another panel.
+  useEffect(load, []);
+  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [found]);
+
+  function runResync(dryRun: boolean): void {
+    resync.run(async () => {
+      setReport(null);
+      setReport(await client.sync.resync.mutate({ clerkId, dryRun }));
+      if (dryRun) return;
+      setFound(await findUser(clerkId));
+      onChanged();
+    });
+  }
+  function onChangedHere(): void {
+    load();
+    onChanged();
+  }
+
+  return (
+    <section class="card user" aria-label={`User ${clerkId}`} aria-busy={lookup.busy} ref={panel}>
+      <header class="card-head">
+        <h2 class="id">{clerkId}</h2>
+        {found && <StateBadges status={found.status} />}
+        <div class="aside">
+          <Button busy={resync.busy} onClick={() => runResync(true)} title="Asks Clerk and shows what would change">
+            Preview
+          </Button>
+          <Button kind="primary" busy={resync.busy} onClick={() => runResync(false)}>
+            Re-sync
+          </Button>
+          <Button kind="bare" onClick={onClose}>
+            Close
+          </Button>
+        </div>
+      </header>
+      <FailureNotice failure={lookup.failure ?? resync.failure} />
+      {report && <ResyncReport report={report} />}
+      {found && <UserBody found={found} conflict={conflict} onChanged={onChangedHere} />}
+    </section>
+  );
+}
+
+interface UserBodyProps {
+  readonly found: Found;
+  readonly conflict: LinkConflict | undefined;
+  readonly onChanged: () => void;
+}
+
+function UserBody({ found: { status, events }, conflict, onChanged }: UserBodyProps) {
+  const [decided, setDecided] = useState<string | null>(null);
+  function onDecided(text: string): void {
+    setDecided(text);
+    onChanged();
+  }
+  return (
+    <>
+      {decided !== null && (
+        <Notice tone="good" takesFocus>
+          {decided}
+        </Notice>
+      )}
+      <Meaning status={status} />
+      {status.state === "synced" && status.link !== "linked" && (
+        <Candidates clerkId={status.clerkId} candidates={conflict?.candidates ?? []} onDone={onDecided} />
+      )}
+      <UserFacts status={status} onReleased={onDecided} />
+      <h3>History</h3>
+      <EventList events={events} empty={<Empty>No event about this user.</Empty>} onChanged={onChanged} />
+    </>
+  );
+}
+
+function StateBadges({ status: { state, link } }: { status: UserStatus }) {
+  return (
+    <>
+      <Badge tone={state === "synced" ? "good" : state === "missing" ? "bad" : "quiet"}>{state}</Badge>
+      {state === "synced" && <Badge tone={link === "linked" ? "good" : "warn"}>{link}</Badge>}
+    </>
+  );
+}
+
+/** The state in words, and the way out of it. */
+function Meaning({ status }: { status: UserStatus }) {
+  const { tone, title, meaning, todo } = explainUser(status);
+  return (
+    <div class={`meaning ${tone}`} role="status">
+      <p>
+        <strong>{title}.</strong> {meaning}
+      </p>
+      <p>{todo}</p>
+    </div>
+  );
+}

@@ -1,0 +1,32 @@
+import { TRPCClientError } from "@trpc/client";
+import type { AppRouter } from "../trpc/client.ts";
+
+/** A failed call, as it is told to a person. */
+export interface Failure {
+  /** `signed_out`: who calls is not known, or may not. `away`: waiting may help. `refused`: it will not. */
+  readonly kind: "signed_out" | "away" | "refused";
+  readonly text: string;
+}
+
+/** The code of tRPC's that the server answered; none if it did not answer. */
+export function findCode(error: unknown): string | undefined {
+  return error instanceof TRPCClientError ? (error as TRPCClientError<AppRouter>).data?.code : undefined;
+}
+
+export function toFailure(error: unknown): Failure {
+  const text = error instanceof Error ? error.message : "";
+  switch (findCode(error)) {
+    case "UNAUTHORIZED":
+      return { kind: "signed_out", text: "The server does not accept this token." };
+    case "FORBIDDEN":
+      return { kind: "signed_out", text: "This Clerk session belongs to a user who has not the role admin." };
+    case undefined:
+      return { kind: "away", text: "The server does not answer." };
+    case "SERVICE_UNAVAILABLE":
+    case "TOO_MANY_REQUESTS":
+    case "TIMEOUT":
+      return { kind: "away", text };
+    default:
+      return { kind: "refused", text };
+  }
+}

@@ -1,0 +1,132 @@
+import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
+import { toFailure, type Failure } from "./failure.ts";
+import { LeaveContext } from "./session.ts";
+import { client } from "./syncClient.ts";
+import type { EventHour, EventSummary, FleetStatus, LinkConflict, SyncRun } from "./types.ts";
+
+/** Only while a run is going on; otherwise nothing polls. */
+const runPollMs = 1_500;
+/** Coming back to the window shows nothing older. */
+const freshMs = 10_000;
+const firstRetryMs = 2_000;
+const retryMsMax = 30_000;
+const runsShown = 8;
+
+/** What the page shows beside one user. */
+export interface Fleet {
+  readonly status: FleetStatus;
+  /** Hours with deliveries, oldest first. */
+  readonly eventHours: readonly EventHour[];
+  readonly dead: readonly EventSummary[];
+  readonly conflicts: readonly LinkConflict[];
+  readonly runs: readonly SyncRun[];
+  /** Epoch milliseconds. */
+  readonly loadedAtMs: number;
+}
+
+export interface FleetView {
+  readonly fleet: Fleet | null;
+  readonly loading: boolean;
+  /** Set while the server cannot be asked; the page tries again by itself in `retryMs`. */
+  readonly trouble: (Failure & { readonly retryMs: number }) | null;
+  readonly refresh: () => void;
+}
+
+async function loadFleet(plotHours: number): Promise<Fleet> {
+  const [status, series, dead, conflicts, runs] = await Promise.all([
+    client.sync.status.query(),
+    client.events.series.query({ hours: plotHours }),
+    client.events.list.query({ outcome: "dead" }),
+    client.links.conflicts.query(),
+    client.runs.list.query({ limit: runsShown }),
+  ]);
+  return {
+    status,
+    eventHours: series.items,
+    dead: dead.items,
+    conflicts: conflicts.items,
+    runs: runs.items,
+    loadedAtMs: Date.now(),
+  };
+}
+
+/** Loads when the page is seen, again when it is come back to, and follows a run to its end. */
+export function useFleet({ plotHours, visible }: { plotHours: number; visible: boolean }): FleetView {
+  const leave = useContext(LeaveContext);
+  const [fleet, setFleet] = useState<Fleet | null>(null);
+  const [trouble, setTrouble] = useState<FleetView["trouble"]>(null);
+  const [loading, setLoading] = useState(false);
+  // An answer that was overtaken by a later question is dropped.
+  const newest = useRef(0);
+
+  const ask = useCallback(
+    async (load: () => Promise<(before: Fleet | null) => Fleet | null>, options: { overtakes: boolean }) => {
+      if (options.overtakes) newest.current += 1;
+      const mine = newest.current;
+      try {
+        const toNext = await load();
+        if (mine !== newest.current) return;
+        setFleet(toNext);
+        setTrouble(null);
+      } catch (error) {
+        if (mine !== newest.current) return;
+        const failure = toFailure(error);
+        if (failure.kind === "signed_out") leave(failure.text);
+        else
+          setTrouble((before) => ({
+            ...failure,
+            retryMs: before ? Math.min(before.retryMs * 2, retryMsMax) : firstRetryMs,
+          }));
+      }
+    },
+    [leave],
+  );
+
+  const refresh = useCallback(() => {
+    setLoading(true);
+    const load = async () => {
+      const loaded = await loadFleet(plotHours);
+      return () => loaded;
+    };
+    void ask(load, { overtakes: true }).finally(() => setLoading(false));
+  }, [ask, plotHours]);
+
+  useEffect(() => {
+    if (visible) refresh();
+  }, [visible, refresh]);
+
+  const loadedAtMs = fleet?.loadedAtMs ?? 0;
+  useEffect(() => {
+    const onFocus = () => {
+      if (Date.now() - loadedAtMs > freshMs) refresh();
+    };
+    addEventListener("focus", onFocus);
+    return () => removeEventListener("focus", onFocus);
+  }, [loadedAtMs, refresh]);
+
+  useEffect(() => {
+    if (!trouble || !visible) return undefined;
+    const timer = setTimeout(refresh, trouble.retryMs);
+    return () => clearTimeout(timer);
+  }, [trouble, visible, refresh]);
+
+  const running = fleet?.runs.some((run) => run.status === "running") ?? false;
+  useEffect(() => {
+    if (!running || !visible) return undefined;
+    const load = async () => {
+      const { items } = await client.runs.list.query({ limit: runsShown });
+      return (before: Fleet | null) => before && { ...before, runs: items };
+    };
+    const timer = setInterval(() => void ask(load, { overtakes: false }), runPollMs);
+    return () => clearInterval(timer);
+  }, [running, visible, ask]);
+
+  const wasRunning = useRef(false);
+  useEffect(() => {
+    // What a run did shows in every figure.
+    if (wasRunning.current && !running) refresh();
+    wasRunning.current = running;
+  }, [running, refresh]);
+
+  return { fleet, loading, trouble, refresh };
+}
