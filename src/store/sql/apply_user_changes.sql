@@ -24,6 +24,8 @@ set lock_timeout = '3s'
 as $$
 declare
   changes constant jsonb := batch -> 'changes';
+  -- As in clerk_email_key.
+  white_space constant text := E' \t\n\u000b\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff';
   moment timestamptz;
   svix_ids text[];
   touched text[];
@@ -229,7 +231,8 @@ begin
     ), created as (
       insert into mentorados (user_id, nome_completo, email, foto_url, turma)
       select id,
-             left(coalesce(nullif(btrim(name), ''), nullif(btrim(regexp_replace(email, '@[^@]*$', '')), ''), email), 255),
+             left(coalesce(nullif(btrim(name, white_space), ''),
+                           nullif(btrim(regexp_replace(email, '@[^@]*$', ''), white_space), ''), email), 255),
              email,
              case when length(image_url) <= 500 then image_url end,
              -- A label unknown to the enum is not the event's fault unless it is the configured one.

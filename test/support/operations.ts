@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import type { Snapshot } from "./clerkFacts.ts";
+import type { History, Operation } from "./historyStory.ts";
+import type { Model } from "./model.ts";
+import { testOperator, type ModelProfile } from "./modelLinks.ts";
+import { readSnapshot } from "./modelRules.ts";
+import type { TestApp } from "./testApp.ts";
+
+interface Stage {
+  readonly operation: Operation;
+  readonly history: History;
+  readonly model: Model;
+  readonly app: TestApp;
+  readonly setAnswer: (answer: Snapshot | null) => void;
+}
+
+/** Does one thing to the app and to the model, which must say the same of it. */
+export async function operate(stage: Stage): Promise<void> {
+  switch (stage.operation.does) {
+    case "register":
+      return register(stage);
+    case "remove":
+      return remove(stage);
+    case "unlink":
+      return unlink(stage);
+    case "resolve":
+      return resolve(stage);
+    case "resync":
+      return resync(stage);
+  }
+}
+
+async function register({ operation, model, app }: Stage): Promise<void> {
+  // What a person types has no U+0000 in it: Postgres would not take it from them.
+  const email = operation.email?.replaceAll("\0", "").toWellFormed().slice(0, 320) ?? null;
+  const nomeCompleto = `Registered ${model.links.profiles.size} ${operation.slot} ${operation.nth}`;
+  await app.sql`insert into mentorados (nome_completo, email, turma) values (${nomeCompleto}, ${email}, 'neon_escala')`;
+  model.links.profiles.add({ owner: null, nomeCompleto, email, fotoUrl: null, turma: "neon_escala" });
+}
+
+async function remove({ operation, model, app }: Stage): Promise<void> {
+  const profile = pick([...model.links.profiles], operation.nth);
+  if (!profile) return;
+  await app.sql`delete from mentorados where id = ${await findId(app, model, profile)}`;
+  model.links.profiles.delete(profile);
+}
+
+async function unlink({ operation, model, app }: Stage): Promise<void> {
+  const profile = pick([...model.links.profiles], operation.nth);
+  if (!profile) return;
+  const { clerkId } = await app.services.links.unlink({
+    mentoradoId: await findId(app, model, profile),
+    actor: testOperator,
+  });
+  assert.equal(clerkId, profile.owner);
+  model.links.unlink(profile);
+}
+
+async function resolve({ operation, history, model, app }: Stage): Promise<void> {
+  const profile = pick([...model.links.profiles], operation.nth);
+  const clerkId = history.ids[operation.who]?.at(-1);
+  if (!profile || clerkId === undefined) return;
+  const mentoradoId = await findId(app, model, profile);
+  const said = await app.services.links.resolve({ clerkId, mentoradoId, actor: testOperator }).then(
+    () => "done",
+    (error: { code: string }) => error.code,
+  );
+  assert.equal(said, model.links.resolve(clerkId, profile), `resolve ${clerkId}`);
+}
+
+async function resync({ operation, history, model, app, setAnswer }: Stage): Promise<void> {
+  const clerkId = pick(history.ids[operation.who] ?? [], operation.nth % 2);
+  if (clerkId === undefined) return;
+  // Clerk may have been asked at any moment since the user was there.
+  const answer = pick(history.answers.get(clerkId) ?? [], operation.nth) ?? null;
+  setAnswer(answer);
+  const said = await app.services.users.resync({ clerkId }).then(
+    (result) => result.outcome,
+    (error: { code: string }) => error.code,
+  );
+  const [row] = await app.sql<{ deletedAtMs: number | null }[]>`
+    select (extract(epoch from deleted_at) * 1000)::float8 as "deletedAtMs" from users where clerk_id = ${clerkId}`;
+  const deletedAtMs = row?.deletedAtMs ?? 0;
+  if (said === "applied" && answer === null) {
+    assert.ok(Math.abs(Date.now() - deletedAtMs) < 10_000, "a deletion found out is dated when it was");
+  }
+  const version = { updatedAtMs: answer?.updatedAt.meansMs ?? 0, fromApi: true, envelopeMs: null, svixId: "" };
+  const expected = model.settleAnswer(clerkId, answer && readSnapshot(answer, "api", version), deletedAtMs);
+  assert.equal(said, expected, `resync of ${clerkId}`);
+}
+
+function pick<T>(list: readonly T[], nth: number): T | undefined {
+  return list[list.length === 0 ? 0 : nth % list.length];
+}
+
+async function findId(app: TestApp, model: Model, { owner, nomeCompleto, email }: ModelProfile): Promise<number> {
+  const rows = await app.sql<{ id: number }[]>`
+    select m.id from mentorados m left join users u on u.id = m.user_id
+    where m.nome_completo = ${nomeCompleto} and m.email is not distinct from ${email}
+      and u.clerk_id is not distinct from ${owner}`;
+  assert.ok(
+    rows[0],
+    `the database has no profile as the model's, of ${owner ?? "nobody"} (${model.links.profiles.size})`,
+  );
+  return rows[0].id;
+}
