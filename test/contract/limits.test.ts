@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { AppError } from "../../src/errors.ts";
+import { createRateLimits, defaultRateLimits, toAddressKey } from "../../src/trpc/rateLimits.ts";
+import { clerkUser, userEvent } from "../support/events.ts";
+import { signSession, testJwtKey } from "../support/sessionTokens.ts";
+import { openTestApp, signDelivery, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { createSessionVerifier } from "../../src/clerk/session.ts";
+import { silentLog } from "../../src/log.ts";
+
+const limits = { failuresPerMinute: 5, machineCallsPer10s: 60, sessionCallsPer10s: 3 };
+let t: TestApp;
+let server: Bun.Server<undefined>;
+beforeAll(async () => {
+  const verifySession = createSessionVerifier({ jwtKey: testJwtKey, apiUrl: "http://127.0.0.1:9", log: silentLog });
+  t = await openTestApp({ app: { rateLimits: createRateLimits(limits), verifySession } });
+  // The address of a client is known only where there is a connection.
+  server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (req, self) => t.app.fetch(req, self) });
+});
+afterAll(async () => {
+  await server.stop(true);
+  await t.close();
+});
+
+const call = (token: string, headers: Record<string, string> = {}) =>
+  fetch(new URL("/api/trpc/sync.status", server.url), { headers: { authorization: `Bearer ${token}`, ...headers } });
+
+test("failed attempts from one address end in 429, whatever addresses its headers claim; the right token still passes", async () => {
+  const statuses: number[] = [];
+  let last: Response | undefined;
+  for (let n = 0; n < 12; n += 1) {
+    last = await call(`wrong-${n}`, {
+      "x-forwarded-for": `10.0.0.${n}`,
+      "x-real-ip": `10.0.0.${n}`,
+      forwarded: `for=10.0.0.${n}`,
+    });
+    statuses.push(last.status);
+  }
+  expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429, 429, 429, 429, 429]);
+  expect(Number(last?.headers.get("retry-after"))).toBeWithin(1, 61);
+  expect(await last?.json()).toMatchObject({ error: { data: { code: "TOO_MANY_REQUESTS" } } });
+  expect((await fetch(new URL("/metrics", server.url), { headers: { authorization: "Bearer wrong" } })).status).toBe(
+    429,
+  );
+  expect((await call(testAdminToken)).status).toBe(200);
+});
+
+test("health checks and webhooks are never counted", async () => {
+  for (let n = 0; n < 100; n += 1) expect((await fetch(new URL("/healthz", server.url))).status).toBe(200);
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, (_, n) => {
+      const body = JSON.stringify(userEvent(clerkUser(`user_Rate${n}`)));
+      const init = { method: "POST", body, headers: signDelivery(body) };
+      return fetch(new URL("/api/webhooks/clerk", server.url), init);
+    }),
+  );
+  expect(new Set(answers.map((res) => res.status))).toEqual(new Set([200]));
+});
+
+test("the calls of a session are bounded for that user alone, call by call", async () => {
+  const batch = (clerkId: string) =>
+    fetch(new URL("/api/trpc/sync.status,sync.status,sync.status,sync.status?batch=1", server.url), {
+      headers: { authorization: `Bearer ${signSession(clerkId)}` },
+    }).then(async (res) =>
+      ((await res.json()) as { error: { data: { code: string } } }[]).map(({ error }) => error.data.code),
+    );
+  expect((await batch("user_Busy")).sort()).toEqual(["FORBIDDEN", "FORBIDDEN", "FORBIDDEN", "TOO_MANY_REQUESTS"]);
+  expect((await batch("user_Other")).sort()).toEqual(["FORBIDDEN", "FORBIDDEN", "FORBIDDEN", "TOO_MANY_REQUESTS"]);
+});
+
+test("the admin token has thousands of calls a second, and then a bound", async () => {
+  expect(defaultRateLimits.machineCallsPer10s / 10).toBeGreaterThanOrEqual(1_000);
+  const bounded = createRateLimits({ ...limits, machineCallsPer10s: 2 });
+  await bounded.countCall({ kind: "machine" });
+  await bounded.countCall({ kind: "machine" });
+  const error: unknown = await bounded.countCall({ kind: "machine" }).catch((cause: unknown) => cause);
+  expect(error).toBeInstanceOf(AppError);
+  expect(error).toMatchObject({ code: "too_many_requests" });
+});
+
+test("a network of IPv6 addresses counts as one; an IPv4 address is itself, however it is written", () => {
+  expect(toAddressKey("2001:db8:1:2:3:4:5:6")).toBe(toAddressKey("2001:db8:1:2:ffff::1"));
+  expect(toAddressKey("2001:db8::1")).toBe("2001:db8:0:0::/64");
+  expect(toAddressKey("2001:db8:1:2::1")).not.toBe(toAddressKey("2001:db8:1:3::1"));
+  expect(toAddressKey("fe80::1%eth0")).toBe("fe80:0:0:0::/64");
+  expect(toAddressKey("::1")).toBe("0:0:0:0::/64");
+  expect(toAddressKey("::ffff:192.0.2.1")).toBe("192.0.2.1");
+  expect(toAddressKey("192.0.2.1")).toBe("192.0.2.1");
+});
