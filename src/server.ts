@@ -3,6 +3,8 @@ import { combineObservers } from "./domain/observer.ts";
 import { createApp } from "./http/app.ts";
 import type { Log } from "./log.ts";
 import { createParts } from "./parts.ts";
+import { createRetention } from "./service/retention.ts";
+import { startScheduler } from "./service/scheduler.ts";
 import { openDatabase } from "./store/database.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { startTracing } from "./telemetry/startTracing.ts";
@@ -29,7 +31,7 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
   const endpoint = config.otelExporterOtlpEndpoint;
   const tracing = endpoint === undefined ? undefined : startTracing({ endpoint, log });
   const observer = combineObservers([metrics.observer, ...(tracing ? [tracing.observer] : [])]);
-  const { appDeps } = createParts({ config, database, log, observer });
+  const { appDeps, services } = createParts({ config, database, log, observer });
   let isDraining = false;
   const app = createApp({ ...appDeps, metrics, isDraining: () => isDraining });
   const server = Bun.serve({
@@ -40,12 +42,24 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
     fetch: (req, bunServer) => app.fetch(req, bunServer),
   });
   const port = server.port ?? config.port;
+  const keepMs = config.eventRetentionDays * 86_400_000;
+  const scheduler = startScheduler({
+    runs: services.runs,
+    retention: createRetention({ database, keepMs, log }),
+    reconcileEveryMs: config.reconcileEveryMinutes * 60_000,
+    keepMs,
+    hasClerkKey: config.clerkSecretKey !== undefined,
+    log,
+  });
   log.info({ port }, `[Server] Listening on http://${config.host}:${port}`);
 
   return {
     port,
     stop: async () => {
       isDraining = true;
+      scheduler.stop();
+      // Its runs are let go while deliveries are still answered, so that another process goes on with them.
+      const runsEnded = services.runs.close();
       const endsAtMs = Date.now() + shutdownMs;
       const lingersUntilMs = Date.now() + lingerMs;
       while (server.pendingRequests > 0 && Date.now() < lingersUntilMs) await Bun.sleep(10);
@@ -53,6 +67,7 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
       // Takes no more connections, closes those that are idle, and waits for the answers.
       await server.stop();
       clearTimeout(timer);
+      await Promise.race([runsEnded, Bun.sleep(Math.max(0, endsAtMs - Date.now()))]);
       await Promise.race([Promise.all([database.close(), tracing?.close()]), Bun.sleep(closeMs)]);
       log.info("[Server] Stopped");
     },

@@ -21,6 +21,7 @@ export interface RunWorkers {
 export function createRunWorkers(deps: RunWorkersDeps): RunWorkers {
   const owner = crypto.randomUUID();
   const runs = new Map<string, { controller: AbortController; ended: Promise<void> }>();
+  let isClosed = false;
 
   async function stop(runId: string, reason: StopReason): Promise<void> {
     const run = runs.get(runId);
@@ -35,12 +36,15 @@ export function createRunWorkers(deps: RunWorkersDeps): RunWorkers {
       const worker = { ...deps, owner, clerkRetryMs: deps.clerkRetryMs ?? defaultClerkRetryMs };
       const ended = workOnRun(worker, run, controller).finally(() => runs.delete(run.runId));
       runs.set(run.runId, { controller, ended });
+      // Opened while this process was already going.
+      if (isClosed) controller.abort(new RunStopped("shutdown"));
     },
     stop,
     waitFor: async (runId) => {
       await runs.get(runId)?.ended;
     },
     close: async () => {
+      isClosed = true;
       await Promise.all([...runs.keys()].map((runId) => stop(runId, "shutdown")));
     },
   };
