@@ -78,6 +78,7 @@ export async function openTestApp(
     clerk: options.clerk ?? createFixedClerk(),
     log: silentLog,
     defaultTurma,
+    observer: options.app?.observer,
   });
   const app = createApp({
     services,

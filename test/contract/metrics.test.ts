@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
+import { silentLog } from "../../src/log.ts";
+import { createServices } from "../../src/service/services.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { clerkUser, startMs, userEvent } from "../support/events.ts";
+import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
+
+let t: TestApp;
+const metrics = createMetrics();
+beforeAll(async () => {
+  t = await openTestApp({ app: { metrics, observer: metrics.observer } });
+});
+afterAll(() => t.close());
+
+/** What the README documents, without the process's own. */
+const documented = [
+  "clerk_sync_answer_seconds",
+  "clerk_sync_batch_changes",
+  "clerk_sync_breaker_open",
+  "clerk_sync_clerk_api_requests_total",
+  "clerk_sync_clerk_api_seconds",
+  "clerk_sync_commit_seconds",
+  "clerk_sync_connection_attempts_total",
+  "clerk_sync_deliveries_total",
+  "clerk_sync_lag_seconds",
+  "clerk_sync_queue_changes",
+  "clerk_sync_runs_total",
+  "clerk_sync_verification_failures_total",
+  "clerk_sync_webhook_silence_seconds",
+];
+
+async function read(app = t): Promise<string> {
+  const res = await app.app.request("/metrics", { headers: { authorization: `Bearer ${testAdminToken}` } });
+  expect(res.status).toBe(200);
+  return res.text();
+}
+
+/** The value of a series written as Prometheus shows it, or null. */
+function valueOf(text: string, series: string): number | null {
+  const line = text.split("\n").find((candidate) => candidate.startsWith(`${series} `));
+  return line === undefined ? null : Number(line.slice(series.length + 1));
+}
+
+test("/metrics needs the admin token: 401 in JSON without, with a wrong one, and with one in the address", async () => {
+  for (const authorization of [undefined, "Bearer wrong", `Basic ${testAdminToken}`, `Bearer ${testAdminToken}x`]) {
+    const headers = authorization === undefined ? undefined : { authorization };
+    const res = await t.app.request(`/metrics?token=${testAdminToken}`, headers ? { headers } : {});
+    expect([res.status, await res.json()]).toEqual([
+      401,
+      { error: { code: "unauthorized", message: "The admin token is needed." } },
+    ]);
+  }
+});
+
+test("every documented name is there, with a type and a text, and none that is not documented", async () => {
+  const res = await t.app.request("/metrics", { headers: { authorization: `Bearer ${testAdminToken}` } });
+  expect(res.headers.get("content-type")).toStartWith("text/plain; version=0.0.4");
+  const text = await res.text();
+  const typed = text.match(/(?<=^# TYPE )clerk_sync_\w+/gm) ?? [];
+  expect([...typed].sort()).toEqual(documented);
+  for (const name of documented) expect(text).toMatch(new RegExp(`^# HELP ${name} \\S`, "m"));
+  for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "nodejs_eventloop_lag_seconds"]) {
+    expect(typed.length > 0 && text.includes(`# TYPE ${name} `)).toBe(true);
+  }
+  const readme = await Bun.file(join(import.meta.dir, "../../README.md")).text();
+  for (const name of readme.match(/clerk_sync_\w+/g) ?? []) expect(documented).toContain(name);
+});
+
+test("deliveries are counted by outcome and status, refusals by why, batches and their times are measured", async () => {
+  const before = await read();
+  const applied = userEvent(clerkUser("user_Counted", { updated_at: Date.now() - 5_000 }));
+  await t.deliver(applied, { svixId: "msg_counted" });
+  await t.deliver(applied, { svixId: "msg_counted" });
+  await t.deliver("nope");
+  await t.deliver(applied, { headers: { "svix-signature": "v1,bm90" } });
+  await t.deliver(applied, { at: new Date(startMs) });
+  const after = await read();
+  const grown = (series: string) => (valueOf(after, series) ?? 0) - (valueOf(before, series) ?? 0);
+  expect(grown('clerk_sync_deliveries_total{outcome="applied",status="200"}')).toBe(1);
+  expect(grown('clerk_sync_deliveries_total{outcome="duplicate",status="200"}')).toBe(1);
+  expect(grown('clerk_sync_deliveries_total{outcome="invalid_event",status="422"}')).toBe(1);
+  expect(grown('clerk_sync_deliveries_total{outcome="invalid_signature",status="400"}')).toBe(1);
+  expect(grown('clerk_sync_verification_failures_total{code="invalid_signature"}')).toBe(1);
+  expect(grown('clerk_sync_verification_failures_total{code="timestamp_out_of_tolerance"}')).toBe(1);
+  expect(grown("clerk_sync_answer_seconds_count")).toBe(5);
+  expect(grown("clerk_sync_batch_changes_count")).toBe(3);
+  expect(grown("clerk_sync_batch_changes_sum")).toBe(3);
+  expect(grown('clerk_sync_commit_seconds_count{result="committed"}')).toBe(3);
+  expect(grown("clerk_sync_lag_seconds_count")).toBe(1);
+  expect(grown("clerk_sync_lag_seconds_sum")).toBeWithin(4, 15);
+  expect(valueOf(after, "clerk_sync_webhook_silence_seconds")).toBeLessThan(5);
+  expect(valueOf(after, "clerk_sync_connection_attempts_total")).toBe(t.database.connectionAttempts());
+  expect(valueOf(after, "clerk_sync_breaker_open")).toBe(0);
+  expect(valueOf(after, "clerk_sync_queue_changes")).toBe(0);
+});
+
+test("silence grows until a verified delivery; one that is refused does not end it", async () => {
+  const own = createMetrics();
+  const silent = await openTestApp({ app: { metrics: own, observer: own.observer } });
+  await Bun.sleep(300);
+  await silent.deliver("nope", { headers: { "svix-signature": "v1,bm90" } });
+  expect(valueOf(await read(silent), "clerk_sync_webhook_silence_seconds")).toBeGreaterThanOrEqual(0.3);
+  await silent.deliver(userEvent(clerkUser("user_Noise")));
+  expect(valueOf(await read(silent), "clerk_sync_webhook_silence_seconds")).toBeLessThan(0.3);
+  await silent.close();
+});
+
+test("a database that is away shows as an open breaker and failed batches, and a scrape does not ask it", async () => {
+  const own = createMetrics();
+  const databaseUrl = () => "postgresql://u:p@127.0.0.1:9/nowhere";
+  const away = await openTestApp({ app: { metrics: own, observer: own.observer }, databaseUrl });
+  for (let n = 0; n < 4; n += 1) await away.deliver(userEvent(clerkUser(`user_Away${n}`)));
+  const attempts = away.database.connectionAttempts();
+  const text = await read(away);
+  expect(valueOf(text, "clerk_sync_breaker_open")).toBe(1);
+  expect(valueOf(text, 'clerk_sync_commit_seconds_count{result="failed"}')).toBeGreaterThan(0);
+  expect(valueOf(text, 'clerk_sync_deliveries_total{outcome="unavailable",status="503"}')).toBe(4);
+  expect(away.database.connectionAttempts()).toBe(attempts);
+  await away.close();
+});
+
+test("calls of Clerk are counted by route, never by user, and by what came back", async () => {
+  const own = createMetrics();
+  const clerk = createClerkApi({
+    secretKey: "sk_test_x",
+    apiUrl: "http://clerk.test",
+    log: silentLog,
+    observer: own.observer,
+    fetch: (url) =>
+      url.includes("user_Known")
+        ? Promise.resolve(Response.json(clerkUser("user_Known")))
+        : Promise.resolve(Response.json({ errors: [{ code: "resource_not_found" }] }, { status: 404 })),
+  });
+  const services = createServices({ database: t.database, clerk, log: silentLog, defaultTurma: "neon_estrutura" });
+  await services.users.resync({ clerkId: "user_Known" });
+  await services.users.resync({ clerkId: "user_Unknown" }).catch(() => undefined);
+  const { text } = await own.read();
+  expect(valueOf(text, 'clerk_sync_clerk_api_requests_total{route="/v1/users/:id",status="200"}')).toBe(1);
+  expect(valueOf(text, 'clerk_sync_clerk_api_requests_total{route="/v1/users/:id",status="404"}')).toBe(1);
+  expect(text).not.toMatch(/user_(?:Kn|Unkn)own/);
+});
+
+test("two apps in one process count for themselves", async () => {
+  const other = await openTestApp();
+  await other.deliver(userEvent(clerkUser("user_Elsewhere")));
+  expect(valueOf(await read(other), 'clerk_sync_deliveries_total{outcome="applied",status="200"}')).toBe(1);
+  await other.close();
+});
