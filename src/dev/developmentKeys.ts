@@ -4,3 +4,5 @@
 export const developmentWebhookSecret = `whsec_${Buffer.from("clerk-neon-sync: development").toString("base64")}`;
 /** What `dev` takes when there is no ADMIN_API_TOKEN. */
 export const developmentAdminToken = "development-admin-token-0123456789";
+/** The users of `dev`'s simulated Clerk and of `cli simulate` are made from it, so that the one knows the other's. */
+export const developmentSeed = 20_26;

@@ -1,0 +1,56 @@
+import { type ClerkEvent, deletionEvent, userEvent } from "./clerkEvents.ts";
+import { currentShapes } from "./clerkUserShapes.ts";
+import { developmentSeed } from "./developmentKeys.ts";
+import { createPerson } from "./person.ts";
+import { createRandom, toIdText } from "./seeded.ts";
+import { createUserPopulation } from "./userPopulation.ts";
+
+/** Beyond every population: whoever leaves again is not among the users that `dev`'s Clerk has. */
+const leaversFrom = 10_000_000;
+const updatedShare = 0.4;
+const leaverEvery = 10;
+/** Live, an update follows a sign-up by minutes; here the version only has to be a later one. */
+const updateGapMs = 10;
+const envelopeLagMs = 25;
+
+/**
+ * Sign-ups of the first so many users of the development Clerk, updates of some, and for every tenth one more who is
+ * deleted again, in a shuffled order. The end of it is what that Clerk says, so that a re-sync changes nothing.
+ * @param runSeed makes the svix-ids: another one sends the same users as new events
+ */
+export function createTraffic(options: { users: number; runSeed: number; instanceId: string }): ClerkEvent[] {
+  const { users, runSeed, instanceId } = options;
+  const population = createUserPopulation({ seed: developmentSeed, size: users });
+  const random = createRandom(runSeed);
+  const events: ClerkEvent[] = [];
+  const envelope = (versionMs: number) => ({
+    svixId: `msg_${toIdText(runSeed, events.length)}`,
+    timestampMs: versionMs + envelopeLagMs,
+    instanceId,
+  });
+  for (let index = 0; index < users; index++) {
+    const user = population.userAt(index);
+    const versionMs = population.updatedAtMs(index);
+    if (random() < updatedShare) {
+      const before = { ...user, last_name: "Silva", updated_at: versionMs - updateGapMs };
+      events.push(userEvent("user.created", before, envelope(versionMs - updateGapMs)));
+      events.push(userEvent("user.updated", user, envelope(versionMs)));
+    } else events.push(userEvent("user.created", user, envelope(versionMs)));
+    if (index % leaverEvery === leaverEvery - 1) {
+      const leaver = createPerson(developmentSeed, leaversFrom + index, population.createdAtMs(index));
+      events.push(userEvent("user.created", currentShapes.emailCode(leaver), envelope(leaver.updatedAtMs)));
+      events.push(deletionEvent(leaver.clerkId, envelope(leaver.updatedAtMs + updateGapMs)));
+    }
+  }
+  return shuffle(events, random);
+}
+
+/** Fisher and Yates. */
+function shuffle<T>(list: readonly T[], random: () => number): T[] {
+  const shuffled = [...list];
+  for (let last = shuffled.length - 1; last > 0; last--) {
+    const place = Math.floor(random() * (last + 1));
+    [shuffled[last], shuffled[place]] = [shuffled[place] as T, shuffled[last] as T];
+  }
+  return shuffled;
+}
