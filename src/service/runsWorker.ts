@@ -1,5 +1,6 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import { AppError } from "../errors.ts";
+import type { SyncObserver } from "../domain/observer.ts";
 import type { RunStatus } from "../domain/syncRun.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
@@ -24,6 +25,7 @@ export interface RunsWorkerDeps {
   readonly owner: string;
   /** Before Clerk is asked once more after it failed. */
   readonly clerkRetryMs: number;
+  readonly observer?: SyncObserver | undefined;
 }
 
 interface RunEnd {
@@ -37,6 +39,7 @@ export async function workOnRun(deps: RunsWorkerDeps, run: OpenRun, controller: 
   const log = deps.log.child({ runId: run.runId, kind: run.kind });
   const heartbeat = setInterval(() => void renew({ ...deps, log }, run, controller), renewEveryMs);
   log.info({ dryRun: run.dryRun, full: run.full, resumed: run.cursor !== null }, "[Runs] Started");
+  deps.observer?.onRun?.({ kind: run.kind, status: "running" });
   try {
     await finish({ ...deps, log }, run, await work({ ...deps, log }, run, controller.signal));
   } catch (error) {
@@ -94,6 +97,7 @@ async function finish(deps: RunsWorkerDeps, run: OpenRun, end: RunEnd | "release
     try {
       await finishRun(database, { ...lease, ...end });
       log.info({ status: end.status }, "[Runs] Finished");
+      deps.observer?.onRun?.({ kind: run.kind, status: end.status });
       return;
     } catch (error) {
       if (tries === finishTriesMax) throw error;

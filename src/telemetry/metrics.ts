@@ -63,7 +63,7 @@ function createObserver(registry: Registry): SyncObserver {
   const commit = histogram("commit_seconds", "One batch, there and back.", durationBuckets, ["result"]);
   const clerkCalls = counter("clerk_api_requests_total", "Requests to Clerk's Backend API.", ["route", "status"]);
   const clerkSeconds = histogram("clerk_api_seconds", "One request to Clerk's Backend API.", durationBuckets);
-  const runs = counter("runs_total", "Backfills and reconciles of this process, by how they stand.", [
+  const runs = counter("runs_total", "Backfills and reconciles this process took up (running), and how they ended.", [
     "kind",
     "status",
   ]);

@@ -5,7 +5,7 @@ import { silentLog } from "../../src/log.ts";
 import { createServices } from "../../src/service/services.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { clerkUser, startMs, userEvent } from "../support/events.ts";
-import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { createFixedClerk, openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
 
 let t: TestApp;
 const metrics = createMetrics();
@@ -140,6 +140,23 @@ test("calls of Clerk are counted by route, never by user, and by what came back"
   expect(valueOf(text, 'clerk_sync_clerk_api_requests_total{route="/v1/users/:id",status="200"}')).toBe(1);
   expect(valueOf(text, 'clerk_sync_clerk_api_requests_total{route="/v1/users/:id",status="404"}')).toBe(1);
   expect(text).not.toMatch(/user_(?:Kn|Unkn)own/);
+});
+
+test("runs are counted as they begin and by how they end", async () => {
+  const own = createMetrics();
+  const services = createServices({
+    database: t.database,
+    clerk: createFixedClerk([clerkUser("user_Run")]),
+    log: silentLog,
+    defaultTurma: "neon_estrutura",
+    observer: own.observer,
+  });
+  const { runId } = await services.runs.start({ kind: "backfill" });
+  await services.runs.waitFor(runId);
+  const { text } = await own.read();
+  expect(valueOf(text, 'clerk_sync_runs_total{kind="backfill",status="running"}')).toBe(1);
+  expect(valueOf(text, 'clerk_sync_runs_total{kind="backfill",status="done"}')).toBe(1);
+  await services.runs.close();
 });
 
 test("two apps in one process count for themselves", async () => {
