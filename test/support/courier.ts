@@ -1,7 +1,6 @@
 // Carries a history to two copies of the app over one database, the way networks do: out of order, twice, at once,
 // losing answers; and lets the model do what the database did, in the same order.
 import assert from "node:assert/strict";
-import type { ClerkApi } from "../../src/clerk/clerkApi.ts";
 import { AppError } from "../../src/errors.ts";
 import type { Database } from "../../src/store/database.ts";
 import { toBody, toClerkUser, type Fact, type Snapshot } from "./clerkFacts.ts";
@@ -9,7 +8,8 @@ import type { History } from "./historyStory.ts";
 import { createModel, type Arrival, type Model } from "./model.ts";
 import { operate } from "./operations.ts";
 import { compareTables, findViolations } from "./tables.ts";
-import { createFixedClerk, openTestApp, type TestApp } from "./testApp.ts";
+import { openTestApp, type TestApp } from "./testApp.ts";
+import { createTruthClerk } from "./truthClerk.ts";
 
 /** One call of `apply_user_changes` that was committed, whether or not its answer came back. */
 interface CommittedBatch {
@@ -21,6 +21,8 @@ export interface Courier {
   readonly apps: readonly [TestApp, TestApp];
   /** Delivers everything, comparing after each slot what was answered, and at the end every table. */
   readonly carry: (history: History) => Promise<{ model: Model; arrivals: readonly Arrival[] }>;
+  /** One full reconcile against a Clerk that has these users; its status at the end. */
+  readonly reconcile: (users: readonly Snapshot[]) => Promise<string>;
   readonly close: () => Promise<void>;
 }
 
@@ -30,10 +32,12 @@ const sendsMax = 10;
 export async function openCourier(): Promise<Courier> {
   let batches: CommittedBatch[] = [];
   let faults: History["faults"][number][] = [];
-  let answer: Snapshot | null = null;
-  const clerk: ClerkApi = {
-    ...createFixedClerk(),
-    getUser: () => Promise.resolve(answer && toClerkUser(answer, "api")),
+  let answer: Snapshot | null | undefined;
+  const truth = createTruthClerk();
+  const clerk: typeof truth.api = {
+    ...truth.api,
+    getUser: (clerkId) =>
+      answer === undefined ? truth.api.getUser(clerkId) : Promise.resolve(answer && toClerkUser(answer, "api")),
   };
   const wrapDatabase = (database: Database): Database => ({
     ...database,
@@ -112,6 +116,7 @@ export async function openCourier(): Promise<Courier> {
       for (const operation of history.operations.filter((one) => one.slot === slot)) {
         const setAnswer = (snapshot: Snapshot | null) => (answer = snapshot);
         await operate({ operation, history, model, app: first, setAnswer });
+        answer = undefined;
       }
       const burst = history.deliveries.flatMap(({ fact, slots }) => slots.filter((s) => s === slot).map(() => fact));
       await Promise.all(burst.map(send));
@@ -122,9 +127,19 @@ export async function openCourier(): Promise<Courier> {
     return { model, arrivals };
   }
 
+  async function reconcile(users: readonly Snapshot[]): Promise<string> {
+    truth.setUsers(users);
+    const { runs } = second.services;
+    const { runId } = await runs.start({ kind: "reconcile" });
+    await runs.waitFor(runId);
+    const { status, error } = await runs.get(runId);
+    return error === null ? status : `${status}: ${error}`;
+  }
+
   return {
     apps,
     carry,
+    reconcile,
     close: async () => {
       await second.close();
       await first.close();

@@ -1,33 +1,46 @@
-// What the set of events says in the end, whatever their order: rule 6 without a history.
+// What a set of events says in the end, whatever their order: rule 6 without a history.
 import assert from "node:assert/strict";
-import type { Arrival, Model } from "./model.ts";
+import type { Arrival } from "./model.ts";
 import type { ModelUser } from "./modelLinks.ts";
 import { compareVersions, emailKey, readSnapshot, versionOf, type Said } from "./modelRules.ts";
 import { expectedUsers, readUsers } from "./tables.ts";
 import type { TestApp } from "./testApp.ts";
 
+/** All that was ever said, by webhooks or the Backend API, in no order. */
+export interface Telling {
+  readonly told: readonly Said[];
+  readonly deletions: readonly { readonly clerkId: string; readonly atMs: number }[];
+  /** Whose profile an operator took away. */
+  readonly held: ReadonlySet<string>;
+}
+
+export function toTelling(arrivals: readonly Arrival[]): Telling {
+  return {
+    told: arrivals.flatMap(({ fact, receivedAtMs }) =>
+      fact.kind === "user" ? [readSnapshot(fact.snapshot, "webhook", versionOf(fact, receivedAtMs))] : [],
+    ),
+    deletions: arrivals.flatMap(({ fact, receivedAtMs }) =>
+      fact.kind === "deleted" ? [{ clerkId: fact.clerkId, atMs: fact.envelope.meansMs ?? receivedAtMs }] : [],
+    ),
+    held: new Set(),
+  };
+}
+
 /** The rows of `users`; of a set, not of a sequence. */
-function toEndState(arrivals: readonly Arrival[]): Map<string, ModelUser> {
-  const told = arrivals.flatMap(({ fact, receivedAtMs }) =>
-    fact.kind === "user" ? [readSnapshot(fact.snapshot, "webhook", versionOf(fact, receivedAtMs))] : [],
-  );
-  const deletions = arrivals.flatMap(({ fact, receivedAtMs }) =>
-    fact.kind === "deleted" ? [{ clerkId: fact.clerkId, atMs: fact.envelope.meansMs ?? receivedAtMs }] : [],
-  );
+function toUsers({ told, deletions, held }: Telling): Map<string, ModelUser> {
   const ids = new Set([...told, ...deletions].map(({ clerkId }) => clerkId));
   return new Map(
     [...ids].map((clerkId) => {
       const times = deletions.filter((one) => one.clerkId === clerkId).map(({ atMs }) => atMs);
       const own = told.filter((one) => one.clerkId === clerkId);
-      const deletedAtMs = times.length > 0 ? Math.min(...times) : null;
-      const spoken = newest(own.filter(({ role }) => role !== null));
+      const gone = times.length > 0;
       const user: ModelUser = {
         clerkId,
-        said: deletedAtMs === null ? newest(own) : null,
-        role: deletedAtMs === null ? (spoken?.role ?? "user") : "user",
+        said: gone ? null : newest(own),
+        role: (gone ? null : newest(own.filter(({ role }) => role !== null))?.role) ?? "user",
         roleVersion: null,
-        deletedAtMs,
-        held: false,
+        deletedAtMs: gone ? Math.min(...times) : null,
+        held: !gone && held.has(clerkId),
       };
       return [clerkId, user] as const;
     }),
@@ -35,35 +48,32 @@ function toEndState(arrivals: readonly Arrival[]): Map<string, ModelUser> {
 }
 
 function newest(own: readonly Said[]): Said | null {
-  return own.reduce<Said | null>(
-    (best, one) => (best && compareVersions(best.version, one.version) > 0 ? best : one),
-    null,
-  );
+  const later = (a: Said, b: Said) => (compareVersions(a.version, b.version) > 0 ? a : b);
+  return own.length === 0 ? null : own.reduce(later);
 }
 
 /** The users are what the set says, and whoever can be given a profile without a guess has one. */
-export async function assertSettled(app: TestApp, model: Model, arrivals: readonly Arrival[]): Promise<void> {
-  const users = toEndState(arrivals);
+export async function assertSettled(app: TestApp, telling: Telling): Promise<void> {
+  const users = toUsers(telling);
   assert.deepEqual(await readUsers(app), expectedUsers(users), "users, from the set of events alone");
 
-  const { profileOf, profiles } = model.links;
+  const rows = await app.sql<{ owner: string | null; email: string | null }[]>`
+    select u.clerk_id as owner, m.email from mentorados m left join users u on u.id = m.user_id`;
+  const profiles = rows.map(({ owner, email }) => ({ owner, key: emailKey(email) }));
+  const keyOf = (user: ModelUser) => (user.said?.emailVerified && !user.held ? emailKey(user.said.email) : null);
   const waiting = [...users.values()].filter(
-    ({ clerkId, said }) => said?.emailVerified === true && emailKey(said.email) !== null && !profileOf(clerkId),
+    (user) => keyOf(user) !== null && !profiles.some(({ owner }) => owner === user.clerkId),
   );
   for (const user of waiting) {
-    const key = emailKey(user.said?.email ?? null);
-    const candidates = [...profiles].filter((profile) => emailKey(profile.email) === key);
-    const rivals = waiting.filter((other) => emailKey(other.said?.email ?? null) === key);
+    const candidates = profiles.filter(({ key }) => key === keyOf(user));
+    const rivals = waiting.filter((other) => keyOf(other) === keyOf(user));
     assert.ok(candidates.length > 0, `${user.clerkId} has a verified address, and nobody made a profile for it`);
     assert.ok(
       candidates.length > 1 || candidates[0]?.owner != null || rivals.length > 1,
       `${user.clerkId} waits alone for a free profile`,
     );
   }
-  for (const profile of profiles) {
-    assert.ok(
-      profile.owner === null || users.get(profile.owner)?.said != null,
-      "a profile is of an active user, or free",
-    );
+  for (const { owner } of profiles) {
+    assert.ok(owner === null || users.get(owner)?.said != null, `${owner} is no active user and has a profile`);
   }
 }

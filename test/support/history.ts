@@ -37,7 +37,7 @@ const parts = fc.record(
   { requiredKeys: [] },
 );
 
-const often = <T>(usual: T, ...rare: T[]) => fc.constantFrom(usual, usual, usual, usual, ...rare);
+const often = <const T>(usual: T, ...rare: T[]) => fc.constantFrom(usual, usual, usual, usual, ...rare);
 
 const command: fc.Arbitrary<Command> = fc.record({
   who: fc.nat({ max: 3 }),
@@ -82,6 +82,19 @@ export const history: fc.Arbitrary<History> = fc
     faults,
   })
   .map(toHistory);
+
+/** Some deliveries never come, and every one that does says as of when it is. */
+export const lossyHistory: fc.Arbitrary<History> = fc
+  .record({
+    commands: fc.array(
+      fc
+        .record({ drawn: command, updatedAt: often("ms", "iso", "text"), lost: often(false, true) })
+        .map(({ drawn, updatedAt, lost }): Command => ({ ...drawn, updatedAt, slots: lost ? [] : drawn.slots })),
+      { minLength: 1, maxLength: 20, size: "max" },
+    ),
+    operations: fc.array(operation, { maxLength: 6 }),
+  })
+  .map(({ commands, operations }) => toHistory({ commands, operations, faults: [] }));
 
 /** Nothing but what Clerk tells. */
 export const clerkOnlyHistory = (commandsMax: number): fc.Arbitrary<History> =>

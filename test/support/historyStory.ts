@@ -30,6 +30,8 @@ export interface History {
   readonly faults: readonly ("none" | "before" | "after")[];
   /** By id, what the Backend API may ever have answered, oldest first; null: gone. */
   readonly answers: ReadonlyMap<string, readonly (Snapshot | null)[]>;
+  /** Who is there at the end. */
+  readonly truth: readonly Snapshot[];
   /** By person, the ids they had. */
   readonly ids: readonly (readonly string[])[];
 }
@@ -99,7 +101,9 @@ export function toHistory(drawn: {
     fact: tell(command, `msg_${command.tag}${place}`),
     slots: command.slots,
   }));
-  return { deliveries, operations: drawn.operations, faults: drawn.faults, answers, ids: people.map((one) => one.ids) };
+  const { operations, faults } = drawn;
+  const truth = people.flatMap((one) => one.now ?? []);
+  return { deliveries, operations, faults, answers, truth, ids: people.map((one) => one.ids) };
 }
 
 function toPlainAddress({ plainAddress }: Command): Pick<Snapshot, "addresses" | "primaryId"> {

@@ -1,5 +1,5 @@
 // The reference model: the rules as a small machine in memory, written from their words.
-import { clerkIdOf, toBody, type Fact } from "./clerkFacts.ts";
+import { clerkIdOf, toBody, type Fact, type Snapshot } from "./clerkFacts.ts";
 import { createModelLinks, type Cause, type ModelUser } from "./modelLinks.ts";
 import { compareVersions, emailKey, readSnapshot, versionOf, type Said } from "./modelRules.ts";
 
@@ -22,6 +22,8 @@ export function createModel() {
   const users = new Map<string, ModelUser>();
   const links = createModelLinks(users);
   const ledger = new Map<string, LedgerRow>();
+  /** What the Backend API answered. */
+  const answers: Snapshot[] = [];
   let duplicates = 0;
 
   /** Rules 1, 4 and 5. */
@@ -115,7 +117,7 @@ export function createModel() {
     return outcome;
   }
 
-  return { users, links, ledger, duplicates: () => duplicates, settleBatch, settleAnswer };
+  return { users, links, ledger, answers, duplicates: () => duplicates, settleBatch, settleAnswer };
 }
 
 function toUser(clerkId: string): ModelUser {

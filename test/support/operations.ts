@@ -87,6 +87,7 @@ async function resync({ operation, history, model, app, setAnswer }: Stage): Pro
   const version = { updatedAtMs: answer?.updatedAt.meansMs ?? 0, fromApi: true, envelopeMs: null, svixId: "" };
   const expected = model.settleAnswer(clerkId, answer && readSnapshot(answer, "api", version), deletedAtMs);
   assert.equal(said, expected, `resync of ${clerkId}`);
+  if (answer !== null) model.answers.push(answer);
 }
 
 function pick<T>(list: readonly T[], nth: number): T | undefined {

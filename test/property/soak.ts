@@ -1,0 +1,67 @@
+// `bun run test:soak [--histories N] [--seed S] [--minutes M]`: as many histories as asked for. What fails is printed as
+// a command that repeats it: `--property P --seed S --path P`.
+import { parseArgs } from "node:util";
+import * as fc from "fast-check";
+import { openCourier } from "../support/courier.ts";
+import { createProperties } from "../support/properties.ts";
+
+/** Histories between two lines of progress; each such round has a seed of its own. */
+const roundHistories = 100;
+/** In turn: most are of the kind where everything happens; a shuffle is four histories, all orders some twenty. */
+const turns = ["convergence", "convergence", "reconcile", "convergence", "shuffles"] as const;
+const weights = { convergence: 1, reconcile: 1, shuffles: 4, allOrders: 20 };
+
+const { values } = parseArgs({
+  options: {
+    histories: { type: "string", default: "1000" },
+    minutes: { type: "string", default: "Infinity" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
+    property: { type: "string" },
+    path: { type: "string" },
+  },
+});
+const wanted = { histories: Number(values.histories), minutes: Number(values.minutes), seed: Number(values.seed) };
+const isKnown = (name: string | undefined): name is keyof typeof weights => name !== undefined && name in weights;
+if (Object.values(wanted).some(Number.isNaN) || (values.property !== undefined && !isKnown(values.property))) {
+  console.error(
+    `Numbers for --histories, --minutes and --seed; --property is one of ${Object.keys(weights).join(", ")}.`,
+  );
+  process.exit(2);
+}
+
+const startedAtMs = Date.now();
+const courier = await openCourier();
+const properties = createProperties(courier);
+const one = isKnown(values.property) ? values.property : undefined;
+let histories = 0;
+let failed = false;
+
+for (let round = 0; !failed && !isOver(); round += 1) {
+  const name = one ?? turns[round % turns.length] ?? "convergence";
+  const seed = wanted.seed + round;
+  const rest = Math.min(roundHistories, wanted.histories - histories);
+  const numRuns = Math.max(1, Math.round(rest / weights[name]));
+  const replay = values.path === undefined ? {} : { path: values.path };
+  const result = await fc.check<[never]>(properties[name] as unknown as fc.IAsyncProperty<[never]>, {
+    seed,
+    numRuns,
+    ...replay,
+  });
+  histories += (values.path === undefined ? result.numRuns : 1) * weights[name];
+  const minutes = ((Date.now() - startedAtMs) / 60_000).toFixed(1);
+  if (result.failed) {
+    failed = true;
+    console.error(await fc.asyncDefaultReportMessage(result));
+    console.error(`Repeat it: bun run test:soak --property ${name} --seed ${seed} --path ${result.counterexamplePath}`);
+  }
+  console.log(`${histories} histories, ${minutes} min, last seed ${seed} (${name})`);
+  if (values.path !== undefined) break;
+}
+
+await courier.close();
+console.log(failed ? "1 failed" : `${histories} histories held, none failed`);
+process.exit(failed ? 1 : 0);
+
+function isOver(): boolean {
+  return histories >= wanted.histories || Date.now() - startedAtMs >= wanted.minutes * 60_000;
+}
