@@ -137,8 +137,8 @@ function openPool(dsn: Dsn, sockets: SocketSource, poolMax: number): Sql {
     // TLS is made before postgres.js sees the socket.
     ssl: false,
     socket: sockets.open,
-    // One question per connection and none behind it, so that a silent connection holds up nobody else.
-    max_pipeline: 0,
+    // As few questions behind another on one connection as postgres.js can, so that a silent one holds up nobody else.
+    max_pipeline: 1,
     prepare: !dsn.pooled,
     fetch_types: false,
     // Times stay text, see toIsoTime; drizzle would otherwise change under everybody how they are parsed.

@@ -15,17 +15,20 @@ export interface SocketWatch {
 /** `ReadyForQuery`, how an answer ends, up to its last byte. */
 const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5]);
 const idleByte = 0x49;
+/** The protocol version that a start-up message names after its length. */
+const protocolVersion = 0x0003_0000;
 
 /**
  * What postgres.js 3.4.9 needs in order to survive the end of a connection. If `close` reaches it between taking a
- * statement and writing it, one tick later, it keeps the unsent bytes and the mark that a write is under way: it never
- * writes on that connection again, and every later use of it hangs. So `error` and `close` are held back until nothing
- * can be waiting to be written. While an answer is due nothing is; after a part of an answer a tick is enough; an idle
- * connection learns of its end by the next write, and that statement fails with `neverSentCode`.
+ * statement and writing it, one tick later, it keeps the unsent bytes and the mark that a write is under way: on its
+ * next socket it then writes nothing, or the old bytes before the start-up message. So
+ * - `error` and `close` are held back for a tick, in which what waits is written; an idle connection, which a statement
+ *   may be given at any time, learns of its end by the next write, and that statement fails with `neverSentCode`;
+ * - a socket on which no start-up message comes first is of no use and ended, until the bytes have run out.
  */
 export function watchSocket(socket: Socket): SocketWatch {
-  let state: "idle" | "in-transaction" | "answer-due" | "answering" = "answering";
-  let changedAtMs = Date.now();
+  let state: "starting" | "idle" | "in-transaction" | "answer-due" | "ended" = "starting";
+  let dueSinceMs = Date.now();
   let heardAtMs = Date.now();
   let held: [event: string, ...args: unknown[]][] | null = null;
   const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean;
@@ -35,55 +38,72 @@ export function watchSocket(socket: Socket): SocketWatch {
   function release(error?: Error): void {
     const events = held ?? [];
     held = null;
-    state = "answer-due";
+    state = "ended";
     if (error) emit("error", error);
     for (const event of events) if (!(error && event[0] === "error")) emit(...event);
   }
 
   const shielded = {
     emit: (event: string, ...args: unknown[]) => {
-      if ((event !== "error" && event !== "close") || (held === null && state === "answer-due")) {
-        return emit(event, ...args);
-      }
-      if (held === null && state === "answering") setImmediate(release);
+      if ((event !== "error" && event !== "close") || state === "ended") return emit(event, ...args);
+      if (held === null && state !== "idle") setImmediate(release);
       held = [...(held ?? []), [event, ...args]];
       return true;
     },
-    write: (...args: unknown[]) => {
-      if (held === null) {
-        state = "answer-due";
-        changedAtMs = Date.now();
-        return write(...args);
+    write: (chunk: Buffer, ...args: unknown[]) => {
+      if (held !== null) {
+        if (state === "idle") queueMicrotask(() => release(neverSent()));
+        return true;
       }
-      if (state === "idle") queueMicrotask(() => release(neverSent()));
-      else if (state === "in-transaction") queueMicrotask(release);
-      return true;
+      if (state === "starting" && (chunk.length < 8 || chunk.readUInt32BE(4) !== protocolVersion)) {
+        socket.destroy(neverSent());
+        return true;
+      }
+      state = "answer-due";
+      dueSinceMs = Date.now();
+      return write(chunk, ...args);
     },
     end: (...args: unknown[]) => {
-      if (held !== null) queueMicrotask(release);
-      state = "answer-due";
-      return held === null ? end(...args) : socket;
+      if (held === null) {
+        state = "ended";
+        return end(...args);
+      }
+      queueMicrotask(release);
+      return socket;
+    },
+    // postgres.js ends only what is open; until it knows of the end, this is.
+    get readyState() {
+      return socket.destroyed && held === null ? "closed" : "open";
     },
   };
-  Object.assign(socket, shielded);
-  // postgres.js ends only what is open; until it knows of the end, this is.
-  Object.defineProperty(socket, "readyState", { get: () => (socket.destroyed && held === null ? "closed" : "open") });
+  for (const name of ["emit", "write", "end", "readyState"] as const) {
+    // A socket whose peer has ended replaces its own `write`; here that is left without effect.
+    Object.defineProperty(socket, name, { get: () => shielded[name], set() {} });
+  }
   socket.on("data", (data: Buffer) => {
     heardAtMs = Date.now();
-    const isReady = data.subarray(-6, -1).equals(readyForQuery);
-    if (isReady) state = data.at(-1) === idleByte ? "idle" : "in-transaction";
-    // What comes unasked (a notice, the announcement of a shutdown) is no part of an answer.
-    else if (state === "answer-due") state = "answering";
+    // What comes unasked (a notice, the announcement of a shutdown) does not end so.
+    if (data.subarray(-6, -1).equals(readyForQuery)) state = data.at(-1) === idleByte ? "idle" : "in-transaction";
+  });
+  afterTicks(3, () => {
+    if (state === "starting" && !socket.destroyed) socket.destroy(neverSent());
   });
   return {
     destroyIfSuspect: ({ silentMs, sinceMs, error }) => {
-      if (state === "in-transaction") return;
-      const silentSinceMs = Math.max(changedAtMs, heardAtMs);
-      if (state === "idle" ? heardAtMs < sinceMs : Date.now() - silentSinceMs >= silentMs) socket.destroy(error);
+      const isSuspect =
+        state === "idle"
+          ? heardAtMs < sinceMs
+          : state === "answer-due" && Date.now() - Math.max(dueSinceMs, heardAtMs) >= silentMs;
+      if (isSuspect) socket.destroy(error);
     },
   };
 }
 
+/** The first write is due in the tick after a socket is handed over. */
+function afterTicks(ticks: number, action: () => void): void {
+  setImmediate(() => (ticks > 1 ? afterTicks(ticks - 1, action) : action()));
+}
+
 function neverSent(): Error {
-  return Object.assign(new Error("Postgres: the connection had ended while it was idle"), { code: neverSentCode });
+  return Object.assign(new Error("Postgres: the connection ended before anything was sent"), { code: neverSentCode });
 }
