@@ -1,4 +1,4 @@
-import { basename, extname } from "node:path";
+import { basename, extname, resolve } from "node:path";
 import bundle from "../page/index.html";
 
 /** A file of the operator page as it is sent. */
@@ -104,7 +104,8 @@ function readBuiltFiles(files: NonNullable<typeof bundle.files>): Promise<BuiltF
     files.map(async ({ path, headers }) => ({
       name: basename(path),
       type: headers["content-type"],
-      body: await Bun.file(path).bytes(),
+      // Relative to the program in a plain bundle, absolute in a single file.
+      body: await Bun.file(resolve(import.meta.dir, path)).bytes(),
     })),
   );
 }

@@ -1,0 +1,69 @@
+import { expect } from "bun:test";
+import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+
+/** Starting Chromium on a busy machine. */
+export const browserDeadlineMs = 60_000;
+/** For what a page does at once on a quiet machine. */
+const actionTimeoutMs = 15_000;
+
+const flags = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/**
+ * A real Chromium with a fresh profile, which goes when it is closed.
+ * @throws Error that says what to install, if there is none
+ */
+export async function openBrowser(): Promise<Browser> {
+  const executablePath =
+    process.env["CHROMIUM_PATH"] ??
+    Bun.which("chromium") ??
+    Bun.which("chromium-browser") ??
+    Bun.which("google-chrome");
+  if (!executablePath) {
+    throw new Error(
+      "The tests of the operator page need Chromium. Install it (Debian: apt-get install chromium) or set CHROMIUM_PATH.",
+    );
+  }
+  return chromium.launch({ executablePath, args: flags, timeout: browserDeadlineMs });
+}
+
+export interface PageOptions extends BrowserContextOptions {
+  readonly origin: string;
+  /** What goes into the console though all is well: the browser reports refused requests by itself. */
+  readonly expectedErrors?: RegExp;
+}
+
+/** A page in a profile of its own. Fails if anything went wrong in it or it asked anything of another server. */
+export async function withPage(
+  browser: Browser,
+  { origin, expectedErrors, ...options }: PageOptions,
+  use: (page: Page) => Promise<void>,
+): Promise<void> {
+  const context = await browser.newContext(options);
+  const problems: string[] = [];
+  context.setDefaultTimeout(actionTimeoutMs);
+  context.on("request", (request) => {
+    if (new URL(request.url()).origin !== origin) problems.push(`asked ${request.url()}`);
+  });
+  context.on("weberror", (error) => problems.push(`threw ${error.error().message}`));
+  context.on("console", (message) => {
+    const serious = message.type() === "error" || message.type() === "warning";
+    if (serious && !expectedErrors?.test(message.text())) problems.push(`console: ${message.text()}`);
+  });
+  try {
+    const page = await context.newPage();
+    await page.goto(origin);
+    await use(page);
+    expect(problems).toEqual([]);
+  } finally {
+    await context.close();
+  }
+}

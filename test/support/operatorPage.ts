@@ -1,0 +1,65 @@
+import type { Browser, Page } from "playwright-core";
+import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
+import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
+import { silentLog } from "../../src/log.ts";
+import { openBrowser, withPage, type PageOptions } from "./browser.ts";
+import { clerkUser } from "./events.ts";
+import { openTestApp, testAdminToken, type TestApp } from "./testApp.ts";
+
+export interface OperatorPageTest extends TestApp {
+  readonly clerk: SimulatedClerk;
+  readonly origin: string;
+  readonly browser: Browser;
+  /** Somebody signs up at Clerk, and the webhook arrives. */
+  readonly signUp: (clerkId: string, changes?: Readonly<Record<string, unknown>>) => Promise<void>;
+  /** A page that asks for the token. */
+  readonly open: (use: (page: Page) => Promise<void>, options?: Partial<PageOptions>) => Promise<void>;
+  /** A page whose token was entered. */
+  readonly enter: (use: (page: Page) => Promise<void>, options?: Partial<PageOptions>) => Promise<void>;
+}
+
+/** The app on a port of its own, beside a simulated Clerk, and a browser to look at it. */
+export async function openOperatorPageTest(): Promise<OperatorPageTest> {
+  const clerk = await openSimulatedClerk({ requestsPer10s: Infinity });
+  const api = createClerkApi({ secretKey: clerk.secretKey, apiUrl: clerk.apiUrl, log: silentLog });
+  const app = await openTestApp({ clerk: api });
+  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (req, server) => app.app.fetch(req, server) });
+  const { origin } = server.url;
+  const browser = await openBrowser();
+  const open: OperatorPageTest["open"] = (use, options) => withPage(browser, { origin, ...options }, use);
+  return {
+    ...app,
+    clerk,
+    origin,
+    browser,
+    open,
+    signUp: async (clerkId, changes) => {
+      const { body, svixId } = clerk.changes.createUser(clerkUser(clerkId, changes));
+      await app.deliver(body, { svixId });
+    },
+    enter: (use, options) =>
+      open(async (page) => {
+        await giveToken(page);
+        await use(page);
+      }, options),
+    close: async () => {
+      await browser.close();
+      await server.stop(true);
+      await clerk.close();
+      await app.close();
+    },
+  };
+}
+
+export async function giveToken(page: Page, token = testAdminToken): Promise<void> {
+  await page.getByLabel("Admin token").fill(token);
+  await page.getByRole("button", { name: "Continue" }).click();
+  // Until the figures are there.
+  await page.locator(".updated time").waitFor({ state: "attached" });
+}
+
+export async function findUser(page: Page, clerkId: string): Promise<void> {
+  await page.getByLabel("User id").fill(clerkId);
+  await page.getByRole("button", { name: "Find" }).click();
+  await page.getByRole("heading", { name: clerkId }).waitFor();
+}
