@@ -24,7 +24,24 @@ export function createLog(options: { level: LogLevel; format: LogFormat; destina
           destination: fd,
         })
       : pino.destination({ fd, sync: true });
-  return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
+  return pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: toLoggedError, error: toLoggedError },
+    },
+    stream,
+  );
+}
+
+/** Postgres puts whole rows into these fields of its errors. */
+const fieldsWithData: ReadonlySet<string> = new Set(["detail", "where", "hint", "internal_query"]);
+
+function toLoggedError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const fields = Object.entries(pino.stdSerializers.err(error));
+  return Object.fromEntries(fields.filter(([name]) => !fieldsWithData.has(name)));
 }
 
 /** A logger that says nothing, for tests and for library users who bring none. */

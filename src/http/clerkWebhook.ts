@@ -54,7 +54,7 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request) => Pr
     } catch (error) {
       // Nothing wrong with a verified event that cannot be stored gets better by sending it again.
       const isDead = error instanceof AppError && error.code === "invalid_event";
-      const retriable = error instanceof AppError ? error : toUnavailable(error);
+      const retriable = error instanceof AppError && error.code !== "internal" ? error : toUnavailable(error);
       const res = toErrorResponse(retriable, isDead ? { "webhook-delivery": "abort-message" } : {});
       if (res.status >= 500) log.error({ err: error }, "[Webhook] A delivery could not be settled; it will come again");
       else log.warn({ code: retriable.code, svixId: req.headers.get("svix-id") }, "[Webhook] Refused a delivery");

@@ -15,6 +15,8 @@ export interface PreparedChange {
 
 /** Two tries of this length fit into the 8 s that a webhook has. */
 const batchDeadlineMs = 3_500;
+/** Of several connections that were cut at once each is known to be by then. */
+const retryPauseMs = 20;
 
 export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome | Error)[]>;
 
@@ -50,6 +52,7 @@ export function createApplyBatch(deps: {
     } catch (error) {
       if (!(error instanceof AppError && error.code === "unavailable") || deps.database.state() === "open") throw error;
       deps.log.warn({ err: error, changes: items.length }, "[UserService] A batch failed and is tried once more");
+      await Bun.sleep(retryPauseMs);
       return call(items);
     }
   }
@@ -66,6 +69,7 @@ export function createApplyBatch(deps: {
       const culprit = items[0];
       const { clerkId, delivery } = culprit?.change ?? {};
       deps.log.error({ err: error, clerkId, svixId: delivery?.svixId }, "[UserService] A change cannot be stored");
+      // A delivery that even the ledger refuses comes again, as whatever is answered other than 2xx does.
       if (!delivery || culprit?.change.kind === "dead") {
         return [new AppError("internal", "This user cannot be stored.", { cause: error })];
       }

@@ -131,7 +131,7 @@ test("the name asked for goes out before anything else is encrypted (SNI), and b
     socket.once("data", () => {
       socket.write(slip ? "SR\0\0\0\u0008\0\0\0\0" : "S");
       socket.once("data", (data) => {
-        hello.resolve(data);
+        hello.resolve(Buffer.from(data));
         socket.destroy();
       });
     });

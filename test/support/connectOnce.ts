@@ -1,6 +1,6 @@
 // Run as a process, because NODE_EXTRA_CA_CERTS is read when one starts: connects to the URL in DATABASE_URL and prints
 // what Postgres says of the connection, or what went wrong.
-import { AppError } from "../../src/errors.ts";
+import type { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/database.ts";
 
