@@ -1,11 +1,49 @@
-// The parts for a team that already has a Bun, Hono and tRPC backend.
-export { parseConfig, type Config } from "./config.ts";
+/**
+ * The parts for a team that already has a Bun, Hono and tRPC backend. In short:
+ *
+ * ```ts
+ * const config = parseConfig(process.env);
+ * const database = openDatabase(config, { log });
+ * const services = createServices({ config, database, log });
+ * const deps = { config, database, services, log };
+ *
+ * // Into a Hono app: webhook, /api/trpc, /healthz, /readyz, /metrics and the operator page.
+ * app.route("/", createApp(deps));
+ *
+ * // Or its procedures into a tRPC router of one's own, beside or among others; the context is made per request.
+ * const createSyncContext = createContextFactory(deps);
+ * const root = router({ clerkSync: appRouter, ...own });
+ * const createContext = ({ req }) => ({ ...ownContext(req), ...createSyncContext(req.headers) });
+ *
+ * // What a server does beside answering: scheduled reconciles, the end of old payloads.
+ * const schedule = startSchedule(deps);
+ *
+ * // At the end.
+ * await schedule.stop();
+ * await database.close();
+ * ```
+ *
+ * The database has to be migrated before: `migrateDatabase({ url, log })`, or the command line's `migrate`.
+ */
 export { createClerkApi } from "./clerk/createClerkApi.ts";
-export type { ClerkApi } from "./clerk/clerkApi.ts";
-export { createApp, type AppDeps } from "./http/app.ts";
-export { createServices, type Services } from "./service/services.ts";
-export { createUserService, type UserService } from "./service/userService.ts";
-export { openDatabase, type Database } from "./store/database.ts";
+export type { ClerkApi, ClerkUser } from "./clerk/clerkApi.ts";
+export { ConfigError, parseConfig, type Config } from "./config.ts";
+export type { SyncObserver } from "./domain/observer.ts";
+export { AppError, type ErrorCode } from "./errors.ts";
+export {
+  createApp,
+  createContextFactory,
+  createServices,
+  createUserService,
+  openDatabase,
+  startSchedule,
+  type SyncAppOptions,
+  type SyncDeps,
+} from "./library.ts";
+export type { Services } from "./service/services.ts";
+export type { UserService } from "./service/userService.ts";
+export type { Database } from "./store/database.ts";
 export { migrateDatabase } from "./store/migrate.ts";
+export { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 export { appRouter, type AppRouter } from "./trpc/appRouter.ts";
-export { createContextFactory, type SyncContext } from "./trpc/context.ts";
+export type { CreateContext, SyncContext } from "./trpc/context.ts";

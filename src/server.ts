@@ -1,11 +1,7 @@
 import type { Config } from "./config.ts";
 import { combineObservers } from "./domain/observer.ts";
-import { createApp } from "./http/app.ts";
+import { createApp, createServices, openDatabase, startSchedule } from "./library.ts";
 import type { Log } from "./log.ts";
-import { createParts } from "./parts.ts";
-import { createRetention } from "./service/retention.ts";
-import { startScheduler } from "./service/scheduler.ts";
-import { openDatabase } from "./store/database.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { startTracing } from "./telemetry/startTracing.ts";
 
@@ -26,14 +22,15 @@ export interface RunningServer {
 
 /** Config → database → services → app → serve. `main`, `dev` and `demo` run the same server. */
 export function startServer(config: Config & { databaseUrl: string }, log: Log): RunningServer {
-  const database = openDatabase({ url: config.databaseUrl, poolMax: config.databasePoolMax, log });
+  const database = openDatabase(config, { log });
   const metrics = createMetrics();
   const endpoint = config.otelExporterOtlpEndpoint;
   const tracing = endpoint === undefined ? undefined : startTracing({ endpoint, log });
   const observer = combineObservers([metrics.observer, ...(tracing ? [tracing.observer] : [])]);
-  const { appDeps, services } = createParts({ config, database, log, observer });
+  const services = createServices({ config, database, log, observer });
+  const deps = { config, database, log, observer, services };
   let isDraining = false;
-  const app = createApp({ ...appDeps, metrics, isDraining: () => isDraining });
+  const app = createApp({ ...deps, metrics, isDraining: () => isDraining });
   const server = Bun.serve({
     port: config.port,
     hostname: config.host,
@@ -42,24 +39,15 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
     fetch: (req, bunServer) => app.fetch(req, bunServer),
   });
   const port = server.port ?? config.port;
-  const keepMs = config.eventRetentionDays * 86_400_000;
-  const scheduler = startScheduler({
-    runs: services.runs,
-    retention: createRetention({ database, keepMs, log }),
-    reconcileEveryMs: config.reconcileEveryMinutes * 60_000,
-    keepMs,
-    hasClerkKey: config.clerkSecretKey !== undefined,
-    log,
-  });
+  const schedule = startSchedule(deps);
   log.info({ port }, `[Server] Listening on http://${config.host}:${port}`);
 
   return {
     port,
     stop: async () => {
       isDraining = true;
-      scheduler.stop();
       // Its runs are let go while deliveries are still answered, so that another process goes on with them.
-      const runsEnded = services.runs.close();
+      const runsEnded = schedule.stop();
       const endsAtMs = Date.now() + shutdownMs;
       const lingersUntilMs = Date.now() + lingerMs;
       while (server.pendingRequests > 0 && Date.now() < lingersUntilMs) await Bun.sleep(10);

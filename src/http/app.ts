@@ -27,14 +27,14 @@ export interface AppDeps {
   readonly adminToken?: string | undefined;
   readonly verifySession?: ContextDeps["verifySession"];
   /** True once the server is to go down: `/readyz` then says no. */
-  readonly isDraining?: () => boolean;
+  readonly isDraining?: (() => boolean) | undefined;
   /** What `/metrics` shows; by default a registry of this app's own, which then knows only what passes through HTTP. */
-  readonly metrics?: Metrics;
+  readonly metrics?: Metrics | undefined;
   /** Told of every delivery; by default the metrics. */
-  readonly observer?: SyncObserver;
-  readonly rateLimits?: RateLimits;
+  readonly observer?: SyncObserver | undefined;
+  readonly rateLimits?: RateLimits | undefined;
   /** False: `/` and its assets are left to the app this one is mounted in. */
-  readonly hasPage?: boolean;
+  readonly hasPage?: boolean | undefined;
 }
 
 /** The whole HTTP side as a Hono app, to serve or to mount with `app.route("/", …)`. */
