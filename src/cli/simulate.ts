@@ -51,7 +51,12 @@ export async function simulate(
     ]);
   bypassProxyOnLoopback(options.env);
   const runSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-  const events = createTraffic({ users, runSeed, instanceId: config.clerkInstanceId ?? "ins_simulated" });
+  const events = createTraffic({
+    users,
+    runSeed,
+    instanceId: config.clerkInstanceId ?? "ins_simulated",
+    nowMs: Date.now(),
+  });
   const answers = createTally();
   const progress = openProgress(output, events.length);
   const courier = createCourier({

@@ -1,6 +1,9 @@
+import { answerWrite } from "./backendWrites.ts";
+import type { ClerkChanges } from "./clerkChanges.ts";
 import type { ClerkDirectory } from "./clerkDirectory.ts";
 import type { PageQuery } from "./directoryPage.ts";
 import { createRateLimit } from "./rateLimit.ts";
+import type { SessionTokens } from "./sessionTokens.ts";
 
 /** As the specification has them. */
 const pageUsersMax = 500;
@@ -9,15 +12,18 @@ const idFilterMax = 100;
 
 export interface BackendApiOptions {
   readonly directory: ClerkDirectory;
+  readonly changes: ClerkChanges;
   readonly secretKey: string;
   /** Clerk's are 100 for development, 1000 for production; `Infinity`: none. */
   readonly requestsPer10s: number;
-  /** `GET /v1/jwks` */
-  readonly jwks: () => Promise<unknown>;
+  readonly sessions: () => Promise<SessionTokens>;
   readonly now: () => number;
 }
 
-/** Clerk's Backend API as far as this program asks it: `/v1/users`, `/v1/users/count`, `/v1/users/:id`, `/v1/jwks`. */
+/**
+ * Clerk's Backend API as far as this program asks it: `/v1/users`, `/v1/users/count`, `/v1/users/:id`, `/v1/jwks`; and
+ * the writes of `answerWrite`.
+ */
 export function createBackendApi(options: BackendApiOptions): (req: Request) => Promise<Response> {
   const { directory, requestsPer10s, now } = options;
   const limit = Number.isFinite(requestsPer10s) ? createRateLimit(requestsPer10s, now) : () => 0;
@@ -26,14 +32,17 @@ export function createBackendApi(options: BackendApiOptions): (req: Request) => 
     const authorization = req.headers.get("authorization");
     if (authorization !== `Bearer ${options.secretKey}`) return unauthorized(authorization !== null);
     // Clerk puts no limit on the keys.
-    if (url.pathname === "/v1/jwks") return json(await options.jwks());
+    if (url.pathname === "/v1/jwks") return json((await options.sessions()).jwks);
     const waitSeconds = limit();
     if (waitSeconds > 0) {
       const res = clerkError(429, "too_many_requests", "Too many requests", "Too many requests, retry later");
       res.headers.set("retry-after", String(waitSeconds));
       return res;
     }
-    if (req.method !== "GET") return clerkError(405, "method_not_allowed", "Method not allowed");
+    if (req.method !== "GET") {
+      const written = await answerWrite(req, url.pathname, options);
+      return written ? json(written.body, written.status) : clerkError(404, "resource_not_found", "not found");
+    }
     if (url.pathname === "/v1/users") return listUsers(directory, url.searchParams);
     if (url.pathname === "/v1/users/count")
       return json({ object: "total_count", total_count: countUsers(directory, url) });

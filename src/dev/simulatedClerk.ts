@@ -56,11 +56,13 @@ export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): P
   const directory = createClerkDirectory({ seed, users, now });
   let tokens: Promise<SessionTokens> | undefined;
   const sessions = () => (tokens ??= createSessionTokens({ instanceId, now }));
+  const changes = createClerkChanges({ directory, seed, instanceId, now });
   const api = createBackendApi({
     directory,
+    changes,
     secretKey,
     requestsPer10s: options.requestsPer10s ?? (secretKey.startsWith("sk_test_") ? 100 : 1000),
-    jwks: async () => (await sessions()).jwks,
+    sessions,
     now,
   });
   let fault: ClerkFault | undefined;
@@ -83,7 +85,7 @@ export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): P
     secretKey,
     instanceId,
     directory,
-    changes: createClerkChanges({ directory, seed, instanceId, now }),
+    changes,
     sessions,
     setFault: async (next) => {
       fault = next;

@@ -11,35 +11,36 @@ const updatedShare = 0.4;
 const leaverEvery = 10;
 /** Live, an update follows a sign-up by minutes; here the version only has to be a later one. */
 const updateGapMs = 10;
-const envelopeLagMs = 25;
 
 /**
  * Sign-ups of the first so many users of the development Clerk, updates of some, and for every tenth one more who is
  * deleted again, in a shuffled order. The end of it is what that Clerk says, so that a re-sync changes nothing.
- * @param runSeed makes the svix-ids: another one sends the same users as new events
+ * @param options.runSeed makes the svix-ids: another one sends the same users as new events
+ * @param options.nowMs when Clerk tells all of it, epoch milliseconds
  */
-export function createTraffic(options: { users: number; runSeed: number; instanceId: string }): ClerkEvent[] {
-  const { users, runSeed, instanceId } = options;
+export function createTraffic(options: {
+  users: number;
+  runSeed: number;
+  instanceId: string;
+  nowMs: number;
+}): ClerkEvent[] {
+  const { users, runSeed, instanceId, nowMs } = options;
   const population = createUserPopulation({ seed: developmentSeed, size: users });
   const random = createRandom(runSeed);
   const events: ClerkEvent[] = [];
-  const envelope = (versionMs: number) => ({
-    svixId: `msg_${toIdText(runSeed, events.length)}`,
-    timestampMs: versionMs + envelopeLagMs,
-    instanceId,
-  });
+  const envelope = () => ({ svixId: `msg_${toIdText(runSeed, events.length)}`, timestampMs: nowMs, instanceId });
   for (let index = 0; index < users; index++) {
     const user = population.userAt(index);
     const versionMs = population.updatedAtMs(index);
     if (random() < updatedShare) {
       const before = { ...user, last_name: "Silva", updated_at: versionMs - updateGapMs };
-      events.push(userEvent("user.created", before, envelope(versionMs - updateGapMs)));
-      events.push(userEvent("user.updated", user, envelope(versionMs)));
-    } else events.push(userEvent("user.created", user, envelope(versionMs)));
+      events.push(userEvent("user.created", before, envelope()));
+      events.push(userEvent("user.updated", user, envelope()));
+    } else events.push(userEvent("user.created", user, envelope()));
     if (index % leaverEvery === leaverEvery - 1) {
       const leaver = createPerson(developmentSeed, leaversFrom + index, population.createdAtMs(index));
-      events.push(userEvent("user.created", currentShapes.emailCode(leaver), envelope(leaver.updatedAtMs)));
-      events.push(deletionEvent(leaver.clerkId, envelope(leaver.updatedAtMs + updateGapMs)));
+      events.push(userEvent("user.created", currentShapes.emailCode(leaver), envelope()));
+      events.push(deletionEvent(leaver.clerkId, envelope()));
     }
   }
   return shuffle(events, random);

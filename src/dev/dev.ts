@@ -1,0 +1,70 @@
+// The server with reload: `bun run dev`. Postgres and the simulated Clerk stay while the server starts anew.
+import { join, relative } from "node:path";
+import { AppError } from "../errors.ts";
+import { ConfigError, parseConfig } from "../config.ts";
+import { createLog } from "../log.ts";
+import { migrateDatabase } from "../store/migrate.ts";
+import { bypassProxyOnLoopback } from "./bypassProxy.ts";
+import { openDevParts, writeEnvFile, type DevParts } from "./devParts.ts";
+
+/** The server itself ends within 10 s. */
+const serverEndsWithinMs = 11_000;
+const root = join(import.meta.dir, "../..");
+const dataFolder = join(root, ".data");
+
+bypassProxyOnLoopback(process.env);
+const stopped = Promise.withResolvers<void>();
+// All of them, so that not even a closed terminal leaves Postgres to its supervisor; a second one changes nothing.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stopped.resolve());
+
+let parts: DevParts | undefined;
+let status = 1;
+try {
+  status = await run();
+} catch (error) {
+  const isForPeople = error instanceof ConfigError || error instanceof AppError;
+  console.error(isForPeople ? error.message : error);
+} finally {
+  await parts?.close();
+}
+process.exit(status);
+
+async function run(): Promise<number> {
+  const config = parseConfig(process.env, { isTty: process.stdout.isTTY });
+  const log = createLog({ level: "warn", format: config.logFormat });
+  if (!(await isPortFree(config.port))) {
+    throw new AppError("conflict", `Port ${config.port} is taken; stop what listens there, or set PORT.`);
+  }
+  parts = await openDevParts({ config, env: process.env, dataFolder, log });
+  for (const notice of parts.notices) console.log(`[Dev] ${notice}`);
+  const url = config.migrationUrl ?? parts.env["DATABASE_URL"] ?? "";
+  await migrateDatabase({ url, log });
+  const file = await writeEnvFile(dataFolder, parts.env);
+  console.log("[Dev] The database is up to date");
+  console.log(`[Dev] In another terminal: bun --env-file=${relative(process.cwd(), file)} run cli status`);
+  return runServer({ ...process.env, ...parts.env, LOG_FORMAT: config.logFormat, DEV_PARENT_PID: String(process.pid) });
+}
+
+/** Until a signal, or until the server ends by itself; answers the status to exit with. */
+async function runServer(env: Record<string, string | undefined>): Promise<number> {
+  const command = [process.execPath, "--watch", "--no-clear-screen", join(import.meta.dir, "devServer.ts")];
+  const child = Bun.spawn(command, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
+  await Promise.race([stopped.promise, child.exited]);
+  if (child.exitCode === null) {
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), serverEndsWithinMs);
+    await child.exited;
+    clearTimeout(timer);
+  }
+  return child.exitCode ?? 1;
+}
+
+async function isPortFree(port: number): Promise<boolean> {
+  try {
+    await Bun.serve({ port, hostname: "127.0.0.1", fetch: () => new Response() }).stop(true);
+    return true;
+  } catch {
+    // In use, or not ours to listen on.
+    return false;
+  }
+}

@@ -1,0 +1,136 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import postgres from "postgres";
+import type { Config } from "../config.ts";
+import type { Log } from "../log.ts";
+import { createCourier } from "./courier.ts";
+import { developmentAdminToken, developmentSeed, developmentWebhookSecret } from "./developmentKeys.ts";
+import { openEmbeddedPostgres } from "./embeddedPostgres.ts";
+import { openSimulatedClerk } from "./simulatedClerk.ts";
+
+/** Enough to page through, few enough to look at. */
+const simulatedUsers = 1_000;
+const databaseName = "clerk_neon_sync";
+/** Svix's waits of five seconds to ten hours, in a tenth of a second to three minutes. */
+const retryScale = 0.005;
+
+/** What the server needs beyond what its environment says, and what was opened for it. */
+export interface DevParts {
+  /** To be put over the environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What was put in place of what is missing, a line each. */
+  readonly notices: readonly string[];
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens stand-ins for what the configuration lacks: Postgres in `.data/`, a simulated Clerk, keys for development.
+ * @param options.env as it was given, to see what is set
+ */
+export async function openDevParts(options: {
+  config: Config;
+  env: Readonly<Record<string, string | undefined>>;
+  dataFolder: string;
+  log: Log;
+}): Promise<DevParts> {
+  const { config } = options;
+  const parts: DevParts[] = [];
+  const close = async () => {
+    for (const part of parts.toReversed()) await part.close();
+  };
+  try {
+    if (config.databaseUrl === undefined) parts.push(await openDatabasePart(options));
+    if (config.webhookSecrets.length === 0) parts.push(secretPart());
+    if (config.clerkSecretKey === undefined) parts.push(await openClerkPart(options));
+    parts.push(addressPart(options));
+    return {
+      env: Object.assign({}, ...parts.map((part) => part.env)) as Record<string, string>,
+      notices: parts.flatMap((part) => part.notices),
+      close,
+    };
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+}
+
+async function openDatabasePart({ dataFolder, log }: { dataFolder: string; log: Log }): Promise<DevParts> {
+  const folder = join(dataFolder, "postgres");
+  const server = await openEmbeddedPostgres({ dataFolder: folder, persistent: true, log });
+  const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
+  const [found] = await sql`select from pg_database where datname = ${databaseName}`;
+  await sql.end();
+  if (!found) await server.createDatabase(databaseName);
+  const url = server.urlFor(databaseName);
+  return {
+    env: { DATABASE_URL: url, DATABASE_URL_UNPOOLED: url },
+    notices: [`No DATABASE_URL: an embedded Postgres keeps its data in ${server.dataFolder} (psql ${url})`],
+    close: () => server.stop(),
+  };
+}
+
+function secretPart(): DevParts {
+  return {
+    env: { CLERK_WEBHOOK_SECRET: developmentWebhookSecret },
+    notices: [
+      `No CLERK_WEBHOOK_SECRET: the development one is taken, with which \`bun run cli simulate\` signs (${developmentWebhookSecret})`,
+    ],
+    close: () => Promise.resolve(),
+  };
+}
+
+async function openClerkPart({ config }: { config: Config }): Promise<DevParts> {
+  if (config.webhookSecrets.length > 0) {
+    // Webhooks of a real Clerk, whose users a simulated one would say are gone.
+    const notice = "No CLERK_SECRET_KEY: re-sync, backfill and reconcile will say so";
+    return { env: {}, notices: [notice], close: () => Promise.resolve() };
+  }
+  const clerk = await openSimulatedClerk({ seed: developmentSeed, users: simulatedUsers });
+  const courier = createCourier({
+    url: `http://127.0.0.1:${config.port}/api/webhooks/clerk`,
+    secrets: [developmentWebhookSecret],
+    retryScale,
+  });
+  // Given up only when `dev` ends.
+  clerk.changes.onEvent((event) => void courier.send(event).catch(() => undefined));
+  const isOwnDatabase = config.databaseUrl !== undefined;
+  return {
+    env: {
+      CLERK_API_URL: clerk.apiUrl,
+      CLERK_SECRET_KEY: clerk.secretKey,
+      CLERK_JWT_KEY: (await clerk.sessions()).jwtKey,
+      // A simulated Clerk must not find that the users of a real database are gone.
+      ...(isOwnDatabase ? { RECONCILE_EVERY_MINUTES: "0" } : {}),
+    },
+    notices: [
+      `No CLERK_SECRET_KEY: a simulated Clerk with ${simulatedUsers} users answers at ${clerk.apiUrl} (key ${clerk.secretKey})` +
+        (isOwnDatabase ? "; scheduled reconcile is off" : ""),
+    ],
+    close: async () => {
+      await courier.stop();
+      await clerk.close();
+    },
+  };
+}
+
+function addressPart({ config, env }: { config: Config; env: Readonly<Record<string, string | undefined>> }): DevParts {
+  const hasToken = config.adminApiToken !== undefined;
+  return {
+    env: {
+      ...(hasToken ? {} : { ADMIN_API_TOKEN: developmentAdminToken }),
+      // Keys that everybody knows must not open the server to the network.
+      ...(env["HOST"] ? {} : { HOST: "127.0.0.1" }),
+    },
+    notices: hasToken ? [] : [`No ADMIN_API_TOKEN: the development one is taken (${developmentAdminToken})`],
+    close: () => Promise.resolve(),
+  };
+}
+
+/** For other terminals: `bun --env-file=.data/dev.env run cli status`. */
+export async function writeEnvFile(folder: string, env: Readonly<Record<string, string>>): Promise<string> {
+  const file = join(folder, "dev.env");
+  const lines = Object.entries(env).map(([name, value]) => `${name}="${value.replaceAll("\n", "\\n")}"\n`);
+  await mkdir(folder, { recursive: true });
+  await writeFile(file, lines.join(""), { mode: 0o600 });
+  return file;
+}
