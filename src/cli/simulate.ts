@@ -41,7 +41,7 @@ export async function simulate(
 ): Promise<boolean> {
   const users = parseUsers(options.users);
   const endpoint = parseEndpoint(options.url);
-  const config = parseConfig(options.env);
+  const { clerkInstanceId, webhookSecrets } = parseConfig(options.env);
   const [{ bypassProxyOnLoopback }, { createCourier }, { developmentWebhookSecret }, { createTraffic }] =
     await Promise.all([
       import("../dev/bypassProxy.ts"),
@@ -51,17 +51,12 @@ export async function simulate(
     ]);
   bypassProxyOnLoopback(options.env);
   const runSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-  const events = createTraffic({
-    users,
-    runSeed,
-    instanceId: config.clerkInstanceId ?? "ins_simulated",
-    nowMs: Date.now(),
-  });
+  const instanceId = clerkInstanceId ?? "ins_simulated";
+  const events = createTraffic({ users, runSeed, instanceId, nowMs: Date.now() });
   const answers = createTally();
-  const progress = openProgress(output, events.length);
   const courier = createCourier({
     url: endpoint,
-    secrets: config.webhookSecrets.length > 0 ? config.webhookSecrets : [developmentWebhookSecret],
+    secrets: webhookSecrets.length > 0 ? webhookSecrets : [developmentWebhookSecret],
     seed: runSeed,
     concurrency,
     attemptsMax,
@@ -69,24 +64,49 @@ export async function simulate(
     duplicateShare,
     onAttempt: answers.add,
   });
+  const startedAt = performance.now();
+  const { taken, interrupted } = await sendAll(courier, events, openProgress(output, events.length));
+  const report: Report = {
+    url: options.url,
+    users,
+    events: events.length,
+    ...answers.summary(),
+    failed: events.length - taken,
+    interrupted,
+    durationMs: Math.round(performance.now() - startedAt),
+  };
+  output.answer(report, toLines(report));
+  if (report.failed > 0 && !interrupted) console.error(toAdvice(report.answers, endpoint));
+  return report.failed === 0 && !interrupted;
+}
+
+/** Until all is told or somebody presses Ctrl-C; answers how many events the server took. */
+async function sendAll<Event>(
+  courier: {
+    send: (event: Event) => Promise<{ status: number | null }>;
+    idle: () => Promise<void>;
+    stop: () => Promise<void>;
+  },
+  events: readonly Event[],
+  progress: { show: (taken: number) => void; close: () => void },
+): Promise<{ taken: number; interrupted: boolean }> {
+  let taken = 0;
   let interrupted = false;
   const stop = () => {
     interrupted = true;
     void courier.stop();
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
-  const startedAt = performance.now();
-  let taken = 0;
-  const send = async (event: (typeof events)[number]) => {
+  const send = async (event: Event) => {
     const { status } = await courier.send(event);
     const isTaken = status !== null && status >= 200 && status < 300;
     if (isTaken) progress.show(++taken);
     return isTaken;
   };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
   try {
     // Alone, so that a server that is not there, or knows another secret, is found out before the rest.
     const [first, ...rest] = events;
-    if (first && (await send(first))) await Promise.all(rest.map(send));
+    if (first !== undefined && (await send(first))) await Promise.all(rest.map(send));
     await courier.idle();
   } catch (error) {
     if (!interrupted) throw error;
@@ -94,20 +114,7 @@ export async function simulate(
     progress.close();
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
   }
-  const durationMs = Math.round(performance.now() - startedAt);
-  const failed = events.length - taken;
-  const report: Report = {
-    url: options.url,
-    users,
-    events: events.length,
-    ...answers.summary(),
-    failed,
-    interrupted,
-    durationMs,
-  };
-  output.answer(report, toLines(report));
-  if (failed > 0 && !interrupted) console.error(toAdvice(report.answers, endpoint));
-  return failed === 0 && !interrupted;
+  return { taken, interrupted };
 }
 
 function parseUsers(text: string): number {
