@@ -1,4 +1,4 @@
-import type { Sql } from "postgres";
+import type { ISql } from "postgres";
 
 /** Rows named in a refusal; more would not help a person. */
 const rowsShownMax = 20;
@@ -7,7 +7,7 @@ const rowsShownMax = 20;
  * What in a database from before would break a rule the migration adds. Reads only.
  * @returns one sentence for people per problem, naming table, column and rows
  */
-export async function findMigrationObstacles(sql: Sql): Promise<string[]> {
+export async function findMigrationObstacles(sql: ISql): Promise<string[]> {
   const columns = await sql<{ name: string }[]>`
     select table_name || '.' || column_name as name from information_schema.columns
     where table_schema = 'public' and table_name in ('users', 'mentorados')`;

@@ -1,4 +1,8 @@
+import postgres from "postgres";
 import { neverSentCode } from "./watchSocket.ts";
+
+const { PostgresError } = postgres;
+type PostgresError = InstanceType<typeof PostgresError>;
 
 /** SQLSTATE, or the code of a socket or of postgres.js. */
 function codeOf(error: unknown): string {
@@ -19,6 +23,11 @@ const transientStates = new Set([
   // read_only_sql_transaction: a primary that has just been demoted
   "25006",
 ]);
+
+/** An answer of Postgres itself, with its SQLSTATE. */
+export function isPostgresError(error: unknown): error is PostgresError {
+  return error instanceof PostgresError;
+}
 
 /** Whether the same call may succeed a moment later: the database is away, asleep, overloaded or out of time. */
 export function isTransient(error: unknown): boolean {

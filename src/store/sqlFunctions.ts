@@ -1,5 +1,7 @@
+// For programs that use this one as a library, whose compiler does not come across the declaration otherwise.
+/// <reference path="./sql.d.ts" />
 import { createHash } from "node:crypto";
-import type { Sql } from "postgres";
+import type { ISql } from "postgres";
 import applyAndReport from "./sql/apply_and_report.sql" with { type: "text" };
 import applyRunPage from "./sql/apply_run_page.sql" with { type: "text" };
 import applyUserChanges from "./sql/apply_user_changes.sql" with { type: "text" };
@@ -28,7 +30,7 @@ function toFingerprint(text: string): string {
 }
 
 /** Names of the functions that are absent or of another version than this program's. */
-export async function findOutdatedFunctions(sql: Sql): Promise<string[]> {
+export async function findOutdatedFunctions(sql: ISql): Promise<string[]> {
   const rows = await sql<{ name: string; comment: string | null }[]>`
     select p.proname as name, obj_description(p.oid, 'pg_proc') as comment
     from pg_proc p
@@ -38,7 +40,7 @@ export async function findOutdatedFunctions(sql: Sql): Promise<string[]> {
 }
 
 /** Installs what `findOutdatedFunctions` finds; answers the names. */
-export async function installFunctions(sql: Sql): Promise<string[]> {
+export async function installFunctions(sql: ISql): Promise<string[]> {
   const outdated = await findOutdatedFunctions(sql);
   for (const name of outdated) {
     const text = functionTexts.get(name) ?? "";
