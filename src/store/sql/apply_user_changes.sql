@@ -31,6 +31,8 @@ declare
   touched text[];
   deletions boolean;
   replays boolean;
+  -- Of each upsert by its clerk_id: [source, svix_id]. Looked up, for a join of two lists is quadratic here.
+  origins jsonb;
   settled jsonb := '{}';
   verdicts jsonb := '{}';
   deleted_ids integer[];
@@ -46,14 +48,19 @@ begin
     raise exception 'apply_user_changes needs read committed, not %', current_setting('transaction_isolation')
       using errcode = 'invalid_transaction_state';
   end if;
+  if batch ->> 'default_turma' <> all (enum_range(null::turma)::text[]) then
+    -- Of a class of its own: the configuration is at fault and not a change, which has to come again.
+    raise exception 'DEFAULT_TURMA is no label of the enum turma' using errcode = 'config_file_error';
+  end if;
   perform pg_advisory_xact_lock(7164381920153);
   moment := clock_timestamp();
 
   select array_agg(svix_id) filter (where svix_id is not null and replay is not true),
          coalesce(bool_or(kind = 'delete'), false),
-         coalesce(bool_or(replay), false)
-    into svix_ids, deletions, replays
-    from jsonb_to_recordset(changes) as c(kind text, svix_id text, replay boolean);
+         coalesce(bool_or(replay), false),
+         jsonb_object_agg(clerk_id, jsonb_build_array(source, svix_id)) filter (where kind = 'upsert')
+    into svix_ids, deletions, replays, origins
+    from jsonb_to_recordset(changes) as c(kind text, svix_id text, clerk_id text, source text, replay boolean);
 
   -- Deliveries settled before: only counted.
   if svix_ids is not null then
@@ -72,8 +79,9 @@ begin
         left join users u on u.clerk_id = c.clerk_id
       where c.kind = 'delete' and not settled ? coalesce(c.svix_id, '')
     ), unseen as (
-      insert into users (clerk_id, role, email_verified, deleted_at, last_signed_in, synced_at, sync_source)
-      select clerk_id, 'user', false, deleted_at, deleted_at, moment, source from gone where id is null
+      insert into users (clerk_id, role, email_verified, deleted_at, last_signed_in, synced_at, sync_source, created_at,
+                         updated_at)
+      select clerk_id, 'user', false, deleted_at, deleted_at, moment, source, moment, moment from gone where id is null
       returning clerk_id
     ), erased as (
       update users u
@@ -170,9 +178,11 @@ begin
     from compared
   ), inserted as (
     insert into users (clerk_id, name, email, email_verified, image_url, login_method, role, last_signed_in, raw_json,
-                       clerk_created_at, clerk_updated_at, clerk_version, role_version, synced_at, sync_source)
+                       clerk_created_at, clerk_updated_at, clerk_version, role_version, synced_at, sync_source,
+                       created_at, updated_at)
     select clerk_id, name, email, email_verified, image_url, login_method, coalesce(role, 'user'), last_signed_in, raw,
-           clerk_created_at, clerk_updated_at, version, case when role is not null then version end, moment, source
+           clerk_created_at, clerk_updated_at, version, case when role is not null then version end, moment, source,
+           moment, moment
     from judged where id is null
   ), updated as (
     update users u
@@ -208,13 +218,16 @@ begin
 
   -- Users of this batch without a profile look for one: the row as it now is decides, not the change.
   if touched is not null then
-    with seekers as (
+    with seekers as materialized (
       select u.id, u.clerk_id, u.name, u.email, u.image_url, clerk_email_key(u.email) as email_key,
-             u.raw_json -> 'public_metadata' ->> 'turma' as turma, array_position(touched, u.clerk_id::text) as place
-      from users u
-      where u.clerk_id = any (touched) and u.deleted_at is null and u.email_verified and u.link_held_at is null
+             u.raw_json -> 'public_metadata' ->> 'turma' as turma, t.place
+      from unnest(touched) with ordinality as t(clerk_id, place)
+        -- `offset 0` here, and a scalar subquery below, keep these lookups what they are. Without statistics, as while
+        -- a backfill fills empty tables, the planner would rather read a whole partial index, for each user.
+        cross join lateral (select * from users u where u.clerk_id = t.clerk_id offset 0) u
+      where u.deleted_at is null and u.email_verified and u.link_held_at is null
         and clerk_email_key(u.email) is not null
-        and not exists (select from mentorados m where m.user_id = u.id)
+        and (select m.id from mentorados m where m.user_id = u.id) is null
     ), candidates as materialized (
       select s.*, row_number() over (partition by s.email_key order by s.place) as turn,
              found.profiles, found.mentorado_id, found.claimed
@@ -229,7 +242,7 @@ begin
       where m.id = c.mentorado_id and c.turn = 1 and c.profiles = 1 and not c.claimed
       returning m.id as mentorado_id, c.id as user_id, c.clerk_id
     ), created as (
-      insert into mentorados (user_id, nome_completo, email, foto_url, turma)
+      insert into mentorados (user_id, nome_completo, email, foto_url, turma, created_at, updated_at)
       select id,
              left(coalesce(nullif(btrim(name, white_space), ''),
                            nullif(btrim(regexp_replace(email, '@[^@]*$', ''), white_space), ''), email), 255),
@@ -237,19 +250,19 @@ begin
              case when length(image_url) <= 500 then image_url end,
              -- A label unknown to the enum is not the event's fault unless it is the configured one.
              case when turma = any (enum_range(null::turma)::text[]) then turma
-                  else batch ->> 'default_turma' end::turma
+                  else batch ->> 'default_turma' end::turma,
+             moment, moment
       from candidates where turn = 1 and profiles = 0
       returning id as mentorado_id, user_id
     ), changed as (
       select mentorado_id, user_id, clerk_id, 'linked' as action from linked
       union all
-      select n.mentorado_id, n.user_id, c.clerk_id, 'created' from candidates c join created n on n.user_id = c.id
+      select n.mentorado_id, n.user_id, u.clerk_id, 'created'
+      from created n cross join lateral (select u.clerk_id from users u where u.id = n.user_id offset 0) u
     ), trail as (
       insert into mentorado_links (mentorado_id, user_id, clerk_id, action, actor, svix_id, at)
-      select n.mentorado_id, n.user_id, n.clerk_id, n.action, c.source, c.svix_id, moment
-      from changed n
-        join jsonb_to_recordset(changes) as c(kind text, svix_id text, clerk_id text, source text)
-          on c.clerk_id = n.clerk_id and c.kind = 'upsert'
+      select mentorado_id, user_id, clerk_id, action, origins -> clerk_id ->> 0, origins -> clerk_id ->> 1, moment
+      from changed
     )
     select array_agg(clerk_id) into linked_clerk_ids from changed;
 
