@@ -51,7 +51,7 @@ for (let round = 0; !failed && !isOver(); round += 1) {
   const minutes = ((Date.now() - startedAtMs) / 60_000).toFixed(1);
   if (result.failed) {
     failed = true;
-    console.error(await fc.asyncDefaultReportMessage(result));
+    console.error(await fc.asyncDefaultReportMessage(result), result.errorInstance);
     console.error(`Repeat it: bun run test:soak --property ${name} --seed ${seed} --path ${result.counterexamplePath}`);
   }
   console.log(`${histories} histories, ${minutes} min, last seed ${seed} (${name})`);

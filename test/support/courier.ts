@@ -32,6 +32,8 @@ const sendsMax = 10;
 export async function openCourier(): Promise<Courier> {
   let batches: CommittedBatch[] = [];
   let faults: History["faults"][number][] = [];
+  /** While people and not deliveries are at work: one thing at a time, and no faults. */
+  let operating = false;
   let answer: Snapshot | null | undefined;
   const truth = createTruthClerk();
   const clerk: typeof truth.api = {
@@ -42,7 +44,7 @@ export async function openCourier(): Promise<Courier> {
   const wrapDatabase = (database: Database): Database => ({
     ...database,
     callFunction: async (name, argument, options) => {
-      if (name !== "apply_user_changes") return database.callFunction(name, argument, options);
+      if (name !== "apply_user_changes" || operating) return database.callFunction(name, argument, options);
       const fault = faults.shift();
       if (fault === "before") throw new AppError("unavailable", "Never made.");
       const outcomes = (await database.callFunction(name, argument, options)) as string[];
@@ -110,12 +112,16 @@ export async function openCourier(): Promise<Courier> {
     let arrivals: readonly Arrival[] = [];
     const facts = new Map(history.deliveries.map(({ fact }) => [fact.svixId, fact]));
     batches = [];
+    operating = false;
+    answer = undefined;
     faults = [...history.faults];
     const slots = [...history.operations.map(({ slot }) => slot), ...history.deliveries.flatMap(({ slots }) => slots)];
     for (const slot of [...new Set(slots)].sort((a, b) => a - b)) {
       for (const operation of history.operations.filter((one) => one.slot === slot)) {
         const setAnswer = (snapshot: Snapshot | null) => (answer = snapshot);
+        operating = true;
         await operate({ operation, history, model, app: first, setAnswer });
+        operating = false;
         answer = undefined;
       }
       const burst = history.deliveries.flatMap(({ fact, slots }) => slots.filter((s) => s === slot).map(() => fact));

@@ -66,7 +66,11 @@ const registeredEmail: fc.Arbitrary<string | null> = fc.oneof(
 
 const operation: fc.Arbitrary<Operation> = fc.record({
   slot: fc.nat({ max: 9 }),
-  does: fc.constantFrom("register", "register", "register", "remove", "unlink", "resolve", "resync", "resync"),
+  does: fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom("register") },
+    { weight: 4, arbitrary: fc.constantFrom("remove", "unlink", "resolve", "replay") },
+    { weight: 3, arbitrary: fc.constantFrom("resync", "resync", "dryRun") },
+  ),
   who: fc.nat({ max: 3 }),
   nth: fc.nat({ max: 7 }),
   email: registeredEmail,

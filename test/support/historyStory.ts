@@ -18,7 +18,7 @@ export interface Command {
 /** What people and the rest of the business do meanwhile. */
 export interface Operation {
   readonly slot: number;
-  readonly does: "register" | "remove" | "unlink" | "resolve" | "resync";
+  readonly does: "register" | "remove" | "unlink" | "resolve" | "resync" | "dryRun" | "replay";
   readonly who: number;
   readonly nth: number;
   readonly email: string | null;

@@ -108,6 +108,14 @@ export function createModel() {
     return batch.map((one) => outcomes.get(one) ?? "");
   }
 
+  /** Looked at again because an operator asks; only of a dead one would the ledger take another outcome. */
+  function settleReplay(arrival: Arrival): string {
+    if (ledger.get(arrival.fact.svixId)?.payload == null) return "precondition_failed";
+    const outcome = applyFact(arrival);
+    links.handOver();
+    return outcome;
+  }
+
   /** An answer of the Backend API, null if it no longer has the user. */
   function settleAnswer(clerkId: string, said: Said | null, learnedAtMs: number): string {
     const cause = { source: "resync", svixId: null };
@@ -117,7 +125,7 @@ export function createModel() {
     return outcome;
   }
 
-  return { users, links, ledger, answers, duplicates: () => duplicates, settleBatch, settleAnswer };
+  return { users, links, ledger, answers, duplicates: () => duplicates, settleBatch, settleReplay, settleAnswer };
 }
 
 function toUser(clerkId: string): ModelUser {

@@ -27,6 +27,10 @@ export async function operate(stage: Stage): Promise<void> {
       return resolve(stage);
     case "resync":
       return resync(stage);
+    case "dryRun":
+      return dryRun(stage);
+    case "replay":
+      return replay(stage);
   }
 }
 
@@ -88,6 +92,29 @@ async function resync({ operation, history, model, app, setAnswer }: Stage): Pro
   const expected = model.settleAnswer(clerkId, answer && readSnapshot(answer, "api", version), deletedAtMs);
   assert.equal(said, expected, `resync of ${clerkId}`);
   if (answer !== null) model.answers.push(answer);
+}
+
+/** Nothing is to come of it. */
+async function dryRun({ operation, history, app, setAnswer }: Stage): Promise<void> {
+  const clerkId = history.ids[operation.who]?.at(-1);
+  if (clerkId === undefined) return;
+  setAnswer(pick(history.answers.get(clerkId) ?? [], operation.nth) ?? null);
+  await app.services.users.resync({ clerkId, dryRun: true }).catch((error: { code: string }) => {
+    assert.equal(error.code, "not_found");
+  });
+}
+
+async function replay({ operation, history, model, app }: Stage): Promise<void> {
+  const svixId = pick([...model.ledger.keys()], operation.nth);
+  const fact = history.deliveries.find((one) => one.fact.svixId === svixId)?.fact;
+  if (!fact) return;
+  const [row] = await app.sql<{ receivedAtMs: number }[]>`
+    select (extract(epoch from received_at) * 1000)::float8 as "receivedAtMs" from webhook_events where svix_id = ${fact.svixId}`;
+  const said = await app.services.events.replay({ svixId: fact.svixId, actor: testOperator }).then(
+    (result) => result.outcome,
+    (error: { code: string }) => error.code,
+  );
+  assert.equal(said, model.settleReplay({ fact, receivedAtMs: row?.receivedAtMs ?? 0 }), `replay of ${fact.svixId}`);
 }
 
 function pick<T>(list: readonly T[], nth: number): T | undefined {

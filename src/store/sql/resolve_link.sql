@@ -21,11 +21,11 @@ begin
   if found_mentorado.id is null then
     return '{"error": "mentorado_not_found"}';
   end if;
-  if found_mentorado.user_id <> found_user.id then
+  if exists (select from users where id = found_mentorado.user_id and id <> found_user.id and deleted_at is null) then
     return '{"error": "claimed"}';
   end if;
   update users set link_held_at = null where id = found_user.id and link_held_at is not null;
-  if found_mentorado.user_id is not null then
+  if found_mentorado.user_id = found_user.id then
     return '{"error": null}';
   end if;
 
