@@ -19,13 +19,14 @@ export async function findMigrationObstacles(sql: ISql): Promise<string[]> {
     .map((name) => `Column ${name} is missing from the existing table, and no value for it can be made up.`);
   if (has("users.clerk_id") && has("users.id")) {
     const rows = await sql<Duplicate[]>`
-      select clerk_id as value, array_agg(id order by id) as ids from users
+      select clerk_id as value, count(*)::int as rows, string_agg(id::text, ', ' order by id) as ids from users
       where clerk_id is not null group by clerk_id having count(*) > 1 order by clerk_id limit ${rowsShownMax}`;
     obstacles.push(...rows.map((row) => toDuplicateText("users", "clerk_id", row)));
   }
   if (has("mentorados.user_id") && has("mentorados.id")) {
     const rows = await sql<Duplicate[]>`
-      select user_id::text as value, array_agg(id order by id) as ids from mentorados
+      select user_id::text as value, count(*)::int as rows, string_agg(id::text, ', ' order by id) as ids
+      from mentorados
       where user_id is not null group by user_id having count(*) > 1 order by user_id limit ${rowsShownMax}`;
     obstacles.push(...rows.map((row) => toDuplicateText("mentorados", "user_id", row)));
   }
@@ -45,10 +46,13 @@ export async function findMigrationObstacles(sql: ISql): Promise<string[]> {
 
 interface Duplicate {
   readonly value: string;
-  readonly ids: readonly number[];
+  readonly rows: number;
+  /** Separated by commas. */
+  readonly ids: string;
 }
 
-function toDuplicateText(table: string, column: string, row: Duplicate): string {
-  const ids = row.ids.slice(0, rowsShownMax).join(", ");
-  return `${table}.${column} = ${row.value} stands in ${row.ids.length} rows (id ${ids}); it must be unique. Keep one, clear the others.`;
+function toDuplicateText(table: string, column: string, { value, rows, ids }: Duplicate): string {
+  const shown = ids.split(", ").slice(0, rowsShownMax).join(", ");
+  const dots = rows > rowsShownMax ? ", …" : "";
+  return `${table}.${column} = ${value} stands in ${rows} rows (id ${shown}${dots}); it must be unique. Keep one, clear the others.`;
 }
