@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import { formatMs } from "./format.ts";
 import { client } from "./syncClient.ts";
 import type { EventSummary } from "./types.ts";
@@ -48,7 +48,8 @@ function EventRow({ event, onReplayed }: { event: EventSummary; onReplayed: (out
   const lookup = useAction();
   /** Undefined: not looked at. */
   const [payload, setPayload] = useState<string | null | undefined>(undefined);
-  const rowId = `event-${svixId}`;
+  // Made up: one event may stand in several lists, and its own id may hold anything.
+  const rowId = useId();
 
   function togglePayload(): void {
     if (payload !== undefined) setPayload(undefined);

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { createSyncClient } from "../trpc/client.ts";
 import { findCode, toFailure } from "./failure.ts";
 import { Button, Notice } from "./ui.tsx";
@@ -11,7 +11,7 @@ export function SignIn({ notice, onToken }: { notice: string | null; onToken: (t
   const field = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(notice);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
 
   async function enter(token: string): Promise<void> {
     setBusy(true);

@@ -1,6 +1,7 @@
 import type { Browser, Page } from "playwright-core";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
 import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
+import type { AppDeps } from "../../src/http/app.ts";
 import { silentLog } from "../../src/log.ts";
 import { openBrowser, withPage, type PageOptions } from "./browser.ts";
 import { clerkUser } from "./events.ts";
@@ -19,10 +20,10 @@ export interface OperatorPageTest extends TestApp {
 }
 
 /** The app on a port of its own, beside a simulated Clerk, and a browser to look at it. */
-export async function openOperatorPageTest(): Promise<OperatorPageTest> {
+export async function openOperatorPageTest(options: { app?: Partial<AppDeps> } = {}): Promise<OperatorPageTest> {
   const clerk = await openSimulatedClerk({ requestsPer10s: Infinity });
   const api = createClerkApi({ secretKey: clerk.secretKey, apiUrl: clerk.apiUrl, log: silentLog });
-  const app = await openTestApp({ clerk: api });
+  const app = await openTestApp({ ...options, clerk: api });
   const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (req, server) => app.app.fetch(req, server) });
   const { origin } = server.url;
   const browser = await openBrowser();

@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Page } from "playwright-core";
+import { browserDeadlineMs } from "../support/browser.ts";
+import { findUser, giveToken, openOperatorPageTest, type OperatorPageTest } from "../support/operatorPage.ts";
+import { testAdminToken } from "../support/testApp.ts";
+
+setDefaultTimeout(browserDeadlineMs);
+let t: OperatorPageTest;
+beforeAll(async () => {
+  const verifySession = (token: string) => Promise.resolve(/^user_\w+$/.test(token) ? { clerkId: token } : null);
+  t = await openOperatorPageTest({ app: { verifySession } });
+}, browserDeadlineMs);
+afterAll(() => t.close());
+
+/** Run in the browser. */
+const describeFocus = `(() => {
+  const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+  const name = document.activeElement.innerText || document.activeElement.id;
+  return { name, seen: outlineStyle !== "none" && outlineWidth !== "0px" };
+})()`;
+
+test("a wrong token is said to be wrong and leads back to the field; the right one lasts for the tab alone", async () => {
+  await t.open(
+    async (page) => {
+      const field = page.getByLabel("Admin token");
+      for (const [wrong, said] of [
+        ["x".repeat(32), "does not accept this token"],
+        ["tökën ☃", "cannot be a token"],
+      ] as const) {
+        await field.fill(wrong);
+        await page.keyboard.press("Enter");
+        await page.getByRole("alert").filter({ hasText: said }).waitFor();
+        expect(await field.and(page.locator(":focus")).count()).toBe(1);
+      }
+      expect(await page.evaluate("sessionStorage.length")).toBe(0);
+      await giveToken(page);
+      await page.reload();
+      await page.locator(".updated time").waitFor();
+      const other = await page.context().newPage();
+      await other.goto(t.origin);
+      await other.getByLabel("Admin token").waitFor();
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await field.waitFor();
+      expect(await page.evaluate("sessionStorage.length + localStorage.length")).toBe(0);
+    },
+    { expectedErrors: /status of 401/ },
+  );
+});
+
+test("a token that stops being right leads back to the field and says so", async () => {
+  await t.enter(
+    async (page) => {
+      await page.evaluate("for (const key of Object.keys(sessionStorage)) sessionStorage[key] = 'no-longer-the-token'");
+      await page.getByRole("button", { name: "Refresh" }).click();
+      await page.getByRole("alert").filter({ hasText: "does not accept this token" }).waitFor();
+      await page.getByLabel("Admin token").waitFor();
+    },
+    { expectedErrors: /status of 401/ },
+  );
+});
+
+test("names and payloads that hold markup are shown as text and run nothing", async () => {
+  const markup = `<img src=x onerror="window.ran=1"><script>window.ran=2</script>`;
+  await t.sql`insert into mentorados (nome_completo, email, turma)
+    values (${markup}, 'pagemarkup@example.com', 'neon_escala'), ('B', 'pagemarkup@example.com', 'neon_escala')`;
+  await t.signUp("user_PageMarkup", { first_name: markup, last_name: null });
+  await t.deliver(`{"type": ${JSON.stringify(markup)}, "data": {"user_id": "user_PageMarkup"}}`);
+  await t.deliver(markup, { svixId: markup });
+  await t.enter(async (page) => {
+    await findUser(page, "user_PageMarkup");
+    await page.getByRole("definition").filter({ hasText: markup }).waitFor();
+    const dead = page.getByRole("region", { name: "Dead events" }).getByRole("listitem").filter({ hasText: markup });
+    await dead.getByRole("button", { name: "Payload" }).click();
+    await dead.locator("pre").filter({ hasText: markup }).waitFor();
+    await page.getByText(markup).nth(3).waitFor();
+    expect(await page.locator("#page :is(img, script, iframe)").count()).toBe(0);
+    expect(await page.evaluate("window.ran")).toBeUndefined();
+  });
+});
+
+test("everything is reached by keyboard, and the place of the keyboard is always seen", async () => {
+  await t.signUp("user_PageKeys", { first_name: "Old" });
+  t.clerk.directory.update("user_PageKeys", { first_name: "New" });
+  await t.open(async (page) => {
+    const focused = () => page.evaluate<{ name: string; seen: boolean }>(describeFocus);
+    const tabTo = async (name: string) => {
+      for (let presses = 0; presses < 40; presses++) {
+        const place = await focused();
+        expect(place).toEqual({ name: place.name, seen: true });
+        if (place.name === name) return;
+        await page.keyboard.press("Tab");
+      }
+      throw new Error(`Tab never comes to ${name}`);
+    };
+    await page.keyboard.type(testAdminToken);
+    await page.keyboard.press("Enter");
+    await page.locator(".updated time").waitFor();
+    await page.keyboard.press("/");
+    expect((await focused()).name).toBe("user-id");
+    await page.keyboard.type("user_PageKeys");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Re-sync" }).waitFor();
+    await tabTo("Re-sync");
+    await page.keyboard.press("Enter");
+    await page.getByText("Re-synced.").waitFor();
+    expect((await t.services.users.getUser("user_PageKeys")).user?.name).toBe("New Souza");
+    await tabTo("24 h");
+    await page.keyboard.press("Space");
+    await tabTo("7 days");
+    // On to the plot, which the arrows read.
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("End");
+    await page.keyboard.press("ArrowLeft");
+    expect(await page.getByRole("slider").getAttribute("aria-valuenow")).toBe("22");
+    await tabTo("Start reconcile");
+  });
+});
+
+test("at 390 pixels nothing is wider than the screen, in the light and in the dark", async () => {
+  const longId = `user_${"W".repeat(59)}`;
+  await t.signUp(longId, { first_name: "W".repeat(200), email: `${"w".repeat(60)}@example.com` });
+  await t.deliver({ type: "t".repeat(200), data: { user_id: longId } }, { svixId: "m".repeat(200) });
+  await t.deliver(`"${"p".repeat(3000)}"`, { svixId: `msg_${"d".repeat(200)}` });
+  for (const colorScheme of ["light", "dark"] as const) {
+    const overflow = (page: Page) => page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
+    await t.open(
+      async (page) => {
+        expect(await overflow(page)).toBeLessThanOrEqual(0);
+        await giveToken(page);
+        await findUser(page, longId);
+        await page.getByText("As a table").click();
+        await page.getByRole("button", { name: "Show" }).click();
+        for (const name of ["Dead events", longId, "Every delivery"]) {
+          const region = page.getByRole("region", { name });
+          await region.getByRole("button", { name: "Payload" }).first().click();
+          await region.locator("pre").waitFor();
+        }
+        expect(await overflow(page)).toBeLessThanOrEqual(0);
+      },
+      { viewport: { width: 390, height: 844 }, colorScheme },
+    );
+  }
+});
+
+test("the Clerk session of an admin opens the page without a token; that of another says what is missing", async () => {
+  await t.signUp("user_PageAdmin", { public_metadata: { role: "admin" } });
+  await t.signUp("user_PageUser");
+  const withSession = (value: string) => {
+    const cookie = { name: "__session_Ab12", value, domain: "127.0.0.1", path: "/", sameSite: "Lax" as const };
+    return { storageState: { cookies: [{ ...cookie, expires: -1, httpOnly: false, secure: false }], origins: [] } };
+  };
+  await t.open((page) => page.locator(".updated time").waitFor(), withSession("user_PageAdmin"));
+  await t.open(
+    async (page) => {
+      await page.getByRole("alert").filter({ hasText: "has not the role admin" }).waitFor();
+      // The token still does.
+      await giveToken(page);
+    },
+    { ...withSession("user_PageUser"), expectedErrors: /status of 403/ },
+  );
+});
