@@ -23,7 +23,7 @@
  * await database.close();
  * ```
  *
- * The database has to be migrated before: `migrateDatabase({ url, log })`, or the command line's `migrate`.
+ * The database has to be migrated before: `await migrateDatabase(config)`, or the command line's `migrate`.
  */
 export { createClerkApi } from "./clerk/createClerkApi.ts";
 export type { ClerkApi, ClerkUser } from "./clerk/clerkApi.ts";
@@ -35,6 +35,7 @@ export {
   createContextFactory,
   createServices,
   createUserService,
+  migrateDatabase,
   openDatabase,
   startSchedule,
   type SyncAppOptions,
@@ -43,7 +44,6 @@ export {
 export type { Services } from "./service/services.ts";
 export type { UserService } from "./service/userService.ts";
 export type { Database } from "./store/database.ts";
-export { migrateDatabase } from "./store/migrate.ts";
 export { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 export { appRouter, type AppRouter } from "./trpc/appRouter.ts";
 export type { CreateContext, SyncContext } from "./trpc/context.ts";

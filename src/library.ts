@@ -12,6 +12,7 @@ import { startScheduler } from "./service/scheduler.ts";
 import { createServices as createAllServices, type Services } from "./service/services.ts";
 import { createUserService as createOneUserService, type UserService } from "./service/userService.ts";
 import { openDatabase as openPool, type Database } from "./store/database.ts";
+import { migrateDatabase as migrate } from "./store/migrate.ts";
 import { createContextFactory as createFactory, type CreateContext } from "./trpc/context.ts";
 
 const dayMs = 86_400_000;
@@ -49,6 +50,18 @@ export function openDatabase(
     ...(config.databasePoolMax === undefined ? {} : { poolMax: config.databasePoolMax }),
     log,
   });
+}
+
+/**
+ * Brings the database to this program's schema; a second call changes nothing, of several at once each waits.
+ * @throws AppError `precondition_failed` naming table, column and rows if data from before breaks a rule
+ */
+export async function migrateDatabase(
+  config: Pick<Config, "migrationUrl">,
+  { log = silentLog }: { log?: Log } = {},
+): Promise<void> {
+  if (config.migrationUrl === undefined) throw new AppError("precondition_failed", "DATABASE_URL is missing.");
+  await migrate({ url: config.migrationUrl, log });
 }
 
 /** All that the transports can ask for, to ask it yourself. */

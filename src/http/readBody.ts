@@ -5,11 +5,14 @@ import { AppError } from "../errors.ts";
  * @throws AppError `payload_too_large` as soon as more than `bytesMax` are declared or have come; `request_timeout`
  * if the sender needs longer than `timeoutMs` or hangs up
  */
-export async function readBody(req: Request, limits: { bytesMax: number; timeoutMs: number }): Promise<Uint8Array> {
+export async function readBody(
+  req: Request,
+  limits: { bytesMax: number; timeoutMs: number },
+): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(req.headers.get("content-length") ?? 0);
   if (declared > limits.bytesMax) throw tooLarge(limits.bytesMax);
   if (req.body === null) return new Uint8Array();
-  const reader = req.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+  const reader = req.body.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   const timeout = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     timeout.reject(new AppError("request_timeout", "The body did not come in time."));
@@ -25,8 +28,11 @@ export async function readBody(req: Request, limits: { bytesMax: number; timeout
   }
 }
 
-async function readAll(reader: ReadableStreamDefaultReader<Uint8Array>, bytesMax: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+async function readAll(
+  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
+  bytesMax: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let bytes = 0;
   for (;;) {
     const { done, value } = await reader.read();

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../errors.ts";
 import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
@@ -52,7 +53,7 @@ export function createApplyBatch(deps: {
     } catch (error) {
       if (!(error instanceof AppError && error.code === "unavailable") || deps.database.state() === "open") throw error;
       deps.log.warn({ err: error, changes: items.length }, "[UserService] A batch failed and is tried once more");
-      await Bun.sleep(retryPauseMs);
+      await sleep(retryPauseMs);
       return call(items);
     }
   }

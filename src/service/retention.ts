@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
 import { erasePayloads } from "../store/eventPayloads.ts";
@@ -22,7 +23,7 @@ export function createRetention(deps: { database: Database; keepMs: number; log:
         const batch = await erasePayloads(deps.database, { olderThanMs: deps.keepMs, limit: batchEvents });
         erased += batch;
         if (batch < batchEvents) break;
-        await Bun.sleep(pauseMs);
+        await sleep(pauseMs);
       }
       if (erased > 0) deps.log.info({ erased }, "[Retention] Erased payloads of old events");
       return erased;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../errors.ts";
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import type { RunKind, SyncRun } from "../domain/syncRun.ts";
@@ -77,7 +78,7 @@ export function createRunsService(deps: RunWorkersDeps): RunsService {
     cancel: async (runId) => {
       await get(runId);
       await requestCancel(database, runId);
-      await Promise.race([workers.stop(runId, "cancelled"), Bun.sleep(cancelWaitMs)]);
+      await Promise.race([workers.stop(runId, "cancelled"), sleep(cancelWaitMs)]);
       return get(runId);
     },
     interrupt: (runId) => workers.stop(runId, "interrupted"),

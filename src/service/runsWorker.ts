@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import { AppError } from "../errors.ts";
 import type { SyncObserver } from "../domain/observer.ts";
@@ -101,7 +102,7 @@ async function finish(deps: RunsWorkerDeps, run: OpenRun, end: RunEnd | "release
       return;
     } catch (error) {
       if (tries === finishTriesMax) throw error;
-      await Bun.sleep(finishRetryMs);
+      await sleep(finishRetryMs);
     }
   }
 }

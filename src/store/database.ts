@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { BrokenCircuitError, circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen } from "cockatiel";
 import postgres, { type Row, type Sql } from "postgres";
 import { AppError } from "../errors.ts";
@@ -71,7 +72,7 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
       } catch (cause) {
         const pauseMs = isNeverSent(cause) ? 0 : isStartingUp(cause) ? startingUpPauseMs : undefined;
         if (pauseMs === undefined || Date.now() + pauseMs >= deadlineAtMs) throw cause;
-        await Bun.sleep(pauseMs);
+        await sleep(pauseMs);
       }
     }
   }
@@ -119,7 +120,7 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
     connectionAttempts: sockets.attempts,
     close: async () => {
       const deadlineAtMs = Date.now() + closeDeadlineMs;
-      while (calls.size > 0 && Date.now() < deadlineAtMs) await Bun.sleep(10);
+      while (calls.size > 0 && Date.now() < deadlineAtMs) await sleep(10);
       // Not left to postgres.js, which also waits for statements that failed with their connection.
       await sql.end({ timeout: 0 });
     },

@@ -1,3 +1,6 @@
+// Programs that use this one as a library do not come across the declaration otherwise, and there is nothing to import.
+// oxlint-disable-next-line typescript/triple-slash-reference
+/// <reference path="./sql.d.ts" />
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import init from "../../drizzle/0000_init.sql" with { type: "text" };
 import statusIndexes from "../../drizzle/0001_status_indexes.sql" with { type: "text" };

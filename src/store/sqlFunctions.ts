@@ -1,4 +1,5 @@
-// For programs that use this one as a library, whose compiler does not come across the declaration otherwise.
+// Programs that use this one as a library do not come across the declaration otherwise, and there is nothing to import.
+// oxlint-disable-next-line typescript/triple-slash-reference
 /// <reference path="./sql.d.ts" />
 import { createHash } from "node:crypto";
 import type { ISql } from "postgres";

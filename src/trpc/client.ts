@@ -6,10 +6,12 @@ export type SyncClient = TRPCClient<AppRouter>;
 
 /** The server takes no more calls in one batch. */
 const batchItemsMax = 50;
+/** Characters; servers and proxies refuse longer addresses, and more batches cost little. */
+const urlCharsMax = 8_000;
 
 /**
  * A typed client of the sync server.
- * @param options.url the server's base address, such as `https://sync.example.com`
+ * @param options.url the server's base address, such as `https://sync.example.com`, with the path it is mounted at
  * @param options.token the admin token or a Clerk session token, or how to get one for each request
  */
 export function createSyncClient(options: {
@@ -21,8 +23,9 @@ export function createSyncClient(options: {
   return createTRPCClient<AppRouter>({
     links: [
       httpBatchLink({
-        url: new URL("/api/trpc", options.url).href,
+        url: `${options.url.replace(/\/+$/, "")}/api/trpc`,
         maxItems: batchItemsMax,
+        maxURLLength: urlCharsMax,
         headers: async () => {
           const value = typeof token === "function" ? await token() : token;
           return value === undefined ? new Headers() : new Headers({ authorization: `Bearer ${value}` });
