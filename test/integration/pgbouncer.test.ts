@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { silentLog } from "../../src/log.ts";
+import { openDatabase } from "../../src/store/database.ts";
+import { findPendingMigrations, migrateDatabase } from "../../src/store/migrate.ts";
+import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
+import { openPgBouncer, type PgBouncer } from "../support/pgBouncer.ts";
+import { openTestApp } from "../support/testApp.ts";
+import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
+
+let pooler: PgBouncer;
+beforeAll(async () => {
+  pooler = await openPgBouncer({ serverUrl: await testServerUrl() });
+}, 30_000);
+afterAll(() => pooler.close());
+
+/** What Neon prints and people add; PgBouncer refuses what it does not know at start-up. */
+const parameters =
+  "sslmode=prefer&channel_binding=require&options=endpoint%3Dep-x&connect_timeout=10&application_name=sync&pool_timeout=5";
+
+test("500 deliveries at once through a pooler without prepared statements are all settled", async () => {
+  const t = await openTestApp({ databaseUrl: (url) => `${pooler.urlFor(url)}&${parameters}` });
+  try {
+    const answers = await Promise.all(
+      Array.from({ length: 500 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Pooled${place % 400}`)))),
+    );
+    expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
+    expect(await t.sql`select from users`).toHaveLength(400);
+    expect(await t.sql`select from webhook_events`).toHaveLength(500);
+    expect(await t.sql`select from mentorados where user_id is not null`).toHaveLength(400);
+    expect((await t.deliver(deletedEvent("user_Pooled1"))).said).toBe("applied");
+    expect((await t.services.users.getUser("user_Pooled2")).link).toBe("linked");
+    expect((await t.services.fleet.getStatus()).users.deleted).toBe(1);
+  } finally {
+    await t.close();
+  }
+}, 30_000);
+
+test("texts with quotes, dollars and backslashes arrive as they are", async () => {
+  const t = await openTestApp({ databaseUrl: (url) => pooler.urlFor(url) });
+  try {
+    const name = `$$ '' \\' "q" $j$ \\u0041 'x'; drop table users; --`;
+    const user = clerkUser("user_Quoted", { first_name: name, last_name: null });
+    expect((await t.deliver(userEvent(user))).said).toBe("applied");
+    expect((await t.sql`select name from users`)[0]?.["name"]).toBe(name);
+  } finally {
+    await t.close();
+  }
+});
+
+test("a default isolation level other than read committed does not matter through a pooler", async () => {
+  const t = await openTestApp({ databaseUrl: (url) => pooler.urlFor(url) });
+  try {
+    await t.sql.unsafe(`alter database ${t.db.name} set default_transaction_isolation = 'repeatable read'`);
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Isolated${place}`)))),
+    );
+    expect(new Set(answers.map((answer) => answer.said))).toEqual(new Set(["applied"]));
+  } finally {
+    await t.close();
+  }
+});
+
+test("migrating through the pooler works, with one server connection to share", async () => {
+  const narrow = await openPgBouncer({ serverUrl: await testServerUrl(), poolSize: 1 });
+  const db = await openTestDatabase({ migrated: false });
+  try {
+    const url = `${narrow.urlFor(db.url)}&${parameters}`;
+    await Promise.all([migrateDatabase({ url, log: silentLog }), migrateDatabase({ url, log: silentLog })]);
+    expect(await findPendingMigrations(db.sql)).toEqual([]);
+  } finally {
+    await narrow.close();
+    await db.close();
+  }
+}, 30_000);
+
+test("what the connection is told reaches the server", async () => {
+  const db = await openTestDatabase({ migrated: false });
+  const database = openDatabase({ url: `${pooler.urlFor(db.url)}&application_name=pooled`, log: silentLog });
+  try {
+    const rows = await database.run((sql) => sql`select current_setting('application_name') as name`, {
+      deadlineMs: 2_000,
+    });
+    expect(rows[0]?.["name"]).toBe("pooled");
+  } finally {
+    await database.close();
+    await db.close();
+  }
+});
