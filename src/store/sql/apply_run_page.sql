@@ -18,6 +18,7 @@ declare
   clerk_ids constant text[] := array(select jsonb_array_elements_text(argument -> 'clerk_ids'));
   run sync_runs;
   known jsonb := '{}';
+  user_ids integer[];
   outcomes jsonb := '[]';
   missing integer := 0;
   differing integer := 0;
@@ -38,23 +39,29 @@ begin
 
   if clerk_ids <> '{}' then
     if run.kind = 'reconcile' then
-      select coalesce(jsonb_object_agg(clerk_id, jsonb_build_array(updated_at, deleted_at)), '{}')
-        into known from users where clerk_id = any (clerk_ids);
+      -- Here and below a lookup by the unique index, whatever the planner believes of the table's size (`offset 0`).
+      select coalesce(jsonb_object_agg(k.clerk_id, jsonb_build_array(u.updated_at, u.deleted_at)), '{}'), array_agg(u.id)
+        into known, user_ids
+        from unnest(clerk_ids) as k(clerk_id)
+          cross join lateral (
+            select u.id, u.updated_at, u.deleted_at from users u where u.clerk_id = k.clerk_id offset 0
+          ) u;
     end if;
     begin
       outcomes := apply_user_changes(argument -> 'batch');
       if run.kind = 'reconcile' then
         -- The row of a user moves its updated_at when its content changes, and then only. A profile found for a user
         -- whose row was right is no drift.
-        select count(*) filter (where not known ? clerk_id and deleted_at is null),
-               count(*) filter (where known ? clerk_id and deleted_at is null
-                                  and to_jsonb(updated_at) <> known -> clerk_id -> 0),
-               count(*) filter (where deleted_at is not null and coalesce(known -> clerk_id -> 1, 'null') = 'null')
-          into missing, differing, gone from users where clerk_id = any (clerk_ids);
-        if run."full" then
-          insert into sync_run_pages (run_id, step, user_ids)
-          select run.id, wanted_step, array_agg(id) from users where clerk_id = any (clerk_ids) having count(*) > 0;
-        end if;
+        select count(*) filter (where before is null and deleted_at is null),
+               count(*) filter (where deleted_at is null and to_jsonb(updated_at) <> before -> 0),
+               count(*) filter (where deleted_at is not null and coalesce(before -> 1, 'null') = 'null'),
+               case when run.dry_run then user_ids else array_agg(id) end
+          into missing, differing, gone, user_ids
+          from unnest(clerk_ids) as k(clerk_id)
+            cross join lateral (
+              select u.id, u.updated_at, u.deleted_at from users u where u.clerk_id = k.clerk_id offset 0
+            ) u
+            cross join lateral (select known -> k.clerk_id) as b(before);
       end if;
       if run.dry_run then
         raise exception 'dry run' using errcode = 'DRYRN';
@@ -62,9 +69,8 @@ begin
     exception when sqlstate 'DRYRN' then
       null;
     end;
-    if run.dry_run and run."full" and run.kind = 'reconcile' then
-      insert into sync_run_pages (run_id, step, user_ids)
-      select run.id, wanted_step, array_agg(id) from users where clerk_id = any (clerk_ids) having count(*) > 0;
+    if run."full" and user_ids is not null then
+      insert into sync_run_pages (run_id, step, user_ids) values (run.id, wanted_step, user_ids);
     end if;
   end if;
 
