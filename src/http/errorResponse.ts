@@ -1,7 +1,7 @@
 import { AppError, type ErrorCode } from "../errors.ts";
 
 /** The one table from what went wrong to HTTP; a new code does not compile until it stands here. */
-export const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
+const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
   missing_headers: 400,
   invalid_signature: 400,
   timestamp_out_of_tolerance: 400,

@@ -22,7 +22,7 @@ export function cursorSchema<T extends z.ZodType>(schema: T) {
     .optional();
 }
 
-export function toCursor(value: unknown): string {
+function toCursor(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString("base64url");
 }
 
