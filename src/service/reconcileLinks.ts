@@ -4,6 +4,8 @@ import { toRunItem } from "./runsWriter.ts";
 
 /** As many as Clerk answers at once. */
 const groupUsers = 100;
+/** One comparison of all rows for so many of them. */
+const linkableUsersMax = 10_000;
 
 /**
  * Looks again at active users without a profile who could have one by now, because a duplicate was removed or a
@@ -12,12 +14,15 @@ const groupUsers = 100;
 export async function lookAgainForProfiles({ clerk, database, run, writer }: RunContext): Promise<void> {
   let afterUserId = 0;
   for (;;) {
-    const group = await listLinkableUsers(database, { afterUserId, limit: groupUsers });
-    const askedAtMs = Date.now();
-    const users = await clerk.findUsers(group.map((row) => row.clerkId));
-    await writer.apply(users.map((user) => toRunItem(user, run.kind, askedAtMs)));
-    const last = group.at(-1);
-    if (last === undefined || group.length < groupUsers) return;
+    const linkable = await listLinkableUsers(database, { afterUserId, limit: linkableUsersMax });
+    for (let place = 0; place < linkable.length; place += groupUsers) {
+      const group = linkable.slice(place, place + groupUsers);
+      const askedAtMs = Date.now();
+      const users = await clerk.findUsers(group.map((row) => row.clerkId));
+      await writer.apply(users.map((user) => toRunItem(user, run.kind, askedAtMs)));
+    }
+    const last = linkable.at(-1);
+    if (last === undefined || linkable.length < linkableUsersMax) return;
     afterUserId = last.userId;
   }
 }

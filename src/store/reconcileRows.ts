@@ -24,43 +24,31 @@ export async function findWatermarkMs(database: Database): Promise<number | null
   return watermark == null ? null : Number(watermark);
 }
 
-/** Active users that a full reconcile did not see at Clerk, by ascending row id. Ids that Clerk cannot know are left out. */
+export interface UserKey {
+  readonly userId: number;
+  readonly clerkId: string;
+}
+
+/** Active users that a full reconcile did not see at Clerk, by ascending row id. */
 export async function listUnseenUsers(
   database: Database,
   page: { runId: string; afterUserId: number; limit: number },
-): Promise<{ userId: number; clerkId: string }[]> {
-  return database.run(
-    (sql) => sql<{ userId: number; clerkId: string }[]>`
-      with seen as materialized (
-        select unnest(user_ids) as id from sync_run_pages where run_id = ${page.runId}
-      )
-      select u.id as "userId", u.clerk_id as "clerkId"
-      from users u
-      where u.deleted_at is null and u.id > ${page.afterUserId} and u.clerk_id ~ '^user_[A-Za-z0-9]{1,60}$'
-        and not exists (select from seen s where s.id = u.id)
-      order by u.id limit ${page.limit}`,
-    { deadlineMs: scanDeadlineMs },
-  );
+): Promise<readonly UserKey[]> {
+  const argument = { run_id: page.runId, after_user_id: page.afterUserId, limit: page.limit };
+  const answer = await database.callFunction("list_unseen_users", JSON.stringify(argument), {
+    deadlineMs: scanDeadlineMs,
+  });
+  return answer as UserKey[];
 }
 
 /** Active users without a profile who could have one by now, by ascending row id. */
 export async function listLinkableUsers(
   database: Database,
   page: { afterUserId: number; limit: number },
-): Promise<{ userId: number; clerkId: string }[]> {
-  return database.run(
-    (sql) => sql<{ userId: number; clerkId: string }[]>`
-      select u.id as "userId", u.clerk_id as "clerkId"
-      from users u
-        left join lateral (
-          select count(*) as profiles, bool_or(m.user_id is not null) as claimed
-          from mentorados m where clerk_email_key(m.email) = clerk_email_key(u.email)
-        ) found on true
-      where u.deleted_at is null and u.email_verified and u.link_held_at is null and u.id > ${page.afterUserId}
-        and clerk_email_key(u.email) is not null and u.clerk_id ~ '^user_[A-Za-z0-9]{1,60}$'
-        and not exists (select from mentorados m where m.user_id = u.id)
-        and (found.profiles = 0 or found.profiles = 1 and not found.claimed)
-      order by u.id limit ${page.limit}`,
-    { deadlineMs: scanDeadlineMs },
-  );
+): Promise<readonly UserKey[]> {
+  const argument = { after_user_id: page.afterUserId, limit: page.limit };
+  const answer = await database.callFunction("list_linkable_users", JSON.stringify(argument), {
+    deadlineMs: scanDeadlineMs,
+  });
+  return answer as UserKey[];
 }

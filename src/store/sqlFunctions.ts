@@ -7,6 +7,8 @@ import applyAndReport from "./sql/apply_and_report.sql" with { type: "text" };
 import applyRunPage from "./sql/apply_run_page.sql" with { type: "text" };
 import applyUserChanges from "./sql/apply_user_changes.sql" with { type: "text" };
 import handOverProfiles from "./sql/hand_over_profiles.sql" with { type: "text" };
+import listLinkableUsers from "./sql/list_linkable_users.sql" with { type: "text" };
+import listUnseenUsers from "./sql/list_unseen_users.sql" with { type: "text" };
 import openRun from "./sql/open_run.sql" with { type: "text" };
 import resolveLink from "./sql/resolve_link.sql" with { type: "text" };
 import unlinkMentorado from "./sql/unlink_mentorado.sql" with { type: "text" };
@@ -22,6 +24,8 @@ const functionTexts: ReadonlyMap<string, string> = new Map([
   ["apply_and_report", applyAndReport],
   ["open_run", openRun],
   ["apply_run_page", applyRunPage],
+  ["list_unseen_users", listUnseenUsers],
+  ["list_linkable_users", listLinkableUsers],
   ["resolve_link", resolveLink],
   ["unlink_mentorado", unlinkMentorado],
 ]);
