@@ -1,14 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { BrokenCircuitError, circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen } from "cockatiel";
-import postgres, { type Row, type Sql } from "postgres";
+import { BrokenCircuitError, circuitBreaker, CircuitState, handleWhen, type IBreaker } from "cockatiel";
+import postgres, { type Sql } from "postgres";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { createSocketSource, type SocketSource } from "./connectSocket.ts";
 import { parseDsn, type Dsn } from "./dsn.ts";
+import { callThroughPooler } from "./callThroughPooler.ts";
 import { isNeverSent, isStartingUp, isTransient } from "./pgErrors.ts";
 
-/** Failures in a row after which calls fail at once instead of each finding out for itself. */
+/** Failures in a row after which calls fail at once instead of each finding out for itself … */
 const failuresBeforeOpen = 3;
+/** … but not those of one moment: connections that were all cut at once are all made again. */
+const failingMsBeforeOpen = 100;
 /** How often one call is let through while the database is away; 200s have to be back within 5 s of its return. */
 const probeEveryMs = 1_000;
 /** A call that only finds out whether the database is back must not hang as long as one that works. */
@@ -58,7 +61,7 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
   const sql = openPool(dsn, sockets, poolMax);
   const breaker = circuitBreaker(
     handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
-    { halfOpenAfter: probeEveryMs, breaker: new ConsecutiveBreaker(failuresBeforeOpen) },
+    { halfOpenAfter: probeEveryMs, breaker: createStreakBreaker() },
   );
   breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
   breaker.onReset(() => log.info("[Database] Back"));
@@ -127,6 +130,22 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
   };
 }
 
+function createStreakBreaker(): IBreaker {
+  let failures = 0;
+  let firstAtMs = 0;
+  return {
+    state: undefined,
+    success: () => {
+      failures = 0;
+    },
+    failure: () => {
+      if (failures === 0) firstAtMs = Date.now();
+      failures += 1;
+      return failures >= failuresBeforeOpen && Date.now() - firstAtMs >= failingMsBeforeOpen;
+    },
+  };
+}
+
 function openPool(dsn: Dsn, sockets: SocketSource, poolMax: number): Sql {
   return postgres({
     host: dsn.host,
@@ -160,25 +179,6 @@ function toStartupParameters(dsn: Dsn): Record<string, string> {
   return { application_name: dsn.applicationName, DateStyle: "ISO", ...(dsn.pooled ? {} : direct) };
 }
 
-/**
- * One message and so one round trip, without parameters: those would cost a second one, and a pooler may lack prepared
- * statements. Its two statements are one transaction.
- */
-async function callThroughPooler(sql: Sql, name: string, argumentJson: string): Promise<readonly Row[]> {
-  const results: unknown = await sql.unsafe(
-    `set transaction isolation level read committed; select public.${name}(${toDollarQuoted(argumentJson)}::jsonb) as answer`,
-  );
-  return (results as Row[][])[1] ?? [];
-}
-
 function unavailable(message: string, cause?: unknown): AppError {
   return new AppError("unavailable", message, { cause, retryAfterSeconds: 5 });
-}
-
-/** The text as a dollar-quoted literal whose tag cannot stand in it. */
-function toDollarQuoted(text: string): string {
-  let tag: string;
-  do tag = `$j${crypto.randomUUID().replaceAll("-", "")}$`;
-  while (text.includes(tag));
-  return `${tag}${text}${tag}`;
 }

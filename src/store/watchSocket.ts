@@ -92,7 +92,7 @@ export function watchSocket(socket: Socket): SocketWatch {
     destroyIfSuspect: ({ silentMs, sinceMs, error }) => {
       const isSuspect =
         state === "idle"
-          ? heardAtMs < sinceMs
+          ? heardAtMs <= sinceMs
           : state === "answer-due" && Date.now() - Math.max(dueSinceMs, heardAtMs) >= silentMs;
       if (isSuspect) socket.destroy(error);
     },

@@ -19,6 +19,8 @@ export interface TcpProxy {
   readonly setDelayMs: (delayMs: number) => void;
   /** Resets every open connection, as a router that forgets them. */
   readonly cutAll: () => void;
+  /** From now on open connections carry nothing and are told nothing, as behind a router that lost them; new ones pass. */
+  readonly forgetAll: () => void;
   /** The same URL, through this link. */
   readonly urlFor: (url: string) => string;
   readonly close: () => Promise<void>;
@@ -30,7 +32,8 @@ export async function openTcpProxy(options: {
   targetHost?: string;
   delayMs?: number;
 }): Promise<TcpProxy> {
-  const pairs = new Set<{ readonly sockets: readonly [Socket, Socket]; readonly pipes: readonly [Pipe, Pipe] }>();
+  const pairs = new Set<Pair>();
+  const forgotten = new WeakSet<Pair>();
   const lone = new Set<Socket>();
   let mode: LinkMode = "pass";
   let delayMs = options.delayMs ?? 0;
@@ -68,12 +71,18 @@ export async function openTcpProxy(options: {
       if (wanted === "refuse" && server.listening) server.close();
       mode = wanted;
       if (wanted !== "refuse" && !server.listening) server = await listen(accept, port);
-      for (const pair of pairs) for (const one of pair.pipes) one.hold(wanted === "hang");
+      for (const pair of pairs) for (const one of pair.pipes) one.hold(wanted === "hang" || forgotten.has(pair));
     },
     setDelayMs: (wantedMs) => {
       delayMs = wantedMs;
     },
     cutAll,
+    forgetAll: () => {
+      for (const pair of pairs) {
+        for (const one of pair.pipes) one.hold(true);
+        forgotten.add(pair);
+      }
+    },
     urlFor: (text) => {
       const url = new URL(text);
       url.hostname = "127.0.0.1";
@@ -85,6 +94,11 @@ export async function openTcpProxy(options: {
       if (server.listening) await new Promise((done) => server.close(done));
     },
   };
+}
+
+interface Pair {
+  readonly sockets: readonly [Socket, Socket];
+  readonly pipes: readonly [Pipe, Pipe];
 }
 
 interface Pipe {

@@ -1,0 +1,20 @@
+import type { Row, Sql } from "postgres";
+
+/**
+ * `select name(argument::jsonb)` as one message and so one round trip; without parameters, which would cost a second
+ * one, for a pooler may lack prepared statements. The two statements of the message are one transaction.
+ */
+export async function callThroughPooler(sql: Sql, name: string, argumentJson: string): Promise<readonly Row[]> {
+  const results: unknown = await sql.unsafe(
+    `set transaction isolation level read committed; select public.${name}(${toDollarQuoted(argumentJson)}::jsonb) as answer`,
+  );
+  return (results as Row[][])[1] ?? [];
+}
+
+/** The text as a dollar-quoted literal whose tag cannot stand in it. */
+function toDollarQuoted(text: string): string {
+  let tag: string;
+  do tag = `$j${crypto.randomUUID().replaceAll("-", "")}$`;
+  while (text.includes(tag));
+  return `${tag}${text}${tag}`;
+}

@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { connect, createServer, type AddressInfo } from "node:net";
+import { silentLog } from "../../src/log.ts";
+import { openDatabase, type Database } from "../../src/store/database.ts";
+import { clerkUser, userEvent } from "../support/events.ts";
+import { openTcpProxy } from "../support/proxy.ts";
+import { openTestApp, type TestApp } from "../support/testApp.ts";
+import { openTestDatabase, testServerUrl, type TestDatabase } from "../support/testDatabase.ts";
+
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await openTestDatabase({ migrated: false });
+});
+afterAll(() => db.close());
+
+const connections = 5;
+
+/** A pool whose connections are all open and idle. */
+async function openWarm(url: string): Promise<Database> {
+  const database = openDatabase({ url, poolMax: connections, log: silentLog });
+  await Promise.all(Array.from({ length: connections }, () => sleepIn(database, 0.1)));
+  return database;
+}
+
+const sleepIn = (database: Database, seconds: number) =>
+  database.run((sql) => sql`select pg_sleep(${seconds})`, { deadlineMs: 2_000 });
+
+/** `ok`, or what went wrong, and how long it took. */
+async function ask(database: Database, deadlineMs = 2_000): Promise<{ said: string; ms: number }> {
+  const startedAtMs = Date.now();
+  const said = await database
+    .run((sql) => sql`select 1`, { deadlineMs })
+    .then(
+      () => "ok",
+      (error: Error) => (error.cause instanceof Error ? error.cause : error).message,
+    );
+  return { said, ms: Date.now() - startedAtMs };
+}
+
+/** As a compute does that is suspended: every connection is told 57P01 and ended. */
+async function endAllConnections(application: string): Promise<void> {
+  await db.sql`select pg_terminate_backend(pid, 2000) from pg_stat_activity where application_name = ${application}`;
+}
+
+test("idle connections ended by the server (57P01) cost no call a failure, neither at once nor later", async () => {
+  for (const waitMs of [0, 1, 5, 50]) {
+    const application = `ended_${waitMs}`;
+    const database = await openWarm(`${db.url}?application_name=${application}`);
+    await endAllConnections(application);
+    await Bun.sleep(waitMs);
+    const answers = await Promise.all(Array.from({ length: 3 * connections }, () => ask(database)));
+    if (waitMs > 0) expect(new Set(answers.map(({ said }) => said))).toEqual(new Set(["ok"]));
+    expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(1_000);
+    for (let round = 0; round < 2 * connections; round += 1) expect((await ask(database)).said).toBe("ok");
+    await database.close();
+  }
+});
+
+test("connections reset under a statement fail it at once, and the pool is whole again at the next", async () => {
+  const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });
+  const database = await openWarm(proxy.urlFor(db.url));
+  for (let round = 0; round < 8; round += 1) {
+    const asking = Promise.all([ask(database), ask(database)]);
+    proxy.cutAll();
+    const answers = [...(await asking), await ask(database)];
+    expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(1_000);
+    await Bun.sleep(5);
+    expect((await ask(database)).said).toBe("ok");
+    // Fewer than the connection attempts that are allowed in a second.
+    await Promise.all(Array.from({ length: connections }, () => sleepIn(database, 0.2)));
+  }
+  const startedAtMs = Date.now();
+  await database.close();
+  expect(Date.now() - startedAtMs).toBeLessThan(500);
+  await proxy.close();
+});
+
+test("connections that a router has forgotten cost one deadline, not one each", async () => {
+  const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });
+  const database = await openWarm(proxy.urlFor(db.url));
+  proxy.forgetAll();
+  expect((await ask(database, 500)).said).not.toBe("ok");
+  for (let round = 0; round < 2 * connections; round += 1) expect((await ask(database, 500)).said).toBe("ok");
+  await database.close();
+  await proxy.close();
+});
+
+test("a database that is starting up (57P03) costs deliveries a delay and no failure", async () => {
+  let isStarting = true;
+  const { port: targetPort, hostname } = new URL(await testServerUrl());
+  const gate = createServer((near) => {
+    near.on("error", () => near.destroy());
+    if (isStarting) near.once("data", () => near.end(startingUp));
+    else {
+      const far = connect({ port: Number(targetPort), host: hostname });
+      far.on("error", () => near.destroy());
+      near.pipe(far).pipe(near);
+    }
+  });
+  await new Promise<void>((done) => gate.listen(0, "127.0.0.1", done));
+  const { port } = gate.address() as AddressInfo;
+  const t: TestApp = await openTestApp({ databaseUrl: (url) => url.replace(`:${targetPort}/`, `:${port}/`) });
+  setTimeout(() => (isStarting = false), 1_500);
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Waking${place}`)))),
+  );
+  expect(new Set(answers.map(({ said }) => said))).toEqual(new Set(["applied"]));
+  expect(t.database.connectionAttempts()).toBeLessThan(40);
+  await t.close();
+  gate.close();
+});
+
+/** FATAL 57P03 as Postgres says it. */
+const startingUp = (() => {
+  const fields = Buffer.from("SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0");
+  const head = Buffer.from([0x45, 0, 0, 0, 0]);
+  head.writeUInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, fields]);
+})();
