@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
+import { createFixedClerk, openTestApp, type TestApp } from "../support/testApp.ts";
+
+let t: TestApp;
+const atClerk = [clerkUser("user_Revived", { updated_at: startMs + 999_999 })];
+beforeAll(async () => {
+  t = await openTestApp({ clerk: createFixedClerk(atClerk), app: { clerkInstanceId: "ins_1" } });
+});
+afterAll(() => t.close());
+
+async function findUser(clerkId: string) {
+  const [row] = await t.sql`select * from users where clerk_id = ${clerkId}`;
+  return row;
+}
+
+const payloadsOf = (clerkId: string) =>
+  t.sql`select svix_id from webhook_events where clerk_id = ${clerkId} and payload is not null`;
+
+test("a user deleted before they were ever seen stays deleted, and what comes later leaves no payload", async () => {
+  const id = "user_NeverSeen";
+  expect((await t.deliver(deletedEvent(id))).said).toBe("applied");
+  expect((await t.deliver(userEvent(clerkUser(id), { type: "user.created" }))).said).toBe("stale");
+  expect((await t.deliver(userEvent(clerkUser(id, { updated_at: startMs + 999_999_999 })))).said).toBe("stale");
+  expect(await findUser(id)).toMatchObject({ email: null, raw_json: null, deleted_at: new Date(startMs + 60_000) });
+  expect(await t.sql`select from mentorados where email = 'neverseen@example.com'`).toBeEmpty();
+  expect(await payloadsOf(id)).toBeEmpty();
+});
+
+test("a deletion told twice is unchanged the second time; the earlier moment is kept, in either order", async () => {
+  for (const [id, times] of [
+    ["user_TwiceA", [1000, 2000]],
+    ["user_TwiceB", [2000, 1000]],
+  ] as const) {
+    const said = [];
+    for (const afterMs of times) said.push((await t.deliver(deletedEvent(id, startMs + afterMs))).said);
+    expect(said).toEqual(["applied", "unchanged"]);
+    expect((await findUser(id))?.["deleted_at"]).toEqual(new Date(startMs + 1000));
+  }
+});
+
+test("an answer of the Backend API does not bring a deleted user back", async () => {
+  await t.deliver(deletedEvent("user_Revived"));
+  expect(await t.services.users.resync({ clerkId: "user_Revived" })).toMatchObject({ outcome: "stale", changed: [] });
+  expect(await findUser("user_Revived")).toMatchObject({ name: null, sync_source: "webhook" });
+});
+
+test("events that were ignored, dead or about a payment are erased with the user they are about", async () => {
+  const id = "user_Everywhere";
+  const personal = { email: "everywhere@example.com" };
+  const texts = [
+    { type: "session.created", data: { id: "sess_1", user_id: id, ...personal } },
+    { type: "paymentAttempt.created", data: { id: "pa_1", payer: { user_id: id, ...personal } } },
+    {
+      type: "organizationMembership.created",
+      data: { id: "orgmem_1", public_user_data: { user_id: id, ...personal } },
+    },
+    { data: { id, ...personal } },
+    userEvent(clerkUser(id), { instance_id: "ins_other" }),
+  ];
+  for (const [place, text] of texts.entries()) await t.deliver(text, { svixId: `msg_before_${place}` });
+  expect(await payloadsOf(id)).toHaveLength(texts.length);
+  await t.deliver(deletedEvent(id));
+  for (const [place, text] of texts.entries()) await t.deliver(text, { svixId: `msg_after_${place}` });
+  expect(await payloadsOf(id)).toBeEmpty();
+  expect(await t.sql`select from webhook_events where payload like '%everywhere@example.com%'`).toBeEmpty();
+});
+
+test("a deletion of another instance deletes nobody here", async () => {
+  await t.deliver(userEvent(clerkUser("user_Ours")));
+  const foreign = { ...deletedEvent("user_Ours"), instance_id: "ins_other" };
+  expect((await t.deliver(foreign)).said).toBe("ignored");
+  expect(await findUser("user_Ours")).toMatchObject({ deleted_at: null, email: "ours@example.com" });
+});
+
+test("a profile that an operator gave to somebody else is not released by its former user's deletion", async () => {
+  await t.deliver(userEvent(clerkUser("user_Former")));
+  const { mentorado } = await t.services.users.getUser("user_Former");
+  const mentoradoId = mentorado?.id ?? 0;
+  await t.services.links.unlink({ mentoradoId, actor: "operator:test" });
+  await t.deliver(userEvent(clerkUser("user_Heir")));
+  await t.services.links.resolve({ clerkId: "user_Heir", mentoradoId, actor: "operator:test" });
+  await t.deliver(deletedEvent("user_Former"));
+  expect((await t.services.users.getUser("user_Heir")).mentorado?.id).toBe(mentoradoId);
+});
+
+test("a user.deleted that names nobody usable is dead, each time, and kept to the letter", async () => {
+  for (const data of [{}, { id: null }, { id: "" }, { id: `user_${"a".repeat(61)}` }, { id: "sess_1" }, "gone"]) {
+    const body = JSON.stringify({ type: "user.deleted", data });
+    for (const attempts of [1, 2]) {
+      const answer = await t.deliver(body, { svixId: `msg_nobody_${body.length}` });
+      expect([answer.status, answer.said]).toEqual([422, "invalid_event"]);
+      const [row] = await t.sql`select * from webhook_events where svix_id = ${`msg_nobody_${body.length}`}`;
+      expect(row).toMatchObject({ outcome: "dead", error_code: "no_user_id", payload: body, clerk_id: null, attempts });
+    }
+  }
+});
