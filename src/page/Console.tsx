@@ -20,14 +20,15 @@ export function Console() {
   const visible = useVisible();
   const nowMs = useNow(visible);
   const [plotHours, setPlotHours] = useState(plotHoursFirst);
-  const { fleet, loading, trouble, refresh } = useFleet({ plotHours, visible });
+  const view = useFleet({ plotHours, visible });
+  const { fleet, refresh } = view;
   const search = useSearch();
 
   return (
     <NowContext.Provider value={Math.max(nowMs, fleet?.loadedAtMs ?? 0)}>
-      <Header loadedAtMs={fleet?.loadedAtMs ?? null} loading={loading} onRefresh={refresh} search={search} />
+      <Header view={view} search={search} />
       <main>
-        <Verdict alarms={fleet && findAlarms(fleet, Math.max(nowMs, fleet.loadedAtMs))} trouble={trouble} />
+        <Verdict alarms={fleet && findAlarms(fleet, Math.max(nowMs, fleet.loadedAtMs))} />
         {search.clerkId !== null && (
           <UserPanel
             key={`${search.clerkId} ${search.asked}`}

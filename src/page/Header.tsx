@@ -1,17 +1,13 @@
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
+import { formatMs } from "./format.ts";
 import { LeaveContext } from "./session.ts";
 import { Ago, Button } from "./ui.tsx";
+import type { FleetView } from "./useFleet.ts";
 import type { Search } from "./useSearch.ts";
 
-interface HeaderProps {
-  readonly loadedAtMs: number | null;
-  readonly loading: boolean;
-  readonly onRefresh: () => void;
-  readonly search: Search;
-}
-
-/** Always in reach: the search, and how old what is shown is. */
-export function Header({ loadedAtMs, loading, onRefresh, search }: HeaderProps) {
+/** Always in sight: the search, how old the figures are, and whether the server answers. */
+export function Header({ view, search }: { view: FleetView; search: Search }) {
+  const { fleet, loading, trouble, refresh } = view;
   const leave = useContext(LeaveContext);
   return (
     <header class="bar">
@@ -19,21 +15,26 @@ export function Header({ loadedAtMs, loading, onRefresh, search }: HeaderProps) 
       <SearchForm search={search} />
       <div class="bar-end">
         <span class="muted small updated">
-          {loadedAtMs === null ? (
-            "Loading…"
-          ) : (
+          {fleet ? (
             <>
-              Updated <Ago at={new Date(loadedAtMs).toISOString()} />
+              Updated <Ago at={new Date(fleet.loadedAtMs).toISOString()} />
             </>
+          ) : (
+            "Loading…"
           )}
         </span>
-        <Button onClick={onRefresh} busy={loading}>
+        <Button onClick={refresh} busy={loading}>
           Refresh
         </Button>
         <Button kind="bare" onClick={() => leave(null)}>
           Sign out
         </Button>
       </div>
+      {trouble && (
+        <p class="trouble" role="alert">
+          <strong>{trouble.text}</strong> Trying again every {formatMs(trouble.retryMs)}.
+        </p>
+      )}
     </header>
   );
 }

@@ -16,7 +16,7 @@ export function Health({ fleet }: { fleet: Fleet | null }) {
   const lag = status?.lag;
   return (
     <section class="tiles" aria-label="Health">
-      <Tile name="Last webhook" tone={silence?.tone} note={silence && toSilenceNote(silence.tone)}>
+      <Tile name="Last webhook" tone={silence?.tone} note={silence && toSilenceNote(silence)}>
         {status && (status.lastEventAt === null ? "never" : <Ago at={status.lastEventAt} />)}
       </Tile>
       <Tile name="Active users" note={status && `${formatCount(status.users.deleted)} deleted`}>
@@ -57,7 +57,8 @@ export function Health({ fleet }: { fleet: Fleet | null }) {
   );
 }
 
-function toSilenceNote(tone: Tone): string {
+function toSilenceNote({ tone, silentForMs }: ReturnType<typeof toSilence>): string {
+  if (silentForMs === null) return "none so far";
   if (tone === "bad") return "silent: check the endpoint";
   return tone === "warn" ? "unusually quiet" : "webhooks arrive";
 }

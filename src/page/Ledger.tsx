@@ -60,9 +60,11 @@ export function Ledger({ loadedAtMs, onChanged }: { loadedAtMs: number | null; o
         <EventList events={events} empty={<Empty>No delivery like that.</Empty>} onChanged={onChanged} />
       )}
       {open && events && cursor !== null && (
-        <Button busy={busy} onClick={() => load({ after: cursor, before: events })}>
-          Older
-        </Button>
+        <p class="more">
+          <Button busy={busy} onClick={() => load({ after: cursor, before: events })}>
+            Older
+          </Button>
+        </p>
       )}
     </Section>
   );

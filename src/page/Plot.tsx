@@ -3,6 +3,9 @@ import { formatCount, formatMs } from "./format.ts";
 import { isLabelled, outcomeNames, toLagShare, toLagTicks, toTicks, type PlotHour } from "./plotScale.ts";
 import { formatAxisHour, formatHour, toSentence } from "./plotWords.ts";
 
+/** Labels further right would stick out of a phone's screen, and are left out there. */
+const lateShare = 0.85;
+
 /** One column an hour: bars of deliveries, and under them the lag. Read by pointer or by the arrow keys. */
 export function Plot({ hours }: { hours: readonly PlotHour[] }) {
   const [place, setPlace] = useState<number | null>(null);
@@ -26,7 +29,7 @@ export function Plot({ hours }: { hours: readonly PlotHour[] }) {
   return (
     <div class="plot">
       <Axis name="deliveries" ticks={counts.map((tick) => [formatCount(tick), tick / (counts.at(-1) ?? 1)])} />
-      <Axis name="lag" ticks={lags.map((tick) => [formatMs(tick), toLagShare(tick, lags)])} />
+      {lags.length > 1 && <Axis name="lag" ticks={lags.map((tick) => [formatMs(tick), toLagShare(tick, lags)])} />}
       <div
         class="plot-area"
         role="slider"
@@ -49,12 +52,17 @@ export function Plot({ hours }: { hours: readonly PlotHour[] }) {
           {hours.map(
             ({ startMs }, n) =>
               isLabelled(startMs, hours.length) && (
-                <li key={startMs} style={{ left: `${(n / hours.length) * 100}%` }}>
+                <li
+                  key={startMs}
+                  class={n / hours.length > lateShare ? "late" : undefined}
+                  style={{ left: `${(n / hours.length) * 100}%` }}
+                >
                   {formatAxisHour(startMs)}
                 </li>
               ),
           )}
         </ol>
+        {hours.every((hour) => hour.total === 0) && <p class="nothing">No delivery in this time.</p>}
         {shown && place !== null && <Tip hour={shown} share={(place + 0.5) / hours.length} />}
       </div>
     </div>

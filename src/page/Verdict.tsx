@@ -1,25 +1,30 @@
+import { useEffect } from "preact/hooks";
 import type { Alarm } from "./alarms.ts";
-import { formatCounted, formatMs } from "./format.ts";
-import type { FleetView } from "./useFleet.ts";
+import { formatCounted } from "./format.ts";
 
-/** The one sentence for whoever has a minute, and where to look. */
-export function Verdict({ alarms, trouble }: { alarms: readonly Alarm[] | null; trouble: FleetView["trouble"] }) {
+const pageTitle = document.title;
+
+/** The one sentence for whoever has a minute, and where to look. Null: not known yet. */
+export function Verdict({ alarms }: { alarms: readonly Alarm[] | null }) {
+  const count = alarms?.length ?? 0;
+  useEffect(() => {
+    // Seen also while the tab is one of many.
+    document.title = count === 0 ? pageTitle : `(${count}) ${pageTitle}`;
+    return () => {
+      document.title = pageTitle;
+    };
+  }, [count]);
   return (
     <div aria-live="polite">
-      {trouble && (
-        <p class="verdict bad" role="alert">
-          <strong>{trouble.text}</strong> <span>Trying again every {formatMs(trouble.retryMs)}.</span>
-        </p>
-      )}
       {alarms === null ? (
-        !trouble && <p class="verdict quiet">Asking the server…</p>
-      ) : alarms.length === 0 ? (
+        <p class="verdict quiet">Asking the server…</p>
+      ) : count === 0 ? (
         <p class="verdict good">
           <strong>All is well.</strong> <span>Nothing needs a decision.</span>
         </p>
       ) : (
         <div class={`verdict ${alarms[0]?.tone}`}>
-          <strong>{formatCounted(alarms.length, "thing needs you", "things need you")}</strong>
+          <strong>{formatCounted(count, "thing needs you", "things need you")}</strong>
           <ul>
             {alarms.map(({ text, at, tone }) => (
               <li key={text} class={tone}>
