@@ -10,7 +10,8 @@ import { openDevParts, writeEnvFile, type DevParts } from "./devParts.ts";
 /** The server itself ends within 10 s. */
 const serverEndsWithinMs = 11_000;
 const root = join(import.meta.dir, "../..");
-const dataFolder = join(root, ".data");
+/** Another one for tests, which must not meet a developer's. */
+const dataFolder = process.env["DEV_DATA_FOLDER"] || join(root, ".data");
 
 bypassProxyOnLoopback(process.env);
 const stopped = Promise.withResolvers<void>();

@@ -1,5 +1,7 @@
-// The server as `dev` runs it: the production entry point, which ends when the program that keeps its database does.
-import "../main.ts";
+// The server as `dev` runs it: with the schema of the code as it is now, and no longer than `dev` itself.
+import { parseConfig } from "../config.ts";
+import { createLog } from "../log.ts";
+import { migrateDatabase } from "../store/migrate.ts";
 
 /** A parent that was killed can tell nobody; the system then gives its children another. */
 const orphanCheckEveryMs = 500;
@@ -8,3 +10,8 @@ const parentPid = Number(process.env["DEV_PARENT_PID"]);
 setInterval(() => {
   if (process.ppid !== parentPid) process.kill(process.pid, "SIGTERM");
 }, orphanCheckEveryMs).unref();
+
+const config = parseConfig(process.env);
+// A change of the schema or of a SQL function starts the server anew like any other.
+await migrateDatabase({ url: config.migrationUrl ?? "", log: createLog({ level: "warn", format: config.logFormat }) });
+await import("../main.ts");

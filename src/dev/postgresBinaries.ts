@@ -23,7 +23,7 @@ export async function findPostgresBinaries({ user, log }: { user: PostgresUser; 
   await makeLinks(folder);
   if (await canRun(folder, user)) return toBinaries(folder, version);
   // Root's checkout under a closed home, or a read-only node_modules: run a copy from where everybody may enter.
-  const copy = await copyBinaries(folder, version);
+  const copy = await copyBinaries(folder, version, user);
   const check = await runCommand(join(copy, "bin", "postgres"), ["--version"], { user });
   if (check.code !== 0) throw new Error(`The embedded Postgres does not run: ${check.output}`);
   log.debug({ folder: copy }, "[Postgres] Running a copy of the programs, the installed ones cannot be reached");
@@ -70,15 +70,24 @@ async function makeLinks(folder: string): Promise<void> {
   }
 }
 
-async function copyBinaries(folder: string, version: string): Promise<string> {
+async function copyBinaries(folder: string, version: string, user: PostgresUser): Promise<string> {
   const uid = process.getuid?.() ?? 0;
   const target = join(await openTemporaryRoot(), `clerk-neon-sync-postgres-${version}-${uid}`);
   const existing = await lstat(target).catch(() => undefined);
   // The name is predictable, so what somebody else may have put there is never run.
-  if (existing?.isDirectory() && existing.uid === uid && (existing.mode & 0o022) === 0) return join(target, "native");
+  if (existing?.isDirectory() && existing.uid === uid && (existing.mode & 0o022) === 0) {
+    if (await canRun(join(target, "native"), user)) return join(target, "native");
+    // Temporary folders are swept file by file.
+    await rm(target, { recursive: true, force: true });
+  }
   const draft = await mkdtemp(`${target}-`);
   try {
-    await cp(folder, join(draft, "native"), { recursive: true, filter: (path) => !path.endsWith(".a") });
+    await cp(folder, join(draft, "native"), {
+      recursive: true,
+      // Else the links would lead back to where they were copied from.
+      verbatimSymlinks: true,
+      filter: (path) => !path.endsWith(".a"),
+    });
     await makeLinks(join(draft, "native"));
     for (const name of ["initdb", "postgres"]) await chmod(join(draft, "native", "bin", name), 0o755);
     await chmod(draft, 0o755);
