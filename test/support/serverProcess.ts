@@ -45,11 +45,15 @@ const answerDeadlineMs = 20_000;
 export async function startServerProcess(options: {
   databaseUrl: string;
   env?: Readonly<Record<string, string>>;
+  /** A build of the program instead of its sources, and where it is started. */
+  executable?: { readonly path: string; readonly cwd: string };
 }): Promise<ServerProcess> {
   const port = await findFreePort();
   const root = join(import.meta.dir, "../..");
-  const child = spawn(process.execPath, ["--no-install", "--no-env-file", join(root, "src/main.ts")], {
-    cwd: root,
+  const { path, cwd } = options.executable ?? { path: process.execPath, cwd: root };
+  const args = options.executable ? [] : ["--no-install", "--no-env-file", join(root, "src/main.ts")];
+  const child = spawn(path, args, {
+    cwd,
     env: {
       PATH: process.env["PATH"] ?? "",
       HOME: process.env["HOME"] ?? "",

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { clerkUser, startMs, userEvent } from "../support/events.ts";
+import { startServerProcess, type ServerProcess } from "../support/serverProcess.ts";
+import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await openTestDatabase();
+});
+afterAll(() => db.close());
+
+const sendersCount = 24;
+const usersCount = 60;
+/** Svix's schedule has eight tries; here they are a second apart at most, for a replica takes about one to start. */
+const retryAfterMs = [20, 100, 300, 1000, 1000, 1000, 1000];
+
+test("replacing each of two replicas under load loses nothing that was answered and fails no delivery for good", async () => {
+  const replicas = await Promise.all([start(), start()]);
+  const accepted = new Map<string, string>();
+  const failedForGood: string[] = [];
+  let repeated = 0;
+  let sent = 0;
+  let isOver = false;
+
+  /** As Svix does: the same svix-id, signed anew, until it is answered 2xx. Knows nothing of updates. */
+  async function send(nth: number): Promise<void> {
+    const svixId = `msg_${nth}`;
+    const user = clerkUser(`user_R${nth % usersCount}`, { updated_at: startMs + nth, first_name: `Name${nth}` });
+    for (let tries = 0; tries <= retryAfterMs.length; tries += 1) {
+      const replica = replicas[(nth + tries) % 2] as ServerProcess;
+      const { status, said } = await replica.deliver(userEvent(user), { svixId });
+      if (status === 200) return void accepted.set(svixId, said);
+      repeated += 1;
+      await Bun.sleep(retryAfterMs[tries] ?? 0);
+    }
+    failedForGood.push(svixId);
+  }
+
+  async function sendOn(): Promise<void> {
+    while (!isOver) await send(sent++);
+  }
+
+  const senders = Promise.all(Array.from({ length: sendersCount }, sendOn));
+  for (const place of [0, 1]) {
+    await Bun.sleep(500);
+    const old = replicas[place] as ServerProcess;
+    old.signal("SIGTERM");
+    expect(await old.ended).toBe(0);
+    replicas[place] = await start();
+  }
+  await Bun.sleep(500);
+  isOver = true;
+  await senders;
+
+  expect(failedForGood).toEqual([]);
+  expect(accepted.size).toBe(sent);
+  // Otherwise nobody noticed that a replica was gone.
+  expect(repeated).toBeGreaterThan(0);
+  // A delivery that was committed has been answered, also by a replica on its way out: none came as its repetition.
+  expect([...accepted].filter(([, outcome]) => outcome === "duplicate")).toEqual([]);
+  const ledger = await db.sql<{ svixId: string }[]>`select svix_id as "svixId" from webhook_events`;
+  expect(ledger.map((row) => row.svixId).sort()).toEqual([...accepted.keys()].sort());
+  const newest = new Map<string, string>();
+  for (let nth = 0; nth < sent; nth += 1) newest.set(`user_R${nth % usersCount}`, `Name${nth} Souza`);
+  const users = await db.sql<{ id: string; name: string }[]>`select clerk_id as id, name from users`;
+  expect(new Map(users.map(({ id, name }) => [id, name]))).toEqual(newest);
+  for (const replica of replicas) {
+    replica.signal("SIGTERM");
+    expect(await replica.ended).toBe(0);
+  }
+}, 60_000);
+
+function start(): Promise<ServerProcess> {
+  return startServerProcess({ databaseUrl: db.url, env: { LOG_LEVEL: "info" } });
+}
