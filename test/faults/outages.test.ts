@@ -1,0 +1,188 @@
+import { expect, test } from "bun:test";
+import { expectAnswered, expectKept, startLoad, type Load } from "../support/load.ts";
+import { openTcpProxy, type TcpProxy } from "../support/proxy.ts";
+import { startServerProcess, waitFor, type ServerProcess } from "../support/serverProcess.ts";
+import { openTestDatabase, testServerUrl, type TestDatabase } from "../support/testDatabase.ts";
+
+/** The lock that every writer takes, as in the SQL functions. */
+const writerLock = 7_164_381_920_153;
+const testDeadlineMs = 60_000;
+
+interface Scene {
+  readonly db: TestDatabase;
+  readonly proxy: TcpProxy;
+  readonly server: ServerProcess;
+  readonly load: Load;
+}
+
+/** A server in a process of its own, its database behind a link that can break, and senders who never pause. */
+async function withScene(play: (scene: Scene) => Promise<void>): Promise<void> {
+  const db = await openTestDatabase();
+  const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });
+  const server = await startServerProcess({ databaseUrl: proxy.urlFor(db.url) });
+  const load = startLoad(() => server, { senders: 4, pauseMs: 10 });
+  try {
+    await waitFor(() => load.sent.some(isSettled), { deadlineMs: 10_000, what: "a first 200" });
+    await play({ db, proxy, server, load });
+    await load.stop();
+    expectAnswered(load.sent);
+    await expectKept(db.sql, load.sent);
+    expect(server.logs.some((line) => line.level >= 60)).toBe(false);
+  } finally {
+    await load.stop();
+    await server.close();
+    await proxy.close();
+    await db.close();
+  }
+}
+
+const isSettled = ({ answer }: { answer: { status: number } }) => answer.status === 200;
+
+/** While the database is away: alive, not ready, deliveries 503, and few connection attempts. */
+async function expectAway({ server, proxy, load }: Scene, forMs: number): Promise<void> {
+  const before = load.sent.length;
+  const endsAtMs = Date.now() + forMs;
+  while (Date.now() < endsAtMs) {
+    const attempts = proxy.accepted();
+    const [health, ready] = await Promise.all([server.get("/healthz"), server.get("/readyz"), Bun.sleep(1_000)]);
+    expect([health.status, health.ms < 1_000]).toEqual([200, true]);
+    expect(ready.status).toBe(503);
+    expect(proxy.accepted() - attempts).toBeLessThan(50);
+  }
+  expect(load.sent.slice(before).some(({ answer }) => answer.status === 503)).toBe(true);
+}
+
+async function expectBack({ server, load }: Scene): Promise<void> {
+  const backAtMs = Date.now();
+  await waitFor(() => load.sent.some((one) => isSettled(one) && one.sentAtMs >= backAtMs), {
+    deadlineMs: 5_000,
+    what: "200s after the database's return",
+  });
+  // One answer is not yet a service that works.
+  await waitFor(() => load.sent.slice(-8).every(isSettled), { deadlineMs: 3_000, what: "200s throughout" });
+  expect((await server.get("/readyz")).status).toBe(200);
+}
+
+for (const mode of ["refuse", "hang-up"] as const) {
+  test.concurrent(
+    `the link to the database ${mode === "refuse" ? "refused" : "hung up during start-up"}: 503 at once, 200 within 5 s of its return`,
+    () =>
+      withScene(async (scene) => {
+        await scene.proxy.setMode(mode);
+        scene.proxy.cutAll();
+        await expectAway(scene, 4_000);
+        expect(Math.max(...scene.load.sent.slice(-10).map(({ answer }) => answer.ms))).toBeLessThan(2_500);
+        await scene.proxy.setMode("pass");
+        await expectBack(scene);
+      }),
+    testDeadlineMs,
+  );
+}
+
+test.concurrent(
+  "the link hung: every answer within 10 s, 200 within 5 s of its return",
+  () =>
+    withScene(async (scene) => {
+      await scene.proxy.setMode("hang");
+      await expectAway(scene, 10_000);
+      await scene.proxy.setMode("pass");
+      await expectBack(scene);
+    }),
+  testDeadlineMs,
+);
+
+test.concurrent(
+  "a database that takes 30 s for each answer: every answer within 10 s, 200 within 5 s of its recovery",
+  () =>
+    withScene(async (scene) => {
+      scene.proxy.setDelayMs(60_000);
+      await expectAway(scene, 10_000);
+      scene.proxy.setDelayMs(0);
+      await expectBack(scene);
+    }),
+  testDeadlineMs,
+);
+
+test.concurrent(
+  "every connection cut again and again under load: no answer but 200 or 503, and nothing lost",
+  () =>
+    withScene(async (scene) => {
+      for (let round = 0; round < 10; round += 1) {
+        scene.proxy.cutAll();
+        await Bun.sleep(300);
+      }
+      await expectBack(scene);
+    }),
+  testDeadlineMs,
+);
+
+test.concurrent(
+  "somebody else's transaction that holds the writers' lock: every answer within 10 s, 200 soon after its end",
+  () =>
+    withScene(async (scene) => {
+      await scene.db.sql.begin(async (tx) => {
+        await tx`select pg_advisory_xact_lock(${writerLock})`;
+        await Bun.sleep(10_000);
+        expect((await scene.server.get("/healthz")).status).toBe(200);
+      });
+      await expectBack(scene);
+    }),
+  testDeadlineMs,
+);
+
+test.concurrent(
+  "somebody else's transaction that holds a user's row: every answer within 10 s, 200 soon after its end",
+  () =>
+    withScene(async (scene) => {
+      await scene.db.sql.begin(async (tx) => {
+        await tx`select from users for update`;
+        await Bun.sleep(10_000);
+      });
+      await expectBack(scene);
+    }),
+  testDeadlineMs,
+);
+
+test.concurrent(
+  "a database away at the boot does not stop it: alive, not ready, 503, and 200 within 5 s of its coming",
+  async () => {
+    const db = await openTestDatabase();
+    const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });
+    await proxy.setMode("refuse");
+    const server = await startServerProcess({ databaseUrl: proxy.urlFor(db.url) });
+    const load = startLoad(() => server, { senders: 2, pauseMs: 10 });
+    try {
+      await expectAway({ db, proxy, server, load }, 2_000);
+      await proxy.setMode("pass");
+      await expectBack({ db, proxy, server, load });
+    } finally {
+      await load.stop();
+      await server.close();
+      await proxy.close();
+      await db.close();
+    }
+  },
+  testDeadlineMs,
+);
+
+test.concurrent(
+  "many replicas waiting for the writers' lock give up by themselves and leave no session behind",
+  () =>
+    withScene(async ({ db, proxy }) => {
+      const other = await startServerProcess({ databaseUrl: proxy.urlFor(db.url) });
+      const more = startLoad(() => other, { senders: 8, pauseMs: 10 });
+      const waiting = () => db.sql`select from pg_locks where locktype = 'advisory' and not granted`;
+      await db.sql.begin(async (tx) => {
+        await tx`select pg_advisory_xact_lock(${writerLock})`;
+        await Bun.sleep(6_000);
+        // Two batches each; those that timed out are gone, not piled up.
+        expect((await waiting()).length).toBeLessThanOrEqual(8);
+      });
+      await waitFor(() => more.sent.slice(-8).every(isSettled), { deadlineMs: 6_000, what: "200s of the other" });
+      await more.stop();
+      expectAnswered(more.sent);
+      await other.close();
+      await waitFor(async () => (await waiting()).length === 0, { deadlineMs: 5_000, what: "nobody to wait" });
+    }),
+  testDeadlineMs,
+);

@@ -1,0 +1,89 @@
+import { expect, test } from "bun:test";
+import { clerkUser, userEvent } from "../support/events.ts";
+import { openTcpProxy } from "../support/proxy.ts";
+import { openTestApp } from "../support/testApp.ts";
+import { testServerUrl } from "../support/testDatabase.ts";
+
+/** As in userService: what may wait, and what two batches take at once. */
+const queueItemsMax = 5_000;
+const inFlightMax = 2 * 500;
+
+test("a full queue answers 503 at once, what waits within 10 s, and the memory held is given back", async () => {
+  const { port } = new URL(await testServerUrl());
+  const proxy = await openTcpProxy({ targetPort: Number(port) });
+  const t = await openTestApp({ databaseUrl: (url) => proxy.urlFor(url) });
+  try {
+    expect((await t.deliver(userEvent(clerkUser("user_First")))).said).toBe("applied");
+    await proxy.setMode("hang");
+    const startedAtMs = Date.now();
+    const answers = await Promise.all(
+      Array.from({ length: queueItemsMax + inFlightMax + 500 }, async (_, place) => {
+        const answer = await t.deliver(userEvent(clerkUser(`user_Queued${place}`)));
+        return {
+          status: answer.status,
+          said: answer.said,
+          retryAfter: answer.headers.get("retry-after"),
+          atMs: Date.now() - startedAtMs,
+        };
+      }),
+    );
+    expect(new Set(answers.map(({ status, said }) => `${status} ${said}`))).toEqual(new Set(["503 unavailable"]));
+    expect(answers.every(({ retryAfter }) => Number(retryAfter) > 0)).toBe(true);
+    // Those beyond the queue did not wait for a deadline.
+    expect(answers.filter(({ atMs }) => atMs < 3_000).length).toBeGreaterThanOrEqual(400);
+    expect(Math.max(...answers.map(({ atMs }) => atMs))).toBeLessThan(10_000);
+    expect(t.services.users.queueItems()).toBe(0);
+    await proxy.setMode("pass");
+    const backAtMs = Date.now();
+    while ((await t.deliver(userEvent(clerkUser("user_Back")))).status !== 200) {
+      expect(Date.now() - backAtMs).toBeLessThan(5_000);
+      await Bun.sleep(50);
+    }
+  } finally {
+    await t.close();
+    await proxy.close();
+  }
+}, 40_000);
+
+test("changes that cannot be stored are dead alone; those that shared a batch with them are applied", async () => {
+  const t = await openTestApp();
+  try {
+    await t.sql.unsafe(`
+      create function refuse() returns trigger language plpgsql as $$
+      begin if new.name like 'Poison%' then raise exception 'no'; end if; return new; end $$;
+      create trigger refuse before insert or update on users for each row execute function refuse()`);
+    const isPoison = (place: number) => place % 40 === 7;
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, place) =>
+        t.deliver(userEvent(clerkUser(`user_Batch${place}`, { first_name: isPoison(place) ? "Poison" : "Fine" })), {
+          svixId: `msg_batch_${place}`,
+        }),
+      ),
+    );
+    const wanted = answers.map((_, place) => (isPoison(place) ? "422 invalid_event" : "200 applied"));
+    expect(answers.map(({ status, said }) => `${status} ${said}`)).toEqual(wanted);
+    const dead = await t.sql`select error_code from webhook_events where outcome = 'dead'`;
+    expect(dead.map((row) => row["error_code"])).toEqual(Array.from({ length: 5 }, () => "apply_failed"));
+    expect(await t.sql`select from users`).toHaveLength(195);
+  } finally {
+    await t.close();
+  }
+}, 20_000);
+
+test("a delivery that even the ledger refuses is 503, and taken when it comes again", async () => {
+  const t = await openTestApp();
+  try {
+    await t.sql.unsafe(`
+      create function full_up() returns trigger language plpgsql as $$ begin raise exception 'full'; end $$;
+      create trigger full_up before insert on webhook_events for each row execute function full_up()`);
+    const event = userEvent(clerkUser("user_Refused"));
+    const refused = await t.deliver(event, { svixId: "msg_refused" });
+    expect([refused.status, refused.said]).toEqual([503, "unavailable"]);
+    expect(refused.headers.get("retry-after")).not.toBeNull();
+    expect(refused.headers.get("webhook-delivery")).toBeNull();
+    await t.sql`drop trigger full_up on webhook_events`;
+    expect((await t.deliver(event, { svixId: "msg_refused" })).said).toBe("applied");
+  } finally {
+    await t.close();
+  }
+});
