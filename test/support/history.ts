@@ -49,6 +49,7 @@ const command: fc.Arbitrary<Command> = fc.record({
   parts: fc.oneof({ weight: 2, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: parts }),
   /** Most users have one verified address, and few have another; the rest is for `parts`. */
   plainAddress: fc.constantFrom("x@t.io", "x@t.io", "X@T.IO", "y@t.io", "z@t.io", null),
+  plainStatus: often("verified", "unverified"),
   afterMs: fc.constantFrom(1, 0, 20, 1000, 60_000),
   updatedAt: often("ms", "s", "iso", "isoBare", "text", "absent", "nonsense"),
   envelope: often("later", "same", "s", "absent"),
@@ -84,6 +85,7 @@ export const history: fc.Arbitrary<History> = fc
     commands: fc.array(command, { minLength: 1, maxLength: 20, size: "max" }),
     operations: fc.array(operation, { maxLength: 6, size: "max" }),
     faults,
+    crowded: fc.boolean(),
   })
   .map(toHistory);
 
@@ -98,10 +100,10 @@ export const lossyHistory: fc.Arbitrary<History> = fc
     ),
     operations: fc.array(operation, { maxLength: 6 }),
   })
-  .map(({ commands, operations }) => toHistory({ commands, operations, faults: [] }));
+  .map(({ commands, operations }) => toHistory({ commands, operations, faults: [], crowded: false }));
 
 /** Nothing but what Clerk tells. */
 export const clerkOnlyHistory = (commandsMax: number): fc.Arbitrary<History> =>
   fc
     .array(command, { minLength: 2, maxLength: commandsMax, size: "max" })
-    .map((commands) => toHistory({ commands, operations: [], faults: [] }));
+    .map((commands) => toHistory({ commands, operations: [], faults: [], crowded: false }));

@@ -7,6 +7,7 @@ export interface Command {
   readonly does: "change" | "move" | "touch" | "delete" | "other" | "garbage";
   readonly parts: Partial<Omit<Snapshot, "clerkId" | "updatedAt" | "createdAtMs">>;
   readonly plainAddress: string | null;
+  readonly plainStatus: "verified" | "unverified";
   readonly afterMs: number;
   readonly updatedAt: "ms" | "s" | "iso" | "isoBare" | "text" | "absent" | "nonsense";
   readonly envelope: "later" | "same" | "s" | "absent";
@@ -25,6 +26,8 @@ export interface Operation {
 }
 
 export interface History {
+  /** With deliveries before each burst that keep the database busy, so that the rest of it shares one batch. */
+  readonly crowded: boolean;
   readonly deliveries: readonly { readonly fact: Fact; readonly slots: readonly number[] }[];
   readonly operations: readonly Operation[];
   readonly faults: readonly ("none" | "before" | "after")[];
@@ -42,6 +45,7 @@ export function toHistory(drawn: {
   readonly commands: readonly Command[];
   readonly operations: readonly Operation[];
   readonly faults: History["faults"];
+  readonly crowded: boolean;
 }): History {
   const people = names.map((name) => ({ name, ids: [] as string[], now: null as Snapshot | null }));
   const answers = new Map<string, (Snapshot | null)[]>();
@@ -99,16 +103,17 @@ export function toHistory(drawn: {
 
   const deliveries = drawn.commands.map((command, place) => ({
     fact: tell(command, `msg_${command.tag}${place}`),
-    slots: command.slots,
+    // Fewer and larger bursts.
+    slots: drawn.crowded ? command.slots.map((slot) => Math.floor(slot / 4)) : command.slots,
   }));
-  const { operations, faults } = drawn;
+  const { operations, faults, crowded } = drawn;
   const truth = people.flatMap((one) => one.now ?? []);
-  return { deliveries, operations, faults, answers, truth, ids: people.map((one) => one.ids) };
+  return { crowded, deliveries, operations, faults, answers, truth, ids: people.map((one) => one.ids) };
 }
 
-function toPlainAddress({ plainAddress }: Command): Pick<Snapshot, "addresses" | "primaryId"> {
+function toPlainAddress({ plainAddress, plainStatus }: Command): Pick<Snapshot, "addresses" | "primaryId"> {
   return {
-    addresses: plainAddress === null ? [] : [{ id: "e0", address: plainAddress, status: "verified" }],
+    addresses: plainAddress === null ? [] : [{ id: "e0", address: plainAddress, status: plainStatus }],
     primaryId: "e0",
   };
 }

@@ -18,7 +18,7 @@ begin
         from users u
         where clerk_email_key(u.email) = keys.email_key
           and u.deleted_at is null and u.email_verified and u.link_held_at is null
-          and not exists (select from mentorados m where m.user_id = u.id)
+          and (select m.id from mentorados m where m.user_id = u.id) is null
         having count(*) = 1
       ) w
   ), handed as (
