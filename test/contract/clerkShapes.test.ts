@@ -131,6 +131,20 @@ test.each(cases)("the shape %s means the same whether it came by webhook or from
   expect(toUserUpsert(fromWebhook, from).fields).toEqual(toUserUpsert(user, from).fields);
 });
 
+test("whoever came by webhook is found unchanged in the API, in both directions and in every shape", async () => {
+  const users = Object.values(currentShapes).map((build) => build(somebody()));
+  for (const user of users) await deliver(userEvent("user.created", user, envelope()));
+  const api = users.map((user) => toUserUpsert(user, { source: "reconcile", learnedAtMs: createdAtMs }));
+  expect(new Set(await t.services.users.applyChanges(api))).toEqual(new Set(["unchanged"]));
+  const changed = users.map((user) => ({ ...user, locale: "fr-CA" }));
+  const others = changed.map((user) => toUserUpsert(user, { source: "reconcile", learnedAtMs: createdAtMs }));
+  expect(new Set(await t.services.users.applyChanges(others))).toEqual(new Set(["applied"]));
+  for (const user of changed) {
+    const later = { ...user, updated_at: createdAtMs + 60_000 };
+    expect((await deliver(userEvent("user.updated", later, envelope()))).said).toBe("unchanged");
+  }
+});
+
 test.each<EnvelopeForm>(["current", "withoutInstance", "withoutAttributes", "bare", "seconds"])(
   "sign-up, update and deletion in an envelope of the form %s are taken",
   async (form) => {

@@ -145,7 +145,12 @@ begin
            (u.name, u.email, u.email_verified, u.image_url, u.login_method, u.clerk_created_at)
              is not distinct from
            (f.name, c.email, c.email_verified, f.image_url, c.login_method, c.clerk_created_at)
-           and u.raw_json - k.incidental is not distinct from c.raw - k.incidental as same_content
+           and case
+             -- Equal in the keys that both have.
+             when k.across then u.raw_json is not null
+               and (u.raw_json || c.raw) - k.incidental = (c.raw || u.raw_json) - k.incidental
+             else u.raw_json - k.incidental is not distinct from c.raw - k.incidental
+           end as same_content
     from jsonb_to_recordset(changes)
            as c(kind text, svix_id text, clerk_id text, source text, version text, clerk_updated_at timestamptz,
                 name text, email varchar(320), email_verified boolean, image_url text, login_method varchar(64),
@@ -157,12 +162,12 @@ begin
                     then c.image_url end as image_url
       ) f
       cross join lateral (
-        select case
-          when u.sync_source = 'webhook' and c.source <> 'webhook' or u.sync_source <> 'webhook' and c.source = 'webhook'
-            -- Webhook and Backend API render linked accounts differently; that alone is no difference.
-            then '{updated_at,external_accounts,saml_accounts,enterprise_accounts}'::text[]
-          else '{updated_at}'
-        end as incidental
+        -- Webhook and Backend API render linked accounts differently, and each has keys that the other lacks
+        -- (password_last_updated_at); that alone is no difference.
+        select a.across,
+               case when a.across then '{updated_at,external_accounts,saml_accounts,enterprise_accounts}'::text[]
+                    else '{updated_at}' end as incidental
+        from (values ((u.sync_source = 'webhook') <> (c.source = 'webhook'))) as a(across)
       ) k
     where c.kind = 'upsert' and not settled ? coalesce(c.svix_id, '')
   ), judged as materialized (
