@@ -20,7 +20,7 @@ test("replacing each of two replicas under load loses nothing that was answered 
   const failedForGood: string[] = [];
   let repeated = 0;
   let sent = 0;
-  let isOver = false;
+  const over = new AbortController();
 
   /** As Svix does: the same svix-id, signed anew, until it is answered 2xx. Knows nothing of updates. */
   async function send(nth: number): Promise<void> {
@@ -29,7 +29,10 @@ test("replacing each of two replicas under load loses nothing that was answered 
     for (let tries = 0; tries <= retryAfterMs.length; tries += 1) {
       const replica = replicas[(nth + tries) % 2] as ServerProcess;
       const { status, said } = await replica.deliver(userEvent(user), { svixId });
-      if (status === 200) return void accepted.set(svixId, said);
+      if (status === 200) {
+        accepted.set(svixId, said);
+        return;
+      }
       repeated += 1;
       await Bun.sleep(retryAfterMs[tries] ?? 0);
     }
@@ -37,19 +40,24 @@ test("replacing each of two replicas under load loses nothing that was answered 
   }
 
   async function sendOn(): Promise<void> {
-    while (!isOver) await send(sent++);
+    while (!over.signal.aborted) await send(sent++);
   }
 
   const senders = Promise.all(Array.from({ length: sendersCount }, sendOn));
   for (const place of [0, 1]) {
     await Bun.sleep(500);
     const old = replicas[place] as ServerProcess;
+    const release = await holdWriters();
+    // Every sender waits for an answer now, half of them for one of the replica that goes.
+    await Bun.sleep(200);
     old.signal("SIGTERM");
+    await Bun.sleep(800);
+    await release();
     expect(await old.ended).toBe(0);
     replicas[place] = await start();
   }
   await Bun.sleep(500);
-  isOver = true;
+  over.abort();
   await senders;
 
   expect(failedForGood).toEqual([]);
@@ -69,6 +77,22 @@ test("replacing each of two replicas under load loses nothing that was answered 
     expect(await replica.ended).toBe(0);
   }
 }, 60_000);
+
+/** Nobody writes until the answered function is called: the lock is the one that `apply_user_changes` takes. */
+async function holdWriters(): Promise<() => Promise<void>> {
+  const held = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const holding = db.sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(7164381920153)`;
+    held.resolve();
+    await released.promise;
+  });
+  await held.promise;
+  return async () => {
+    released.resolve();
+    await holding;
+  };
+}
 
 function start(): Promise<ServerProcess> {
   return startServerProcess({ databaseUrl: db.url, env: { LOG_LEVEL: "info" } });
