@@ -26,7 +26,7 @@ async function reconcileEveryone(ctx: RunContext): Promise<void> {
     await passOverUsers(ctx);
     if (writer.cursor().position.firstId === null) await requireEmptyInstance(ctx, writer.cursor().activeUsers);
     // What was compared before the interruption may have changed during it.
-    if (resumed) await compareChangedUsers(ctx, writer.cursor().watermarkMs);
+    if (resumed) await compareChangedUsers(ctx, writer.cursor().watermarkMs, { lookedAt: false });
     await writer.save({ phase: "deletions", resumable: false });
   }
   await deleteGoneUsers(ctx);

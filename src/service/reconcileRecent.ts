@@ -17,7 +17,11 @@ const stepsBackMax = 20;
  * Applies what changed at Clerk since `sinceMs` (epoch milliseconds; null: ever), newest first. The order moves while
  * it is read: a change brings its user to the front, which is where the next run begins.
  */
-export async function compareChangedUsers(ctx: RunContext, sinceMs: number | null): Promise<void> {
+export async function compareChangedUsers(
+  ctx: RunContext,
+  sinceMs: number | null,
+  options: { lookedAt?: boolean } = {},
+): Promise<void> {
   const { clerk, run, writer } = ctx;
   const stopsAtMs = sinceMs === null ? 0 : sinceMs - overlapMs;
   let shown = new Set<string>();
@@ -33,7 +37,10 @@ export async function compareChangedUsers(ctx: RunContext, sinceMs: number | nul
       continue;
     }
     const fresh = users.filter((user) => !shown.has(user.id) && updatedAtMs(user) >= stopsAtMs);
-    await writer.apply(fresh.map((user) => toRunItem(user, run.kind, askedAtMs)));
+    await writer.apply(
+      fresh.map((user) => toRunItem(user, run.kind, askedAtMs)),
+      options,
+    );
     const last = users.at(-1);
     if (!last || updatedAtMs(last) < stopsAtMs || users.length <= overlapUsers) return;
     shown = new Set(users.map((user) => user.id));

@@ -27,7 +27,7 @@ export interface RunWriter {
   readonly cursor: () => RunCursor;
   /**
    * Applies changes in their order.
-   * @param options.lookedAt whether they count as users looked at
+   * @param options.lookedAt whether they count as users looked at; if not, they count only where something comes of it
    * @param options.advance what the cursor says when the first `count` of them are written
    */
   readonly apply: (

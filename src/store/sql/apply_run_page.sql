@@ -16,6 +16,7 @@ as $$
 declare
   wanted_step constant integer := (argument -> 'step')::integer;
   clerk_ids constant text[] := array(select jsonb_array_elements_text(argument -> 'clerk_ids'));
+  looked_at constant integer := (argument -> 'looked_at')::integer;
   run sync_runs;
   known jsonb := '{}';
   user_ids integer[];
@@ -75,8 +76,10 @@ begin
   end if;
 
   update sync_runs r
-  set seen = r.seen + (argument -> 'looked_at')::integer, applied = r.applied + n.applied - gone,
-      unchanged = r.unchanged + n.unchanged, stale = r.stale + n.stale, deleted = r.deleted + gone,
+  set seen = r.seen + looked_at, applied = r.applied + n.applied - gone,
+      -- Who is only looked at once more counts if something comes of it.
+      unchanged = r.unchanged + case when looked_at > 0 then n.unchanged else 0 end,
+      stale = r.stale + case when looked_at > 0 then n.stale else 0 end, deleted = r.deleted + gone,
       drift_missing = r.drift_missing + missing, drift_stale = r.drift_stale + differing,
       drift_deleted = r.drift_deleted + gone, cursor = argument -> 'cursor',
       lease_until = clock_timestamp() + make_interval(secs => (argument -> 'lease_ms')::double precision / 1000)

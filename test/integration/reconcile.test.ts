@@ -1,0 +1,185 @@
+import { describe, expect, test } from "bun:test";
+import { AppError } from "../../src/errors.ts";
+import { deletedEvent, startMs, userEvent } from "../support/events.ts";
+import { pagedId, pagedUser } from "../support/pagedClerk.ts";
+import { expectEqualToClerk, figuresOf, openRunsTest, versionsOf, type RunsTest } from "../support/runs.ts";
+
+/** Clerk and the tables are one, and then a week of webhooks is lost: 40 made, 25 changed, 15 deleted. */
+async function openAfterLostWeek(): Promise<RunsTest> {
+  const r = await openRunsTest(1_200);
+  await r.run("backfill");
+  for (let n = 2_000; n < 2_040; n += 1) r.clerk.users.set(pagedId(n), pagedUser(n));
+  for (let n = 100; n < 125; n += 1) {
+    r.clerk.users.set(pagedId(n), pagedUser(n, { first_name: "Changed", updated_at: startMs * 1.01 }));
+  }
+  for (let n = 600; n < 615; n += 1) r.clerk.users.delete(pagedId(n));
+  return r;
+}
+
+describe("a reconcile started by a person", () => {
+  test("makes the tables equal to Clerk after a week of lost webhooks, and its drift is exact", async () => {
+    const r = await openAfterLostWeek();
+    const run = await r.run("reconcile");
+    expect(figuresOf(run)).toEqual({
+      status: "done",
+      seen: 1_225,
+      applied: 65,
+      unchanged: 1_160,
+      deleted: 15,
+      drift: 80,
+    });
+    expect(run.driftByKind).toEqual({ missing: 40, stale: 25, deleted: 15 });
+    await expectEqualToClerk(r);
+    const sources = await r.t.sql<{ source: string; count: number }[]>`
+      select sync_source as source, count(*)::int as count from users group by 1 order by 1`;
+    expect(sources.map(({ source, count }) => [source, count])).toEqual([
+      ["backfill", 1_160],
+      ["reconcile", 80],
+    ]);
+    const status = await r.t.services.fleet.getStatus();
+    expect(status).toMatchObject({ drift: 80, lastRun: { runId: run.runId, kind: "reconcile" } });
+    const before = await versionsOf(r.t);
+    expect(figuresOf(await r.run("reconcile"))).toEqual({ status: "done", seen: 1_225, unchanged: 1_225 });
+    expect(await versionsOf(r.t)).toBe(before);
+  });
+
+  test("dry, says all of that beforehand and writes nothing but its record", async () => {
+    const r = await openAfterLostWeek();
+    const before = await versionsOf(r.t);
+    const dry = await r.run("reconcile", { dryRun: true });
+    expect(await versionsOf(r.t)).toBe(before);
+    const { dryRun, driftByKind } = dry;
+    expect<unknown>({ dryRun, driftByKind, ...figuresOf(dry) }).toEqual({
+      dryRun: true,
+      driftByKind: { missing: 40, stale: 25, deleted: 15 },
+      status: "done",
+      seen: 1_225,
+      applied: 65,
+      unchanged: 1_160,
+      deleted: 15,
+      drift: 80,
+    });
+    expect(figuresOf(await r.run("reconcile"))).toEqual(figuresOf(dry));
+  });
+
+  test("repairs a row that somebody changed here, whatever its age", async () => {
+    const r = await openRunsTest(10);
+    await r.run("backfill");
+    await r.t.sql`update users set name = 'Somebody' where clerk_id = ${pagedId(3)}`;
+    await r.t.sql`update users set raw_json = '{}' where clerk_id = ${pagedId(4)}`;
+    expect(figuresOf(await r.run("reconcile"))).toMatchObject({ applied: 2, drift: 2 });
+    await expectEqualToClerk(r);
+  });
+
+  test("what a webhook wrote and Clerk's API renders the same is no drift", async () => {
+    const r = await openRunsTest(5);
+    for (const user of r.clerk.users.values()) await r.t.deliver(userEvent(user));
+    expect(figuresOf(await r.run("reconcile"))).toEqual({ status: "done", seen: 5, unchanged: 5 });
+  });
+
+  test("looks again at users without a profile; a profile found is applied, and no drift", async () => {
+    const r = await openRunsTest(3);
+    const email = `${pagedId(1).slice(5).toLowerCase()}@example.com`;
+    const rows = await r.t.sql<{ id: number }[]>`
+      insert into mentorados (nome_completo, email, turma) values ('A', ${email}, 'neon_escala'), ('B', ${email}, 'neon_escala') returning id`;
+    await r.run("backfill");
+    expect((await r.t.services.users.getUser(pagedId(1))).link).toBe("conflict");
+    await r.t.sql`delete from mentorados where id = ${rows[0]?.id ?? 0}`;
+    expect(figuresOf(await r.run("reconcile"))).toEqual({ status: "done", seen: 3, applied: 1, unchanged: 2 });
+    expect((await r.t.services.users.getUser(pagedId(1))).mentorado?.id).toBe(rows[1]?.id ?? 0);
+  });
+
+  test("a deleted user that Clerk still lists stays deleted, and is stale", async () => {
+    const r = await openRunsTest(3);
+    await r.t.deliver(deletedEvent(pagedId(2)));
+    expect(figuresOf(await r.run("reconcile"))).toMatchObject({ seen: 3, applied: 2, stale: 1, drift: 2 });
+    expect((await r.t.services.users.getUser(pagedId(2))).state).toBe("deleted");
+  });
+});
+
+describe("deletions", () => {
+  test("a user made while the pass goes by is not taken for gone, nor one that a list left out", async () => {
+    const r = await openRunsTest(30);
+    await r.run("backfill");
+    r.clerk.onList = async (query, nth) => {
+      if (query.orderBy === "-updated_at" || nth < 4) return undefined;
+      // Behind the pass, where a clock that is off would put them.
+      const early = pagedUser(9_000, { created_at: startMs - 5_000 });
+      r.clerk.users.set(early.id, early);
+      await r.t.deliver(userEvent(early));
+      return [...r.clerk.users.values()]
+        .filter((user) => user.id !== early.id && user.id !== pagedId(7))
+        .slice(query.startingAfter ? 27 : 0);
+    };
+    expect(figuresOf(await r.run("reconcile"))).toMatchObject({ status: "done", unchanged: 31 });
+    await expectEqualToClerk(r);
+  });
+
+  test("only Clerk's word about the very user counts: absent from every list is not enough", async () => {
+    const r = await openRunsTest(30);
+    await r.run("backfill");
+    const hidden = r.clerk.users.get(pagedId(7)) ?? pagedUser(7);
+    r.clerk.users.delete(hidden.id);
+    r.clerk.onOther = (what) => void (what === `get ${hidden.id}` && r.clerk.users.set(hidden.id, hidden));
+    expect(figuresOf(await r.run("reconcile"))).toEqual({ status: "done", seen: 30, unchanged: 30 });
+    expect(r.clerk.asked).toContain("find 1");
+  });
+
+  test.each([
+    { active: 100, gone: 20, deleted: 20 },
+    { active: 100, gone: 21, deleted: 0 },
+    { active: 300, gone: 30, deleted: 30 },
+    { active: 300, gone: 31, deleted: 0 },
+  ])("of $active users with $gone gone, $deleted are deleted", async ({ active, gone, deleted }) => {
+    const r = await openRunsTest(active);
+    await r.run("backfill");
+    for (let n = 0; n < gone; n += 1) r.clerk.users.delete(pagedId(n * 2));
+    // New ones do not stretch the limit.
+    for (let n = 0; n < 100; n += 1) r.clerk.users.set(pagedId(5_000 + n), pagedUser(5_000 + n));
+    const dry = await r.run("reconcile", { dryRun: true });
+    const run = await r.run("reconcile");
+    for (const { status, error, deleted: count } of [dry, run]) {
+      expect({ status, count }).toEqual({ status: deleted > 0 ? "done" : "failed", count: deleted });
+      if (deleted === 0)
+        expect(error).toContain(`no longer has more than ${Math.max(20, active / 10)} of the ${active} users`);
+    }
+    const [row] = await r.t.sql`select count(*)::int as count from users where deleted_at is not null`;
+    expect(row?.["count"]).toBe(deleted);
+  });
+
+  test("ids of an older table that Clerk cannot know are left alone", async () => {
+    const r = await openRunsTest(5);
+    await r.t.sql`insert into users (clerk_id) values ('legacy-1'), ('user_with-dash')`;
+    expect(figuresOf(await r.run("reconcile"))).toMatchObject({ status: "done", seen: 5 });
+    const [row] = await r.t.sql`select count(*)::int as count from users where deleted_at is not null`;
+    expect(row?.["count"]).toBe(0);
+  });
+
+  const refusals: Record<string, (r: RunsTest) => void> = {
+    "shows none": (r) => (r.clerk.onList = () => []),
+    "shows none after a while": (r) => (r.clerk.onList = (query) => (query.orderBy === "-updated_at" ? undefined : [])),
+    "answers 401": (r) =>
+      (r.clerk.onList = () =>
+        Promise.reject(new AppError("clerk_unavailable", "Clerk refuses CLERK_SECRET_KEY (status 401)."))),
+    "is unreadable when asked for a group": (r) =>
+      (r.clerk.onOther = (what) => {
+        if (what === "find")
+          throw new AppError("clerk_unavailable", "Clerk answered something other than a list of users.");
+      }),
+    "fails when asked for the last of them": (r) =>
+      (r.clerk.onOther = (what) => {
+        if (what === `get ${pagedId(12)}`) throw new AppError("clerk_unavailable", "Clerk answered 500.");
+      }),
+  };
+  test.each(Object.keys(refusals))("where Clerk %s the run fails, says why and deletes nobody", async (what) => {
+    const r = await openRunsTest(50);
+    await r.run("backfill");
+    for (let n = 3; n < 13; n += 1) r.clerk.users.delete(pagedId(n));
+    refusals[what]?.(r);
+    const run = await r.run("reconcile");
+    expect(run).toMatchObject({ status: "failed", deleted: 0 });
+    expect(run.error).toStartWith("Clerk ");
+    const [row] = await r.t.sql`select count(*)::int as count from users where deleted_at is not null`;
+    expect(row?.["count"]).toBe(0);
+  });
+});

@@ -1,0 +1,87 @@
+import { expect, test } from "bun:test";
+import { silentLog } from "../../src/log.ts";
+import { createRunsService } from "../../src/service/runs.ts";
+import { openDatabase } from "../../src/store/database.ts";
+import { toClose } from "../support/fakeClerk.ts";
+import { pagedId } from "../support/pagedClerk.ts";
+import { figuresOf, holdPages, openRunsTest, waitUntil, type RunsTest } from "../support/runs.ts";
+
+/** A run that is worked on by nobody, as after kill -9, its lease as the living process left it. */
+async function openOrphan(r: RunsTest) {
+  const database = openDatabase({ url: r.t.db.url, poolMax: 2, log: silentLog });
+  toClose.unshift(() => database.close());
+  const dying = createRunsService({ database, clerk: r.clerk.api, log: silentLog, defaultTurma: "neon_estrutura" });
+  const held = holdPages(r);
+  const { runId } = await dying.start({ kind: "reconcile" });
+  await held.reached;
+  await waitUntil(async () => (await r.runs.get(runId)).seen === 500, 5_000);
+  // From now on nothing of it reaches the database any more.
+  await database.close();
+  r.clerk.onList = () => undefined;
+  return { runId, letGo: held.letGo };
+}
+
+test("is taken over within 10 s by a start, goes on where it was, and is done with whole figures", async () => {
+  const r = await openRunsTest(1_200);
+  const { runId, letGo } = await openOrphan(r);
+  await r.t.sql`insert into users (clerk_id) values ('user_Gone')`;
+  expect(await r.runs.start({ kind: "reconcile" }).catch((error: { code: string }) => error.code)).toBe("conflict");
+  let taken: { runId: string } | undefined;
+  const tookMs = await waitUntil(async () => {
+    taken = await r.runs.start({ kind: "reconcile" }).catch(() => undefined);
+    return taken !== undefined;
+  }, 10_000);
+  expect(taken?.runId).toBe(runId);
+  expect(tookMs).toBeLessThan(10_000);
+  letGo();
+  await r.runs.waitFor(runId);
+  expect(figuresOf(await r.runs.get(runId))).toEqual({
+    status: "done",
+    seen: 1_200,
+    applied: 1_200,
+    deleted: 1,
+    drift: 1_201,
+  });
+  expect(r.clerk.asked.filter((what) => what === "list +created_at").length).toBe(1);
+}, 20_000);
+
+test("is not gone on with by a dry start, nor a dry one by a real start: it ends as failed", async () => {
+  const r = await openRunsTest(600);
+  const { runId, letGo } = await openOrphan(r);
+  letGo();
+  await r.t.sql`update sync_runs set lease_until = now() where id = ${runId}`;
+  const run = await r.run("reconcile", { dryRun: true });
+  expect(run).toMatchObject({ dryRun: true, status: "done" });
+  expect(await r.runs.get(runId)).toMatchObject({ status: "failed", error: "The process that worked on it ended." });
+});
+
+test("a process that was only slow writes nothing more once another has taken over", async () => {
+  const r = await openRunsTest(1_200);
+  const held = holdPages(r);
+  const { runId } = await r.runs.start({ kind: "backfill" });
+  await held.reached;
+  await waitUntil(async () => (await r.runs.get(runId)).seen === 500, 5_000);
+  await r.t
+    .sql`update sync_runs set lease_owner = 'another', lease_until = now() + interval '1 minute' where id = ${runId}`;
+  held.letGo();
+  await r.runs.waitFor(runId);
+  expect(await r.runs.get(runId)).toMatchObject({ status: "running", seen: 500 });
+  const [row] = await r.t.sql`select count(*)::int as count from users`;
+  expect(row?.["count"]).toBe(500);
+});
+
+test("a process that shuts down lets its run go at once, and another goes on", async () => {
+  const r = await openRunsTest(1_200);
+  const held = holdPages(r);
+  const leaving = r.otherProcess();
+  const { runId } = await leaving.start({ kind: "backfill" });
+  await held.reached;
+  await waitUntil(async () => (await r.runs.get(runId)).seen === 500, 5_000);
+  held.letGo();
+  await leaving.close();
+  expect(await r.runs.get(runId)).toMatchObject({ status: "running", finishedAt: null });
+  await r.runs.adopt();
+  await r.runs.waitFor(runId);
+  expect(figuresOf(await r.runs.get(runId))).toEqual({ status: "done", seen: 1_200, applied: 1_200 });
+  expect((await r.t.services.users.getUser(pagedId(1_199))).state).toBe("synced");
+});
