@@ -30,7 +30,8 @@ test("a wrong token is said to be wrong and leads back to the field; the right o
         await field.fill(wrong);
         await page.keyboard.press("Enter");
         await page.getByRole("alert").filter({ hasText: said }).waitFor();
-        expect(await field.and(page.locator(":focus")).count()).toBe(1);
+        // There to be corrected.
+        expect(await page.locator("#token:focus").inputValue()).toBe(wrong);
       }
       expect(await page.evaluate("sessionStorage.length")).toBe(0);
       await giveToken(page);

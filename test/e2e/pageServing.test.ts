@@ -6,9 +6,11 @@ import { Hono } from "hono";
 import { openTestApp, type TestApp } from "../support/testApp.ts";
 
 let t: TestApp;
+/** Starting Postgres on a busy machine. */
+const openDeadlineMs = 60_000;
 beforeAll(async () => {
   t = await openTestApp();
-});
+}, openDeadlineMs);
 afterAll(() => t.close());
 
 const assetsOf = (html: string) => [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
@@ -84,7 +86,7 @@ test("a program that was bundled ahead of time carries the page", async () => {
       minify: true,
     });
     expect(built.success).toBe(true);
-    // Run where neither sources nor dependencies are.
+    // Run from elsewhere, where neither sources nor dependencies are.
     const program = `
       const { createOperatorPage } = await import(${JSON.stringify(join(folder, "page.js"))});
       const page = createOperatorPage();
@@ -93,7 +95,7 @@ test("a program that was bundled ahead of time carries the page", async () => {
         const res = await page.findAsset(new Request("http://x" + path));
         console.log(path.split(".").pop(), res?.status, (await res?.text())?.length > 200);
       }`;
-    const run = Bun.spawn([process.execPath, "--no-install", "-e", program], { cwd: folder, stdout: "pipe" });
+    const run = Bun.spawn([process.execPath, "--no-install", "-e", program], { cwd: tmpdir(), stdout: "pipe" });
     const lines = (await new Response(run.stdout).text()).trim().split("\n");
     expect(lines.sort()).toEqual(["css 200 true", "js 200 true", "svg 200 true"]);
     expect(await run.exited).toBe(0);
