@@ -19,7 +19,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Logs go to standard error: standard output is the command's answer. Quiet unless asked, for the answer says it all. */
 export function createCliLog(env: Environment): Log {
-  const level = env["LOG_LEVEL"] ? parseConfig(env).logLevel : "error";
+  const level = env["LOG_LEVEL"] ? parseConfig({ LOG_LEVEL: env["LOG_LEVEL"] }).logLevel : "error";
   return createLog({ level, format: process.stderr.isTTY ? "pretty" : "json", destination: 2 });
 }
 

@@ -1,0 +1,131 @@
+import { AppError } from "../errors.ts";
+import type { Config } from "../config.ts";
+import type { Log } from "../log.ts";
+import { describeDsn, isLoopback, parseDsn, type Dsn } from "../store/dsn.ts";
+import { openDatabase, type Database } from "../store/database.ts";
+import { findPendingMigrations } from "../store/migrate.ts";
+import { findTurmaLabels } from "../store/turmaLabels.ts";
+import { failure, ok, warning, type Check } from "./check.ts";
+
+/** Of each of the two questions; doctor as a whole ends within 20 s. */
+const questionDeadlineMs = 6_000;
+
+/** What DATABASE_URL says, and what the database behind it says of itself. */
+export async function checkDatabase(config: Config, log: Log): Promise<Check[]> {
+  if (config.databaseUrl === undefined) {
+    return [failure("database URL", "DATABASE_URL is missing: copy the connection string from the Neon console")];
+  }
+  const dsn = parseDsn(config.databaseUrl);
+  const checks = [ok("database URL", describeDsn(dsn).join("; ")), checkTls(dsn), checkMigrationUrl(config, dsn)];
+  const database = openDatabase({ url: config.databaseUrl, poolMax: 1, log });
+  try {
+    checks.push(await checkServer(database, dsn));
+    checks.push(...(await checkSchema(database, config.defaultTurma)));
+  } catch (error) {
+    // The first question is whether it answers at all.
+    checks.push(
+      checks.length === 3
+        ? failure("database", toAdvice(error))
+        : failure("migrations", `cannot be looked at: ${toAdvice(error)}`),
+    );
+  } finally {
+    await database.close();
+  }
+  return checks;
+}
+
+function checkTls(dsn: Dsn): Check {
+  if (dsn.tls === "verified") return ok("TLS", "on, and the server's certificate is verified");
+  if (dsn.tls === "unverified") return ok("TLS", "on, unverified: the host is this machine");
+  if (dsn.tls === "off" && isLoopback(dsn.host)) return ok("TLS", "off: the host is this machine");
+  return warning("TLS", "not enforced: add sslmode=require to DATABASE_URL");
+}
+
+function checkMigrationUrl(config: Config, dsn: Dsn): Check {
+  const name = "migration URL";
+  const direct = parseDsn(config.migrationUrl ?? "");
+  if (direct.pooled) {
+    return warning(name, "goes through the pooler: set DATABASE_URL_UNPOOLED to the same string without -pooler");
+  }
+  if (direct.database !== dsn.database) {
+    return warning(name, `DATABASE_URL_UNPOOLED names database ${direct.database}, DATABASE_URL ${dsn.database}`);
+  }
+  return ok(name, `direct, host ${direct.host}`);
+}
+
+async function checkServer(database: Database, dsn: Dsn): Promise<Check> {
+  const startedAtMs = performance.now();
+  const [found] = await database.run(
+    (sql) => sql<{ version: string; isReadOnly: boolean; seesPublic: boolean }[]>`
+      select current_setting('server_version') as version, 'public' = any (current_schemas(false)) as "seesPublic",
+             pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as "isReadOnly"`,
+    { deadlineMs: questionDeadlineMs },
+  );
+  const ms = Math.round(performance.now() - startedAtMs);
+  if (found?.isReadOnly) {
+    return failure("database", "is read-only: use the URL of the primary, without default_transaction_read_only");
+  }
+  if (!found?.seesPublic) {
+    const what = `the role's search_path hides schema public: \`alter role "${dsn.user}" reset search_path\``;
+    return failure("database", `${what}, or the schema is not there`);
+  }
+  return ok("database", `Postgres ${found.version} answered in ${ms} ms`);
+}
+
+async function checkSchema(database: Database, defaultTurma: string): Promise<Check[]> {
+  const [pending, labels] = await database.run(
+    async (sql) => [await findPendingMigrations(sql), await findTurmaLabels(sql)] as const,
+    { deadlineMs: questionDeadlineMs },
+  );
+  return [
+    pending.length === 0
+      ? ok("migrations", "all applied")
+      : failure("migrations", `not applied: ${pending.join(", ")}; run \`bun run db:migrate\``),
+    labels.includes(defaultTurma)
+      ? ok("turma", `DEFAULT_TURMA is a label of the enum (${labels.join(", ")})`)
+      : failure(
+          "turma",
+          labels.length === 0
+            ? "the enum turma is not there yet; run `bun run db:migrate`"
+            : `DEFAULT_TURMA is no label of the enum turma: set it to one of ${labels.join(", ")}`,
+        ),
+  ];
+}
+
+const untrusted =
+  "the server's certificate is not trusted: set NODE_EXTRA_CA_CERTS to the file of the authority that signed it";
+
+/** By SQLSTATE, or by the code of the socket. */
+const advice: Readonly<Record<string, string>> = {
+  "28P01": "the password is wrong: copy the connection string again",
+  "28000": "the user may not log in from here: check user, password and sslmode",
+  "3D000": "the database does not exist: check its name in the URL",
+  "08P01": "the pooler refuses: check user, password and the database's name",
+  "53300": "there are no connections left: lower DATABASE_POOL_MAX, or use the pooled URL",
+  "42501": "the role lacks a right: use the owner of the tables, or grant it what is named in the log",
+  ENOTFOUND: "the host name is unknown: check the URL",
+  EAI_AGAIN: "the host name cannot be looked up: check the network's name server",
+  ECONNREFUSED: "nothing listens there: check host and port, and that the database is running",
+  ENOENT: "there is no such socket: check the host in the URL",
+  ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another name: use the host name that it was made for",
+  CERT_HAS_EXPIRED: "the server's certificate has expired: have it renewed",
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+};
+
+/** The database's own words are for people who run the command; they name roles and hosts, never a password. */
+function toAdvice(error: unknown): string {
+  const cause = error instanceof AppError ? error.cause : error;
+  const { code, message } = (cause ?? {}) as { code?: string; message?: string };
+  const known = advice[code ?? ""];
+  if (known !== undefined) return known;
+  if (message === undefined) {
+    return `did not answer within ${questionDeadlineMs / 1000} s: check host, port and firewall, and that it is not stuck starting up`;
+  }
+  if (message.includes("offers no TLS"))
+    return "the server offers no TLS: take sslmode out of the URL, or turn its TLS on";
+  return `cannot be reached (${message}): check host, port and network access`;
+}
