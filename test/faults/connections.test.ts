@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { silentLog } from "../../src/log.ts";
 import { openDatabase, type Database } from "../../src/store/database.ts";
@@ -6,6 +6,9 @@ import { clerkUser, userEvent } from "../support/events.ts";
 import { openTcpProxy } from "../support/proxy.ts";
 import { openTestApp, type TestApp } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl, type TestDatabase } from "../support/testDatabase.ts";
+
+// Real servers on a machine that may be busy.
+setDefaultTimeout(30_000);
 
 let db: TestDatabase;
 beforeAll(async () => {

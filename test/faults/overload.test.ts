@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { openTcpProxy } from "../support/proxy.ts";
 import { openTestApp } from "../support/testApp.ts";
 import { testServerUrl } from "../support/testDatabase.ts";
+
+// Real servers on a machine that may be busy.
+setDefaultTimeout(30_000);
 
 /** As in userService: what may wait, and what two batches take at once. */
 const queueItemsMax = 5_000;
@@ -68,7 +71,7 @@ test("changes that cannot be stored are dead alone; those that shared a batch wi
   } finally {
     await t.close();
   }
-}, 20_000);
+});
 
 test("a delivery that even the ledger refuses is 503, and taken when it comes again", async () => {
   const t = await openTestApp();

@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { describeDsn, parseDsn } from "../../src/store/dsn.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
+
+// Real servers on a machine that may be busy.
+setDefaultTimeout(30_000);
 
 const neon = "ep-cool-darkness-123456.eu-central-1.aws.neon.tech";
 const pooledNeon = "ep-cool-darkness-123456-pooler.eu-central-1.aws.neon.tech";

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { silentLog } from "../../src/log.ts";
 import { findPendingMigrations, migrateDatabase } from "../../src/store/migrate.ts";
@@ -6,6 +6,9 @@ import { clerkUser, userEvent } from "../support/events.ts";
 import { olderTables } from "../support/olderTables.ts";
 import { openTestApp } from "../support/testApp.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+
+// Real servers on a machine that may be busy.
+setDefaultTimeout(30_000);
 
 let db: TestDatabase;
 beforeEach(async () => {

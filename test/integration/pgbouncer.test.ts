@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { findPendingMigrations, migrateDatabase } from "../../src/store/migrate.ts";
@@ -7,10 +7,13 @@ import { openPgBouncer, type PgBouncer } from "../support/pgBouncer.ts";
 import { openTestApp } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 
+// Real servers on a machine that may be busy.
+setDefaultTimeout(30_000);
+
 let pooler: PgBouncer;
 beforeAll(async () => {
   pooler = await openPgBouncer({ serverUrl: await testServerUrl() });
-}, 30_000);
+});
 afterAll(() => pooler.close());
 
 /** What Neon prints and people add; PgBouncer refuses what it does not know at start-up. */
@@ -33,7 +36,7 @@ test("500 deliveries at once through a pooler without prepared statements are al
   } finally {
     await t.close();
   }
-}, 30_000);
+});
 
 test("texts with quotes, dollars and backslashes arrive as they are", async () => {
   const t = await openTestApp({ databaseUrl: (url) => pooler.urlFor(url) });
@@ -71,7 +74,7 @@ test("migrating through the pooler works, with one server connection to share", 
     await narrow.close();
     await db.close();
   }
-}, 30_000);
+});
 
 test("what the connection is told reaches the server", async () => {
   const db = await openTestDatabase({ migrated: false });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chown, copyFile, stat } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -7,6 +7,9 @@ import { openEmbeddedPostgres, type EmbeddedPostgres } from "../../src/dev/embed
 import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { openTcpProxy, type TcpProxy } from "../support/proxy.ts";
+
+// Real servers on a machine that may be busy.
+setDefaultTimeout(30_000);
 
 const fixtures = join(import.meta.dir, "../fixtures/tls");
 const authority = join(fixtures, "ca.crt");
@@ -17,7 +20,7 @@ beforeAll(async () => {
   server = await openEmbeddedPostgres({ persistent: false, log: silentLog });
   proxy = await openTcpProxy({ targetPort: server.port });
   await useCertificate("here");
-}, 30_000);
+});
 afterAll(async () => {
   await proxy.close();
   await server.stop();
@@ -121,7 +124,7 @@ test("a connection cut while TLS is being made fails that call alone", async () 
     await ask();
   }
   await database.close();
-}, 20_000);
+});
 
 test("the name asked for goes out before anything else is encrypted (SNI), and bytes slipped in beside the S are refused", async () => {
   const hello = Promise.withResolvers<Buffer>();
