@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
 import type { Config } from "../config.ts";
+import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { createCourier } from "./courier.ts";
 import { developmentAdminToken, developmentSeed, developmentWebhookSecret } from "./developmentKeys.ts";
@@ -56,7 +57,9 @@ export async function openDevParts(options: {
 
 async function openDatabasePart({ dataFolder, log }: { dataFolder: string; log: Log }): Promise<DevParts> {
   const folder = join(dataFolder, "postgres");
-  const server = await openEmbeddedPostgres({ dataFolder: folder, persistent: true, log });
+  const server = await openEmbeddedPostgres({ dataFolder: folder, persistent: true, log }).catch((cause: unknown) => {
+    throw new AppError("unavailable", cause instanceof Error ? cause.message : String(cause), { cause });
+  });
   const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
   const [found] = await sql`select from pg_database where datname = ${databaseName}`;
   await sql.end();

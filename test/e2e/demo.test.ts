@@ -1,16 +1,10 @@
 import { expect, test } from "bun:test";
-import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findLeftProcesses } from "../support/leftovers.ts";
 
 const root = join(import.meta.dir, "../..");
-
-/** Command lines of all processes that name `text`. */
-async function findProcesses(text: string): Promise<string[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")));
-  return lines.filter((line) => line.includes(text));
-}
 
 test("the demo ends well, shows both tables, every delivery and the walkthrough's lines, and leaves nothing behind", async () => {
   const folder = await mkdtemp(join(tmpdir(), "demo-test-"));
@@ -59,9 +53,7 @@ test("the demo ends well, shows both tables, every delivery and the walkthrough'
     expect(rows.join("\n")).toMatch(row);
   }
 
-  const deadline = Date.now() + 5_000;
-  while ((await findProcesses(folder)).length > 0 && Date.now() < deadline) await Bun.sleep(50);
-  expect(await findProcesses(folder)).toEqual([]);
+  expect(await findLeftProcesses(folder)).toEqual([]);
   expect(await readdir(folder)).toEqual([]);
   await rm(folder, { recursive: true });
 }, 60_000);
