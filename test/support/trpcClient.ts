@@ -2,7 +2,7 @@ import { createSyncClient, type SyncClient } from "../../src/trpc/client.ts";
 import type { TestApp } from "./testApp.ts";
 
 /** A real client whose requests go straight into the app. */
-export function connectTo(t: TestApp, token?: string): SyncClient {
+export function connectTo(t: Pick<TestApp, "app">, token?: string): SyncClient {
   return createSyncClient({
     url: "http://sync.test",
     ...(token === undefined ? {} : { token }),

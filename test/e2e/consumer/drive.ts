@@ -124,6 +124,13 @@ const [profile] = await db
   .where(eq(mentorados.userId, row?.id ?? 0));
 equal(profile?.id, mentoradoId);
 equal((await db.select().from(webhookEvents)).length, 2);
+
+// A failure of the database says no more under the host's formatter either.
+await sql.unsafe("alter table users rename to hidden_users");
+const broken = await nested(`clerkSync.sync.user?input=${encodeURIComponent('{"clerkId":"user_A"}')}`);
+const text = await broken.text();
+deepEqual([broken.status, /Something went wrong here/.test(text), /hidden|relation/.test(text)], [500, true, false]);
+await sql.unsafe("alter table hidden_users rename to users");
 await sql.end();
 equal((await host.users.getUser("user_B")).link, "linked");
 await host.close();
