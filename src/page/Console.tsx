@@ -34,6 +34,7 @@ export function Console() {
             key={`${search.clerkId} ${search.asked}`}
             clerkId={search.clerkId}
             conflict={fleet?.conflicts.find((conflict) => conflict.clerkId === search.clerkId)}
+            loadedAtMs={fleet?.loadedAtMs ?? null}
             onChanged={refresh}
             onClose={search.clear}
           />

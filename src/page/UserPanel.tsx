@@ -13,6 +13,9 @@ interface UserPanelProps {
   readonly clerkId: string;
   /** What stands to be decided about this user. */
   readonly conflict: LinkConflict | undefined;
+  /** When the rest of the page was loaded: this user is looked up again with it. */
+  readonly loadedAtMs: number | null;
+  /** Has the whole page loaded again. */
   readonly onChanged: () => void;
   readonly onClose: () => void;
 }
@@ -33,19 +36,17 @@ async function findUser(clerkId: string): Promise<Found> {
 }
 
 /** One user: what their state means, what to do, and all that is known. */
-export function UserPanel({ clerkId, conflict, onChanged, onClose }: UserPanelProps) {
+export function UserPanel({ clerkId, conflict, loadedAtMs, onChanged, onClose }: UserPanelProps) {
   const lookup = useAction();
   const resync = useAction();
   const [found, setFound] = useState<Found | null>(null);
   const [report, setReport] = useState<ResyncResult | null>(null);
   const panel = useRef<HTMLElement>(null);
 
-  function load(): void {
-    lookup.run(async () => setFound(await findUser(clerkId)));
-  }
   // A panel is one search: another user, or the same again, is another panel.
-  useEffect(load, []);
-  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [found]);
+  useEffect(() => lookup.run(async () => setFound(await findUser(clerkId))), [loadedAtMs]);
+  const isFound = found !== null;
+  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [isFound]);
 
   function runResync(dryRun: boolean): void {
     resync.run(async () => {
@@ -55,10 +56,6 @@ export function UserPanel({ clerkId, conflict, onChanged, onClose }: UserPanelPr
       setFound(await findUser(clerkId));
       onChanged();
     });
-  }
-  function onChangedHere(): void {
-    load();
-    onChanged();
   }
 
   return (
@@ -80,7 +77,7 @@ export function UserPanel({ clerkId, conflict, onChanged, onClose }: UserPanelPr
       </header>
       <FailureNotice failure={lookup.failure ?? resync.failure} />
       {report && <ResyncReport report={report} />}
-      {found && <UserBody found={found} conflict={conflict} onChanged={onChangedHere} />}
+      {found && <UserBody found={found} conflict={conflict} onChanged={onChanged} />}
     </section>
   );
 }

@@ -99,12 +99,15 @@ test("a conflict is shown with its candidates, and settled by linking the right 
     const conflicts = page.getByRole("region", { name: "Conflicts" });
     const row = conflicts.getByRole("listitem").filter({ hasText: clerkId });
     expect(await row.innerText()).toContain("2 mentorados carry the address");
+    await findUser(page, clerkId);
+    const panel = page.getByRole("region", { name: clerkId });
+    await panel.getByText("conflict", { exact: true }).waitFor();
     await row.getByRole("button", { name: "Link", description: "Twin Two" }).click();
     await conflicts.getByText(`Linked: Twin Two is ${clerkId} now.`).waitFor();
     await row.waitFor({ state: "detached" });
     expect((await t.services.users.getUser(clerkId)).mentorado?.nomeCompleto).toBe("Twin Two");
+    await panel.getByText("linked", { exact: true }).waitFor();
     // And taken back, which sticks.
-    await findUser(page, clerkId);
     await page.getByRole("button", { name: "Release…" }).click();
     await page.getByRole("button", { name: "Release", exact: true }).click();
     await page.getByText("Released: Twin Two belongs to nobody now.").waitFor();
