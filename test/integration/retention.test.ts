@@ -1,0 +1,50 @@
+import { expect, test } from "bun:test";
+import { silentLog } from "../../src/log.ts";
+import { createRetention } from "../../src/service/retention.ts";
+import { startScheduler } from "../../src/service/scheduler.ts";
+import { clerkUser, userEvent } from "../support/events.ts";
+import { toClose } from "../support/fakeClerk.ts";
+import { openRunsTest, waitUntil } from "../support/runs.ts";
+
+const dayMs = 86_400_000;
+
+test("payloads older than their time are erased, dead events' too; the rest of the ledger stays", async () => {
+  const r = await openRunsTest(0);
+  for (const n of [1, 2]) await r.t.deliver(userEvent(clerkUser("user_Kept")), { svixId: `msg_${n}` });
+  await r.t.deliver("not an event", { svixId: "msg_dead" });
+  await r.t.sql`
+    insert into webhook_events (svix_id, received_at, settled_at, outcome, payload)
+    select 'msg_old_' || n, now(), now() - interval '2 days', 'ignored', '{}' from generate_series(1, 1200) n`;
+  await r.t
+    .sql`update webhook_events set settled_at = now() - interval '2 days' where svix_id in ('msg_1', 'msg_dead')`;
+  const retention = createRetention({ database: r.t.database, keepMs: 1.5 * dayMs, log: silentLog });
+  expect(await retention.sweep()).toBe(1_202);
+  const kept = await r.t.sql`select svix_id from webhook_events where payload is not null`;
+  expect(kept.map((row) => row["svix_id"])).toEqual(["msg_2"]);
+  expect(await r.t.sql`select from webhook_events`).toHaveLength(1_203);
+  expect(await retention.sweep()).toBe(0);
+});
+
+test("a sweep waits for nobody who is writing, and nobody for it", async () => {
+  const r = await openRunsTest(0);
+  for (const n of [1, 2]) await r.t.deliver({ type: "x.y", data: {} }, { svixId: `msg_${n}` });
+  await r.t.sql`update webhook_events set settled_at = now() - interval '2 days'`;
+  const retention = createRetention({ database: r.t.database, keepMs: dayMs, log: silentLog });
+  await r.t.sql.begin(async (tx) => {
+    await tx`update webhook_events set attempts = attempts + 1 where svix_id = 'msg_1'`;
+    expect(await retention.sweep()).toBe(1);
+  });
+  expect(await retention.sweep()).toBe(1);
+});
+
+test.each([0, 1_000])("with a reconcile every %p ms payloads are erased by themselves", async (reconcileEveryMs) => {
+  const r = await openRunsTest(0);
+  await r.t.deliver({ type: "x.y", data: {} });
+  await r.t.sql`update webhook_events set settled_at = now() - interval '2 days'`;
+  const keepMs = 4_000;
+  const retention = createRetention({ database: r.t.database, keepMs, log: silentLog });
+  const hasClerkKey = reconcileEveryMs > 0;
+  const scheduler = startScheduler({ runs: r.runs, retention, reconcileEveryMs, keepMs, hasClerkKey, log: silentLog });
+  toClose.unshift(scheduler.stop);
+  await waitUntil(async () => (await r.t.sql`select from webhook_events where payload is null`).length === 1, 10_000);
+});

@@ -1,0 +1,171 @@
+import { expect, test } from "bun:test";
+import { pino } from "pino";
+import { silentLog } from "../../src/log.ts";
+import { createRetention } from "../../src/service/retention.ts";
+import { startScheduler } from "../../src/service/scheduler.ts";
+import type { RunsService } from "../../src/service/runs.ts";
+import { startMs } from "../support/events.ts";
+import { toClose } from "../support/fakeClerk.ts";
+import { pagedId, pagedUser } from "../support/pagedClerk.ts";
+import { figuresOf, openRunsTest, waitUntil, type RunsTest } from "../support/runs.ts";
+
+const dayMs = 86_400_000;
+
+/** The schedule of one process; `runs` are that process's. */
+function schedule(
+  r: RunsTest,
+  options: { runs?: RunsService; everyMs: number; keepMs?: number; hasClerkKey?: boolean; log?: typeof silentLog },
+) {
+  const { everyMs, keepMs = 30 * dayMs, hasClerkKey = true, log = silentLog, runs = r.otherProcess() } = options;
+  const retention = createRetention({ database: r.t.database, keepMs, log });
+  const scheduler = startScheduler({ runs, retention, reconcileEveryMs: everyMs, keepMs, hasClerkKey, log });
+  toClose.unshift(scheduler.stop);
+  return scheduler;
+}
+
+async function scheduledRuns(r: RunsTest) {
+  return r.t.sql<{ full: boolean; status: string; atMs: number; seen: number }[]>`
+    select "full", status, seen, (extract(epoch from started_at) * 1000)::float8 as "atMs"
+    from sync_runs where started_by = 'schedule' order by started_at`;
+}
+
+test("of many processes one runs the reconcile, once an interval", async () => {
+  const r = await openRunsTest(3);
+  for (let n = 0; n < 4; n += 1) schedule(r, { everyMs: 1_000 });
+  await waitUntil(async () => (await scheduledRuns(r)).length >= 3, 10_000);
+  const rows = await scheduledRuns(r);
+  for (const [place, row] of rows.entries()) {
+    if (place > 0) expect(row.atMs - (rows[place - 1]?.atMs ?? 0)).toBeGreaterThanOrEqual(890);
+  }
+});
+
+test("the first of a day compares everybody, those after it what changed since, and who may be linked by now", async () => {
+  const r = await openRunsTest(1_200);
+  const email = `${pagedId(5).slice(5).toLowerCase()}@example.com`;
+  const [, second] = await r.t.sql<{ id: number }[]>`
+    insert into mentorados (nome_completo, email, turma) values ('A', ${email}, 'neon_escala'), ('B', ${email}, 'neon_escala') returning id`;
+  const reconcile = async () => {
+    await r.runs.startScheduled({ everyMs: 1, firstDueInMs: 0 });
+    const [newest] = await r.runs.list({ limit: 1 });
+    await r.runs.waitFor(newest?.runId ?? "");
+    return r.runs.get(newest?.runId ?? "");
+  };
+  expect(figuresOf(await reconcile())).toEqual({ status: "done", seen: 1_200, applied: 1_200, drift: 1_200 });
+  r.clerk.users.set(pagedId(3), pagedUser(3, { first_name: "Changed", updated_at: startMs + 1_300_000 }));
+  r.clerk.users.set(pagedId(4_000), pagedUser(4_000));
+  r.clerk.users.delete(pagedId(8));
+  await r.t.sql`delete from mentorados where id = ${second?.id ?? 0}`;
+  r.clerk.asked.length = 0;
+  const run = await reconcile();
+  // What was changed in the ten minutes before the last run began is looked at again.
+  expect(figuresOf(run)).toEqual({ status: "done", seen: 604, applied: 3, unchanged: 601, drift: 2 });
+  expect(run.driftByKind).toEqual({ missing: 1, stale: 1, deleted: 0 });
+  expect(r.clerk.asked).toEqual(["list -updated_at", "list -updated_at 0", "list -updated_at 450", "find 1"]);
+  expect((await r.t.services.users.getUser(pagedId(5))).link).toBe("linked");
+  await r.t.sql`update sync_runs set started_at = started_at - interval '25 hours'`;
+  expect(figuresOf(await reconcile())).toMatchObject({ status: "done", seen: 1_200, deleted: 1, drift: 1 });
+  expect((await scheduledRuns(r)).map((row) => row.full)).toEqual([true, false, true]);
+});
+
+test("changes while the newest are read, and deletions between two pages, leave nobody out", async () => {
+  const r = await openRunsTest(2_000);
+  await r.runs.startScheduled({ everyMs: 1, firstDueInMs: 0 });
+  const first = (await r.runs.list({ limit: 1 }))[0]?.runId ?? "";
+  await r.runs.waitFor(first);
+  for (const [id, user] of r.clerk.users)
+    r.clerk.users.set(id, { ...user, first_name: "Again", updated_at: Number(user["updated_at"]) * 2 });
+  r.clerk.onList = (query) => {
+    if (query.offset !== 450) return;
+    // More than two pages show in common: everybody below moves up by 120 places.
+    for (let n = 1_990; n > 1_870; n -= 1) r.clerk.users.delete(pagedId(n));
+    r.clerk.onList = () => undefined;
+  };
+  await r.runs.startScheduled({ everyMs: 1, firstDueInMs: 0 });
+  const run = (await r.runs.list({ limit: 1 }))[0]?.runId ?? "";
+  await r.runs.waitFor(run);
+  expect(await r.runs.get(run)).toMatchObject({ status: "done", applied: 2_000 });
+});
+
+test("a process that starts takes over what another left, before any interval is over", async () => {
+  const r = await openRunsTest(600);
+  await r.t.sql`
+    insert into sync_runs (id, kind, status, started_by, lease_owner, lease_until)
+    values (${crypto.randomUUID()}, 'backfill', 'running', 'person', 'dead', now() - interval '1 minute')`;
+  schedule(r, { everyMs: 60 * 60_000 });
+  await waitUntil(async () => (await r.runs.list({ limit: 1 }))[0]?.status === "done", 15_000);
+  expect(figuresOf((await r.runs.list({ limit: 1 }))[0] as never)).toEqual({ status: "done", seen: 600, applied: 600 });
+}, 20_000);
+
+test("without a key nothing is scheduled, which is said once; with 0 nothing is said either", async () => {
+  const r = await openRunsTest(1);
+  const lines: string[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
+  const runs = {
+    adopt: () => Promise.reject(new Error("asked")),
+    startScheduled: () => Promise.reject(new Error("asked")),
+  };
+  const retention = { sweep: () => Promise.resolve(0) };
+  for (const reconcileEveryMs of [20, 0]) {
+    const scheduler = startScheduler({
+      runs,
+      retention,
+      reconcileEveryMs,
+      keepMs: dayMs,
+      hasClerkKey: reconcileEveryMs === 0,
+      log,
+    });
+    await Bun.sleep(100);
+    scheduler.stop();
+  }
+  expect(lines.length).toBe(1);
+  expect(lines[0]).toContain("CLERK_SECRET_KEY is not set");
+  expect(await scheduledRuns(r)).toHaveLength(0);
+});
+
+test("between its times a schedule leaves the database alone", async () => {
+  const calls: string[] = [];
+  const runs = {
+    adopt: () => Promise.resolve(void calls.push("adopt")),
+    startScheduled: () => Promise.resolve({ dueInMs: (calls.push("start"), 400) }),
+  };
+  const retention = { sweep: () => Promise.resolve(calls.push("sweep")) };
+  const scheduler = startScheduler({
+    runs,
+    retention,
+    reconcileEveryMs: 300,
+    keepMs: 30 * dayMs,
+    hasClerkKey: true,
+    log: silentLog,
+  });
+  await Bun.sleep(550);
+  expect(calls).toEqual(["adopt", "start", "sweep"]);
+  await Bun.sleep(300);
+  expect(calls.length).toBe(6);
+  scheduler.stop();
+  await Bun.sleep(500);
+  expect(calls.length).toBe(6);
+});
+
+test("a database that is away is asked again later, and the schedule goes on", async () => {
+  let fails = true;
+  let starts = 0;
+  const runs = {
+    adopt: () => (fails ? Promise.reject(new Error("away")) : Promise.resolve()),
+    startScheduled: () => Promise.resolve({ dueInMs: ((starts += 1), 100) }),
+  };
+  const retention = { sweep: () => Promise.resolve(0) };
+  const scheduler = startScheduler({
+    runs,
+    retention,
+    reconcileEveryMs: 100,
+    keepMs: dayMs,
+    hasClerkKey: true,
+    log: silentLog,
+  });
+  await Bun.sleep(350);
+  expect(starts).toBe(0);
+  fails = false;
+  await Bun.sleep(350);
+  scheduler.stop();
+  expect(starts).toBeWithin(1, 5);
+});
