@@ -35,6 +35,8 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
     port: config.port,
     hostname: config.host,
     idleTimeout: idleTimeoutSeconds,
+    // The limit is ours, with its own words, and nothing is read beyond it; the runtime's own answer has no body.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     // With the server as its environment: only that knows a client's address.
     fetch: (req, bunServer) => app.fetch(req, bunServer),
   });
