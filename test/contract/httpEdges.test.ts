@@ -11,8 +11,7 @@ afterAll(() => t.close());
 const authorization = `Bearer ${testAdminToken}`;
 const json = { "content-type": "application/json" };
 /** Words of the runtime, of libraries, of SQL and of this program's files: none may leave. */
-const internal =
-  /stack|node_modules|\.ts\b|at \w+ \(|select |postgres|zod|trpc|JSON Parse|Unexpected|hidden/i;
+const internal = /stack|node_modules|\.ts\b|at \w+ \(|select |postgres|zod|trpc|JSON Parse|Unexpected|hidden/i;
 
 test("a wrong method on a known route is 405 and says which there are", async () => {
   const routes = [
