@@ -1,0 +1,125 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { join } from "node:path";
+import { developmentWebhookSecret } from "../../src/dev/developmentKeys.ts";
+import { openTestApp, testSecret, type TestApp } from "../support/testApp.ts";
+
+const root = join(import.meta.dir, "../..");
+let t: TestApp;
+let server: Bun.Server<undefined>;
+/** What is answered instead of the app, if anything. */
+let before: () => Promise<Response | undefined>;
+beforeAll(async () => {
+  t = await openTestApp({ app: { webhookSecrets: [developmentWebhookSecret] } });
+}, 30_000);
+afterAll(() => t.close());
+beforeEach(async () => {
+  before = () => Promise.resolve(undefined);
+  await t.sql`truncate users, mentorados, webhook_events cascade`;
+  server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: async (req) => (await before()) ?? t.app.fetch(req),
+  });
+});
+afterEach(() => server.stop(true));
+
+function start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const { PATH = "", HOME = "" } = process.env;
+  return Bun.spawn([process.execPath, "--no-env-file", "src/cli/main.ts", ...args], {
+    cwd: root,
+    // A proxy must not be asked for what runs here.
+    env: { PATH, HOME, HTTP_PROXY: "http://127.0.0.1:9", ...env },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+}
+
+async function run(args: readonly string[], env?: Readonly<Record<string, string>>) {
+  const child = start(args, env);
+  const [stdout, stderr, status] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { stdout, stderr, status };
+}
+
+const simulate = (...more: string[]) => ["simulate", "--url", server.url.origin, ...more];
+
+test("without a secret it signs with the development one; every event is taken and the rows are there", async () => {
+  const { stdout, status } = await run(simulate("--users", "40", "--json"));
+  expect(status).toBe(0);
+  const report = JSON.parse(stdout) as { events: number; deliveries: number; answers: Record<string, number> };
+  expect(report).toMatchObject({ users: 40, failed: 0, interrupted: false });
+  const [rows] = await t.sql`
+    select count(*)::int as users, count(deleted_at)::int as deleted,
+           (select count(*)::int from webhook_events) as events, (select sum(attempts)::int from webhook_events) as deliveries
+    from users`;
+  expect(rows).toEqual({ users: 44, deleted: 4, events: report.events, deliveries: report.deliveries });
+  expect(Object.values(report.answers).reduce((sum, count) => sum + count)).toBe(report.deliveries);
+}, 30_000);
+
+test("a second simulation sends the same users as new events, which change nothing", async () => {
+  await run(simulate("--users", "5"));
+  const rows = await t.sql`select clerk_id, updated_at from users order by id`;
+  const { stdout, status } = await run(simulate("--users", "5", "--json"));
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).not.toHaveProperty("answers.applied");
+  expect([...(await t.sql`select clerk_id, updated_at from users order by id`)]).toEqual([...rows]);
+}, 30_000);
+
+test("the secret of the environment is signed with, and a server that knows another is said to", async () => {
+  const { stderr, status } = await run(simulate(), { CLERK_WEBHOOK_SECRET: testSecret });
+  expect(status).toBe(1);
+  expect(stderr).toContain("verifies with another secret");
+  expect(await t.sql`select from webhook_events`).toHaveLength(0);
+});
+
+test("away from a terminal the progress is plain lines, with the report after them", async () => {
+  const { stdout } = await run(simulate("--users", "3"));
+  expect(stdout).toMatch(/^simulate: \d+ of \d+ events taken\n(?:.*\n)*failed +0$/m);
+});
+
+test("a delivery answered 503 comes again", async () => {
+  let answered = 0;
+  before = () => Promise.resolve(answered++ === 0 ? new Response(null, { status: 503 }) : undefined);
+  const { stdout, status } = await run(simulate("--users", "2", "--json"));
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ failed: 0, answers: { "status 503": 1 } });
+});
+
+test("where nothing listens it ends soon, says so, and standard output is still one JSON document", async () => {
+  await server.stop(true);
+  const { stdout, stderr, status } = await run(simulate("--users", "500", "--json"));
+  expect(status).toBe(1);
+  expect(stderr).toContain("Nothing answered");
+  expect(JSON.parse(stdout)).toMatchObject({ users: 500, deliveries: 2, answers: { "no answer": 2 } });
+});
+
+test.each<[string, [string, string]]>([
+  ["--users 0", ["--users", "0"]],
+  ["--users 1.5", ["--users", "1.5"]],
+  ["--users 100001", ["--users", "100001"]],
+  ["--url ftp://x", ["--url", "ftp://x"]],
+  ["--url nowhere", ["--url", "nowhere"]],
+])("%s is refused before anything is sent", async (_, args) => {
+  const { stdout, stderr, status } = await run([...simulate(), ...args]);
+  expect([stdout, status]).toEqual(["", 1]);
+  expect(stderr).toContain(args[0]);
+});
+
+test("Ctrl-C stops it, and it says how far it came", async () => {
+  let arrived = 0;
+  const { promise: enough, resolve } = Promise.withResolvers<undefined>();
+  before = () => {
+    if (++arrived > 20) resolve(undefined);
+    return arrived > 20 ? new Promise(() => undefined) : Promise.resolve(undefined);
+  };
+  const child = start(simulate("--users", "200", "--json"));
+  await enough;
+  child.kill("SIGINT");
+  expect(await child.exited).toBe(1);
+  const report = JSON.parse(await new Response(child.stdout).text()) as { failed: number };
+  expect(report).toMatchObject({ interrupted: true });
+  expect(report.failed).toBeGreaterThan(100);
+}, 20_000);
