@@ -2,10 +2,12 @@ import type { Context } from "hono";
 
 /**
  * The address at the other end of the connection, if the runtime tells; a header such as `X-Forwarded-For` is never
- * believed, for anybody can write it. Works under `Bun.serve({ fetch: app.fetch })`, whose second argument it needs.
+ * believed, for anybody can write it. Works under `Bun.serve({ fetch: app.fetch })`, whose second argument it needs, as itself or as
+ * `{ server }`.
  */
 export function findClientAddress(c: Context): string | undefined {
-  const server: unknown = c.env;
+  const env: unknown = c.env;
+  const server = typeof env === "object" && env !== null && "server" in env ? env.server : env;
   if (!hasRequestIp(server)) return undefined;
   return server.requestIP(c.req.raw)?.address;
 }

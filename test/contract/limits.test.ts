@@ -44,6 +44,16 @@ test("failed attempts from one address end in 429, whatever addresses its header
   expect((await call(testAdminToken)).status).toBe(200);
 });
 
+test("a host that passes the server on as { server } counts by address too", async () => {
+  const fetch = (address: string) =>
+    t.app.fetch(new Request("http://sync.test/metrics", { headers: { authorization: "Bearer wrong" } }), {
+      server: { requestIP: () => ({ address }) },
+    });
+  for (let n = 0; n < 5; n += 1) expect((await fetch("192.0.2.7")).status).toBe(401);
+  expect((await fetch("192.0.2.7")).status).toBe(429);
+  expect((await fetch("192.0.2.8")).status).toBe(401);
+});
+
 test("health checks and webhooks are never counted", async () => {
   for (let n = 0; n < 100; n += 1) expect((await fetch(new URL("/healthz", server.url))).status).toBe(200);
   const answers = await Promise.all(
