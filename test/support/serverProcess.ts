@@ -74,7 +74,8 @@ export async function startServerProcess(options: {
   process.once("exit", kill);
   void ended.then(() => process.off("exit", kill));
   const url = `http://127.0.0.1:${port}`;
-  await waitFor(() => logs.some((line) => line.msg.startsWith("[Server] Listening")) || child.exitCode !== null, {
+  const isListening = async () => (await ask(`${url}/healthz`, {})).status === 200;
+  await waitFor(async () => child.exitCode !== null || (await isListening()), {
     deadlineMs: bootDeadlineMs,
     what: () => `the server to listen; it said: ${output()}`,
   });
