@@ -34,7 +34,11 @@ export function Candidates({ clerkId, candidates, onDone }: CandidatesProps) {
           onReleased={onDone}
         />
       ))}
-      <LinkByNumber busy={action.busy} onLink={(id) => link(id, `mentorado ${id}`)} />
+      <LinkByNumber
+        title={candidates.length === 0 ? "Choose a mentorado by number…" : "Another mentorado…"}
+        busy={action.busy}
+        onLink={(id) => link(id, `mentorado ${id}`)}
+      />
       <FailureNotice failure={action.failure} />
     </div>
   );
@@ -112,12 +116,18 @@ export function ReleaseButton({ mentoradoId, name, of, onReleased }: ReleaseButt
   );
 }
 
-function LinkByNumber({ busy, onLink }: { busy: boolean; onLink: (mentoradoId: number) => void }) {
+interface LinkByNumberProps {
+  readonly title: string;
+  readonly busy: boolean;
+  readonly onLink: (mentoradoId: number) => void;
+}
+
+function LinkByNumber({ title, busy, onLink }: LinkByNumberProps) {
   const fieldId = useId();
   const field = useRef<HTMLInputElement>(null);
   return (
     <details class="by-number">
-      <summary>Another mentorado…</summary>
+      <summary>{title}</summary>
       <form
         onSubmit={(event) => {
           event.preventDefault();
