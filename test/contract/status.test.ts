@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { SyncClient } from "../../src/trpc/client.ts";
+import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
+import { createFixedClerk, openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { connectTo } from "../support/trpcClient.ts";
+
+let t: TestApp;
+let client: SyncClient;
+beforeAll(async () => {
+  t = await openTestApp({ clerk: createFixedClerk([clerkUser("user_Elsewhere")]) });
+  client = connectTo(t, testAdminToken);
+});
+afterAll(() => t.close());
+
+/** Services of their own have counted nothing yet. */
+async function countAnew() {
+  const other = await openTestApp({ databaseUrl: () => t.db.url });
+  try {
+    return await connectTo(other, testAdminToken).sync.status.query();
+  } finally {
+    await other.close();
+  }
+}
+
+test("event figures are those of this moment, and say each delivery once", async () => {
+  const before = await client.sync.status.query();
+  const event = userEvent(clerkUser("user_Exact"));
+  await t.deliver(event, { svixId: "msg_exact" });
+  await t.deliver(event, { svixId: "msg_exact" });
+  await t.deliver(userEvent(clerkUser("user_Exact")), { svixId: "msg_again" });
+  await t.deliver(userEvent(clerkUser("user_Exact", { updated_at: startMs - 1, first_name: "Old" })));
+  await t.deliver({ type: "organization.created", data: { id: "org_1" } });
+  await t.deliver("no event");
+  const after = await client.sync.status.query();
+  const grown = Object.entries(after.events).map(([outcome, count]) => [
+    outcome,
+    count - before.events[outcome as keyof typeof before.events],
+  ]);
+  expect(Object.fromEntries(grown)).toEqual({ applied: 1, unchanged: 1, stale: 1, ignored: 1, dead: 1 });
+  expect(after.duplicates - before.duplicates).toBe(1);
+  expect(Object.keys(after).sort()).toEqual(
+    ["drift", "duplicates", "events", "lag", "lastEventAt", "lastRun", "links", "oldestDeadAt", "users"].sort(),
+  );
+});
+
+test("figures of users and links are two seconds old at most when they are asked for", async () => {
+  await client.sync.status.query();
+  await t.deliver(userEvent(clerkUser("user_Young")));
+  const committedAtMs = Date.now();
+  const { users } = await countAnew();
+  for (;;) {
+    const askedAtMs = Date.now();
+    const { total } = (await client.sync.status.query()).users;
+    if (total === users.total) break;
+    expect(askedAtMs - committedAtMs).toBeLessThan(2_000);
+    await Bun.sleep(50);
+  }
+});
+
+test("every active user has one standing at most, and every user is counted once", async () => {
+  const own = await openTestApp();
+  await own.deliver(userEvent(clerkUser("user_Linked")));
+  await own.deliver(userEvent(clerkUser("user_Twin", { email: "linked@example.com" })));
+  await own.deliver(userEvent(clerkUser("user_Unverified", { verified: false })));
+  await own.deliver(userEvent(clerkUser("user_NoEmail", { email: null })));
+  await own.deliver(userEvent(clerkUser("user_Gone")));
+  await own.deliver(deletedEvent("user_Gone"));
+  await own.deliver(userEvent(clerkUser("user_Held")));
+  const held = await own.services.users.getUser("user_Held");
+  await own.services.links.unlink({ mentoradoId: held.mentorado?.id ?? 0, actor: "operator:test" });
+  // Somebody deleted the profile by hand: there is none, and none is in question.
+  await own.deliver(userEvent(clerkUser("user_None")));
+  await own.sql`delete from mentorados where email = 'none@example.com'`;
+  const { users, links } = await connectTo(own, testAdminToken).sync.status.query();
+  expect(users).toEqual({ total: 7, active: 6, deleted: 1 });
+  expect(links).toEqual({ linked: 1, unverified: 1, noEmail: 1, conflict: 2 });
+  // The same states, one by one.
+  const states = await own.sql<{ link: string; users: number }[]>`
+    select user_state(clerk_id) ->> 'link' as link, count(*)::int as users from users group by 1 order by 1`;
+  expect(Object.fromEntries(states.map((row) => [row.link, row.users]))).toEqual({
+    conflict: 2,
+    linked: 1,
+    no_email: 1,
+    none: 2,
+    unverified: 1,
+  });
+  await own.close();
+});
+
+test("the oldest dead event is the first that came, until it is settled", async () => {
+  const own = await openTestApp();
+  const status = () => connectTo(own, testAdminToken).sync.status.query();
+  await own.deliver("dead", { svixId: "msg_dead1" });
+  await own.deliver("dead", { svixId: "msg_dead2" });
+  const first = await own.services.events.get("msg_dead1");
+  expect((await status()).oldestDeadAt).toBe(first.receivedAt);
+  await own.sql`update webhook_events set payload = ${JSON.stringify(userEvent(clerkUser("user_Mended")))}`;
+  await own.services.events.replay({ svixId: "msg_dead1", actor: "operator:test" });
+  const second = await own.services.events.get("msg_dead2");
+  expect(await status()).toMatchObject({ oldestDeadAt: second.receivedAt, events: { applied: 1, dead: 1 } });
+  await own.services.events.replay({ svixId: "msg_dead2", actor: "operator:test" });
+  expect(await status()).toMatchObject({ oldestDeadAt: null, events: { applied: 1, unchanged: 1, dead: 0 } });
+  await own.close();
+});
+
+test("the last run is as runs.get shows it; drift is what the last finished reconcile found", async () => {
+  expect(await client.sync.status.query()).toMatchObject({ lastRun: null, drift: null });
+  const { runId } = await client.runs.start.mutate({ kind: "reconcile", dryRun: true });
+  await t.services.runs.waitFor(runId);
+  const run = await client.runs.get.query({ runId });
+  const { lastRun, drift } = await client.sync.status.query();
+  expect(lastRun).toEqual(run);
+  expect(run.status).toBe("done");
+  expect(drift).toBe(run.drift);
+  expect(run.drift).toBeGreaterThan(0);
+});
