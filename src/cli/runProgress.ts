@@ -110,13 +110,20 @@ function openProgress(output: Output, kind: RunKind): Progress {
     return { everyMs: lineEveryMs, setTotal, show, close: () => undefined };
   }
   const bar = new cliProgress.SingleBar({
-    format: `${kind} [{bar}] {value} of {total} users, {applied} written, {eta_formatted} left`,
+    format: `${kind} [{bar}] {value} of {total} users, {applied} written{left}`,
     hideCursor: true,
   });
-  bar.start(0, 0, { applied: 0 });
+  const startedAtMs = Date.now();
+  let isShown = false;
   const show = (run: SyncRun): void => {
-    if (total !== undefined) bar.setTotal(Math.max(total, run.seen));
-    bar.update(run.seen, { applied: run.applied });
+    // Without a total there is nothing to draw.
+    if (total === undefined) return;
+    if (!isShown) bar.start(total, 0, { applied: 0, left: "" });
+    isShown = true;
+    const leftSeconds = Math.round(((Date.now() - startedAtMs) / 1000) * (total / run.seen - 1));
+    const left = run.seen > 0 && leftSeconds > 0 ? `, ${leftSeconds} s left` : "";
+    bar.setTotal(Math.max(total, run.seen));
+    bar.update(run.seen, { applied: run.applied, left });
   };
   return {
     everyMs: barEveryMs,
@@ -124,7 +131,7 @@ function openProgress(output: Output, kind: RunKind): Progress {
     show,
     close: (run) => {
       if (run) show(run);
-      bar.stop();
+      if (isShown) bar.stop();
     },
   };
 }

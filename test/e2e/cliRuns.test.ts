@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { findDifferences } from "../../src/dev/compareWithClerk.ts";
 import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
 import { lastLine, startCli } from "../support/cli.ts";
@@ -17,7 +18,7 @@ interface CliTest {
 async function openCliTest(users: number): Promise<CliTest> {
   const clerk = await openSimulatedClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY });
   const db = await openTestDatabase();
-  toClose.push(clerk.close, db.close);
+  toClose.push(clerk.close, () => db.close());
   return {
     clerk,
     db,
@@ -154,3 +155,26 @@ test("without CLERK_SECRET_KEY it names that variable and ends non-zero", async 
   expect(code).toBeGreaterThan(0);
   expect(stderr).toContain("CLERK_SECRET_KEY");
 });
+
+test("on a terminal a bar is drawn, and Ctrl-C stops the run and leaves the cursor visible", async () => {
+  const c = await openCliTest(2_400);
+  await c.clerk.setFault({ kind: "slow", ms: 700 });
+  let screen = "";
+  const cli = Bun.spawn([process.execPath, "--no-install", "--no-env-file", "src/cli/main.ts", "backfill"], {
+    cwd: join(import.meta.dir, "../.."),
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      DATABASE_URL: c.db.url,
+      CLERK_SECRET_KEY: c.clerk.secretKey,
+      CLERK_API_URL: c.clerk.apiUrl,
+    },
+    terminal: { cols: 120, rows: 30, data: (_terminal, bytes) => void (screen += Buffer.from(bytes).toString()) },
+  });
+  toClose.unshift(() => cli.kill("SIGKILL"));
+  await waitUntil(() => Promise.resolve(/backfill \[=+-+\] \d+ of 2400 users, \d+ written/.test(screen)), 20_000);
+  cli.terminal?.write("\u0003");
+  expect(await cli.exited).toBe(1);
+  expect(screen).toMatch(/status +cancelled/);
+  expect(screen).toContain("the next `backfill` goes on from here");
+  expect(screen.lastIndexOf("\u001b[?25h")).toBeGreaterThan(screen.lastIndexOf("\u001b[?25l"));
+}, 60_000);
