@@ -18,23 +18,18 @@ test("a full queue answers 503 at once, what waits within 10 s, and the memory h
   try {
     expect((await t.deliver(userEvent(clerkUser("user_First")))).said).toBe("applied");
     await proxy.setMode("hang");
-    const startedAtMs = Date.now();
     const answers = await Promise.all(
       Array.from({ length: queueItemsMax + inFlightMax + 500 }, async (_, place) => {
-        const answer = await t.deliver(userEvent(clerkUser(`user_Queued${place}`)));
-        return {
-          status: answer.status,
-          said: answer.said,
-          retryAfter: answer.headers.get("retry-after"),
-          atMs: Date.now() - startedAtMs,
-        };
+        const startedAtMs = Date.now();
+        const { status, said, headers } = await t.deliver(userEvent(clerkUser(`user_Queued${place}`)));
+        return { status, said, retryAfter: headers.get("retry-after"), ms: Date.now() - startedAtMs };
       }),
     );
     expect(new Set(answers.map(({ status, said }) => `${status} ${said}`))).toEqual(new Set(["503 unavailable"]));
     expect(answers.every(({ retryAfter }) => Number(retryAfter) > 0)).toBe(true);
-    // Those beyond the queue did not wait for a deadline.
-    expect(answers.filter(({ atMs }) => atMs < 3_000).length).toBeGreaterThanOrEqual(400);
-    expect(Math.max(...answers.map(({ atMs }) => atMs))).toBeLessThan(10_000);
+    // Those beyond the queue did not wait for the database, whose two tries take 7 s.
+    expect(answers.filter(({ ms }) => ms < 6_000).length).toBeGreaterThanOrEqual(400);
+    expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(10_000);
     expect(t.services.users.queueItems()).toBe(0);
     await proxy.setMode("pass");
     const backAtMs = Date.now();
