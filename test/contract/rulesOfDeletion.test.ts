@@ -84,6 +84,18 @@ test("a profile that an operator gave to somebody else is not released by its fo
   expect((await t.services.users.getUser("user_Heir")).mentorado?.id).toBe(mentoradoId);
 });
 
+test("a profile that somebody gave back to a deleted user can be given to an active one", async () => {
+  await t.deliver(userEvent(clerkUser("user_Ghost")));
+  const { mentorado, user } = await t.services.users.getUser("user_Ghost");
+  const mentoradoId = mentorado?.id ?? 0;
+  await t.deliver(deletedEvent("user_Ghost"));
+  await t.sql`update mentorados set user_id = ${user?.id ?? 0} where id = ${mentoradoId}`;
+  await t.deliver(userEvent(clerkUser("user_Living", { email: "ghost@example.com" })));
+  expect((await t.services.users.getUser("user_Living")).link).toBe("conflict");
+  await t.services.links.resolve({ clerkId: "user_Living", mentoradoId, actor: "operator:test" });
+  expect((await t.services.users.getUser("user_Living")).mentorado?.id).toBe(mentoradoId);
+});
+
 test("a user.deleted that names nobody usable is dead, each time, and kept to the letter", async () => {
   for (const data of [{}, { id: null }, { id: "" }, { id: `user_${"a".repeat(61)}` }, { id: "sess_1" }, "gone"]) {
     const body = JSON.stringify({ type: "user.deleted", data });
