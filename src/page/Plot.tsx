@@ -3,6 +3,8 @@ import { formatCount, formatMs } from "./format.ts";
 import { isLabelled, outcomeNames, toLagShare, toLagTicks, toTicks, type PlotHour } from "./plotScale.ts";
 import { formatAxisHour, formatHour, toSentence } from "./plotWords.ts";
 
+/** More would stand in each other's way. */
+const lagLabelsMax = 5;
 /** Labels further right would stick out of a phone's screen, and are left out there. */
 const lateShare = 0.85;
 
@@ -13,6 +15,7 @@ export function Plot({ hours }: { hours: readonly PlotHour[] }) {
   const shown = hours[place ?? last];
   const counts = toTicks(Math.max(...hours.map((hour) => hour.total)));
   const lags = toLagTicks(hours.flatMap((hour) => [hour.lagP50Ms ?? [], hour.lagP95Ms ?? []].flat()));
+  const shownLags = lags.filter((_, n) => n % Math.ceil(lags.length / lagLabelsMax) === 0);
   const moveTo = (wanted: number) => setPlace(Math.min(last, Math.max(0, wanted)));
 
   function onKey(event: KeyboardEvent): void {
@@ -29,7 +32,7 @@ export function Plot({ hours }: { hours: readonly PlotHour[] }) {
   return (
     <div class="plot">
       <Axis name="deliveries" ticks={counts.map((tick) => [formatCount(tick), tick / (counts.at(-1) ?? 1)])} />
-      {lags.length > 1 && <Axis name="lag" ticks={lags.map((tick) => [formatMs(tick), toLagShare(tick, lags)])} />}
+      {lags.length > 1 && <Axis name="lag" ticks={shownLags.map((tick) => [formatMs(tick), toLagShare(tick, lags)])} />}
       <div
         class="plot-area"
         role="slider"

@@ -2,6 +2,7 @@ import { outcomeWords } from "./words.ts";
 import type { EventHour } from "./types.ts";
 
 const hourMs = 60 * 60 * 1000;
+const dayMs = 24 * hourMs;
 
 export const outcomeNames = Object.keys(outcomeWords) as readonly (keyof typeof outcomeWords)[];
 
@@ -46,7 +47,17 @@ export function toTicks(max: number, intervals = 4): number[] {
 }
 
 /** Milliseconds that people think in. The lag of a good day and of a bad one are powers apart. */
-const lagTicksMs = [1, 10, 100, 1000, 10_000, 60_000, 600_000, hourMs, 10 * hourMs, 100 * hourMs, 1000 * hourMs];
+const lagTicksMs = [
+  1,
+  10,
+  100,
+  1000,
+  10_000,
+  60_000,
+  600_000,
+  hourMs,
+  ...[1, 10, 100, 1000, 10_000].map((days) => days * dayMs),
+];
 
 /** From the tick under the least to the tick over the greatest. */
 export function toLagTicks(lagsMs: readonly number[]): number[] {
@@ -54,7 +65,7 @@ export function toLagTicks(lagsMs: readonly number[]): number[] {
   const max = Math.max(1, ...lagsMs);
   const first = lagTicksMs.findLastIndex((tick) => tick <= min);
   const last = lagTicksMs.findIndex((tick) => tick > max);
-  return lagTicksMs.slice(Math.max(0, first), last + 1);
+  return lagTicksMs.slice(Math.max(0, first), last < 0 ? undefined : last + 1);
 }
 
 /** Where a lag stands between the first tick (0) and the last (1); equal factors are equally far apart. */
