@@ -109,6 +109,6 @@ export async function openTemporaryRoot(): Promise<string> {
   return tmpdir();
 }
 
-export function isCode(cause: unknown, codes: readonly string[]): boolean {
+function isCode(cause: unknown, codes: readonly string[]): boolean {
   return cause instanceof Error && "code" in cause && codes.includes(String(cause.code));
 }
