@@ -24,7 +24,7 @@ beforeAll(async () => {
   });
   await deliver("user_Admin", "admin", startMs);
   await deliver("user_Plain", "user", startMs);
-});
+}, 30_000);
 afterAll(() => t.close());
 
 function deliver(clerkId: string, role: "admin" | "user", updatedAtMs: number) {

@@ -5,7 +5,7 @@ let t: TestApp;
 let isDraining = false;
 beforeAll(async () => {
   t = await openTestApp({ app: { isDraining: () => isDraining } });
-});
+}, 30_000);
 afterAll(() => t.close());
 
 const authorization = `Bearer ${testAdminToken}`;

@@ -15,7 +15,7 @@ beforeAll(async () => {
   t = await openTestApp({ app: { rateLimits: createRateLimits(limits), verifySession } });
   // The address of a client is known only where there is a connection.
   server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (req, self) => t.app.fetch(req, self) });
-});
+}, 30_000);
 afterAll(async () => {
   await server.stop(true);
   await t.close();

@@ -11,7 +11,7 @@ let t: TestApp;
 const metrics = createMetrics();
 beforeAll(async () => {
   t = await openTestApp({ app: { metrics, observer: metrics.observer } });
-});
+}, 30_000);
 afterAll(() => t.close());
 
 /** What the README documents, without the process's own. */

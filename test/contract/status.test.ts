@@ -9,7 +9,7 @@ let client: SyncClient;
 beforeAll(async () => {
   t = await openTestApp({ clerk: createFixedClerk([clerkUser("user_Elsewhere")]) });
   client = connectTo(t, testAdminToken);
-});
+}, 30_000);
 afterAll(() => t.close());
 
 /** Services of their own have counted nothing yet. */

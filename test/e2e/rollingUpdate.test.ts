@@ -6,7 +6,7 @@ import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts"
 let db: TestDatabase;
 beforeAll(async () => {
   db = await openTestDatabase();
-});
+}, 30_000);
 afterAll(() => db.close());
 
 const sendersCount = 24;

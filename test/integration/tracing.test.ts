@@ -10,7 +10,7 @@ import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts"
 let db: TestDatabase;
 beforeAll(async () => {
   db = await openTestDatabase();
-});
+}, 30_000);
 afterAll(() => db.close());
 
 interface Exported {
