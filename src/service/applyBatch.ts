@@ -23,7 +23,7 @@ export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome 
 
 /**
  * One batch to its end: a transient failure is tried once more; where a row is at fault the batch is halved until the
- * culprit stands alone, and is then kept in the ledger as `dead` while the others go through.
+ * culprit stands alone, and, failing twice, is then kept in the ledger as `dead` while the others go through.
  */
 export function createApplyBatch(deps: {
   database: Database;
@@ -58,15 +58,17 @@ export function createApplyBatch(deps: {
     }
   }
 
-  return async function applyBatch(items): Promise<(Outcome | Error)[]> {
+  async function settle(items: readonly PreparedChange[], isAgain: boolean): Promise<(Outcome | Error)[]> {
     try {
       return await callTwice(items);
     } catch (error) {
       if (!isRowAtFault(error)) throw error;
       if (items.length > 1) {
         const middle = items.length >> 1;
-        return [...(await applyBatch(items.slice(0, middle))), ...(await applyBatch(items.slice(middle)))];
+        return [...(await settle(items.slice(0, middle), true)), ...(await settle(items.slice(middle), true))];
       }
+      // Another program's write at the same moment looks just like a bad row; the next look sees it and goes by it.
+      if (!isAgain) return settle(items, true);
       const culprit = items[0];
       const { clerkId, delivery } = culprit?.change ?? {};
       deps.log.error({ err: error, clerkId, svixId: delivery?.svixId }, "[UserService] A change cannot be stored");
@@ -81,7 +83,9 @@ export function createApplyBatch(deps: {
         errorCode: "apply_failed",
         delivery,
       };
-      return applyBatch([{ change, batchItem: toBatchItem(change) }]);
+      return settle([{ change, batchItem: toBatchItem(change) }], true);
     }
-  };
+  }
+
+  return (items) => settle(items, false);
 }

@@ -146,6 +146,29 @@ describe("what cannot be stored", () => {
   });
 });
 
+test("who is given a profile by another program at the same moment keeps that one, and the event is not given up", async () => {
+  await t.deliver(userEvent(clerkUser("user_Race", { verified: false })));
+  const [given] = await t.sql`
+    insert into mentorados (nome_completo, email, turma) values
+      ('Given', 'given@example.com', 'neon_escala'), ('Found', 'race@example.com', 'neon_escala') returning id`;
+  const updated = Promise.withResolvers<void>();
+  const committed = Promise.withResolvers<void>();
+  const other = t.sql.begin(async (tx) => {
+    await tx`update mentorados set user_id = u.id from users u
+             where mentorados.id = ${given?.["id"] as number} and u.clerk_id = 'user_Race'`;
+    updated.resolve();
+    await committed.promise;
+  });
+  await updated.promise;
+  const answer = t.deliver(userEvent(clerkUser("user_Race", { updated_at: startMs + 1 })));
+  // By now it waits for the other program's transaction.
+  await Bun.sleep(300);
+  committed.resolve();
+  await other;
+  expect((await answer).said).toBe("applied");
+  expect((await t.services.users.getUser("user_Race")).mentorado).toMatchObject({ nomeCompleto: "Given" });
+});
+
 test("a svix-id may be as long as 256 characters and hold what a header can", async () => {
   const svixId = `msg_${"é~ ".repeat(83)}é~!`;
   const event = userEvent(clerkUser("user_OddId"));
