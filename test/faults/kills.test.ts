@@ -113,12 +113,15 @@ test.concurrent(
   "SIGTERM under load: what is in flight is answered 200 and kept, exit 0 within 10 s",
   async () => {
     const db = await openTestDatabase();
-    const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port), delayMs: 400 });
+    const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });
     const server = await startServerProcess({ databaseUrl: proxy.urlFor(db.url) });
     const check = postgres(db.url, { max: 1 });
     try {
       const load = startLoad(() => server, { senders: 20 });
       await waitFor(() => load.sent.filter(isSettled).length > 40, { deadlineMs: 15_000, what: "load" });
+      // Longer than the server lingers, shorter than a call's deadline.
+      proxy.setDelayMs(1_500);
+      await Bun.sleep(500);
       const signalledAtMs = Date.now();
       server.signal("SIGTERM");
       expect(await server.ended).toBe(0);

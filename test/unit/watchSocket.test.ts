@@ -1,0 +1,129 @@
+import { afterEach, expect, test } from "bun:test";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { neverSentCode, watchSocket, type SocketWatch } from "../../src/store/watchSocket.ts";
+
+const toClose: (() => unknown)[] = [];
+afterEach(() => {
+  for (const close of toClose.splice(0)) close();
+});
+
+/** A start-up message, as far as it is looked at. */
+const startup = Buffer.from([0, 0, 0, 9, 0, 3, 0, 0, 0]);
+const ready = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+
+interface Pair {
+  readonly socket: Socket;
+  readonly peer: Socket;
+  readonly watch: SocketWatch;
+  /** `error: code` and `close`, in the order in which they were told. */
+  readonly told: string[];
+  /** Until the peer has this many bytes. */
+  readonly arrived: (bytes: number) => Promise<void>;
+}
+
+async function openPair(): Promise<Pair> {
+  const peerComes = Promise.withResolvers<Socket>();
+  const server = createServer({ allowHalfOpen: true }, peerComes.resolve);
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const socket = connect({ port: (server.address() as AddressInfo).port, host: "127.0.0.1" });
+  const peer = await peerComes.promise;
+  toClose.push(
+    () => server.close(),
+    () => peer.destroy(),
+    () => socket.destroy(),
+  );
+  peer.resume();
+  peer.on("error", () => peer.destroy());
+  const told: string[] = [];
+  const watch = watchSocket(socket);
+  socket.on("error", (error: NodeJS.ErrnoException) => told.push(`error: ${error.code ?? error.message}`));
+  socket.on("close", () => told.push("close"));
+  socket.on("end", () => socket.destroy(Object.assign(new Error("ended"), { code: "ENDED" })));
+  return {
+    socket,
+    peer,
+    watch,
+    told,
+    arrived: async (wanted) => {
+      while (peer.bytesRead < wanted) await Bun.sleep(1);
+    },
+  };
+}
+
+/** A connection that has answered and waits for the next statement. */
+async function openIdle(): Promise<Pair> {
+  const pair = await openPair();
+  pair.socket.write(startup);
+  await pair.arrived(startup.length);
+  const answered = new Promise((done) => pair.socket.once("data", done));
+  pair.peer.write(ready);
+  await answered;
+  return pair;
+}
+
+for (const how of ["ends", "resets"] as const) {
+  test(`an idle connection that its peer ${how} is told so at the next write, as never sent`, async () => {
+    const { socket, peer, told } = await openIdle();
+    if (how === "ends") peer.end();
+    else peer.resetAndDestroy();
+    while (!socket.destroyed) await Bun.sleep(1);
+    await Bun.sleep(20);
+    expect([told, socket.readyState]).toEqual([[], "open"]);
+    expect(socket.write("statement")).toBe(true);
+    expect(told).toEqual([]);
+    await Bun.sleep(5);
+    expect(told).toEqual([`error: ${neverSentCode}`, "close"]);
+    expect(socket.readyState).toBe("closed");
+  });
+}
+
+test("a connection that owes an answer is told of its end at once, with the reason, after what waits is written", async () => {
+  const { socket, peer, told, arrived } = await openIdle();
+  socket.write("statement");
+  await arrived(startup.length + "statement".length);
+  peer.end();
+  while (!socket.destroyed) await Bun.sleep(1);
+  await Bun.sleep(20);
+  expect(told).toEqual(["error: ENDED", "close"]);
+});
+
+test("the end of an idle connection is told to whoever ends it", async () => {
+  const { socket, peer, told } = await openIdle();
+  peer.end();
+  while (!socket.destroyed) await Bun.sleep(1);
+  socket.end("goodbye");
+  await Bun.sleep(5);
+  expect(told.at(-1)).toBe("close");
+});
+
+test("a socket on which nothing, or something other than a start-up message, comes first is of no use", async () => {
+  const silent = await openPair();
+  await Bun.sleep(30);
+  expect(silent.told).toEqual([`error: ${neverSentCode}`, "close"]);
+  const { socket, told } = await openPair();
+  socket.write(Buffer.from("old bytes"));
+  await Bun.sleep(30);
+  expect(told).toEqual([`error: ${neverSentCode}`, "close"]);
+});
+
+test("a peer that owes an answer, or an idle one not heard of since, is suspect; one in a transaction is not", async () => {
+  const suspicion = { silentMs: 50, error: Object.assign(new Error("silent"), { code: "SILENT" }) };
+  const owing = await openIdle();
+  owing.socket.write("statement");
+  owing.watch.destroyIfSuspect({ ...suspicion, sinceMs: 0 });
+  expect(owing.socket.destroyed).toBe(false);
+  await Bun.sleep(60);
+  owing.watch.destroyIfSuspect({ ...suspicion, sinceMs: 0 });
+  expect(owing.socket.destroyed).toBe(true);
+  const idle = await openIdle();
+  idle.watch.destroyIfSuspect({ ...suspicion, sinceMs: Date.now() - 60_000 });
+  expect(idle.socket.destroyed).toBe(false);
+  idle.watch.destroyIfSuspect({ ...suspicion, sinceMs: Date.now() });
+  expect(idle.socket.destroyed).toBe(true);
+  const busy = await openIdle();
+  const answered = new Promise((done) => busy.socket.once("data", done));
+  busy.peer.write(Buffer.from([0x5a, 0, 0, 0, 5, 0x54]));
+  await answered;
+  busy.watch.destroyIfSuspect({ ...suspicion, sinceMs: Date.now() + 1 });
+  expect(busy.socket.destroyed).toBe(false);
+});
