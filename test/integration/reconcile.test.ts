@@ -77,6 +77,20 @@ describe("a reconcile started by a person", () => {
     expect(figuresOf(await r.run("reconcile"))).toEqual({ status: "done", seen: 5, unchanged: 5 });
   });
 
+  test("what moves by itself at Clerk, activity and the countdown of a lock, is no drift and writes nothing", async () => {
+    const r = await openRunsTest(5);
+    for (const [id, user] of r.clerk.users)
+      r.clerk.users.set(id, { ...user, last_active_at: startMs, lockout_expires_in_seconds: 90 });
+    await r.run("backfill");
+    const before = await versionsOf(r.t);
+    for (const [id, user] of r.clerk.users)
+      r.clerk.users.set(id, { ...user, last_active_at: startMs + 1, lockout_expires_in_seconds: 80 });
+    expect(figuresOf(await r.run("reconcile"))).toEqual({ status: "done", seen: 5, unchanged: 5 });
+    expect(await versionsOf(r.t)).toBe(before);
+    r.clerk.users.set(pagedId(1), pagedUser(1, { last_active_at: startMs, updated_at: startMs * 2 }));
+    expect(figuresOf(await r.run("reconcile"))).toMatchObject({ applied: 1, drift: 1 });
+  });
+
   test("looks again at users without a profile; a profile found is applied, and no drift", async () => {
     const r = await openRunsTest(3);
     const email = `${pagedId(1).slice(5).toLowerCase()}@example.com`;

@@ -166,7 +166,10 @@ begin
         -- (password_last_updated_at); that alone is no difference.
         select a.across,
                case when a.across then '{updated_at,external_accounts,saml_accounts,enterprise_accounts}'::text[]
-                    else '{updated_at}' end as incidental
+                    else '{updated_at}' end
+               -- What moves by itself, while updated_at stays: of each user each day, a reconcile would rewrite them all.
+               || case when c.source <> 'webhook' and left(c.version, 15) = left(u.clerk_version, 15)
+                       then '{last_active_at,lockout_expires_in_seconds}'::text[] else '{}' end as incidental
         from (values ((u.sync_source = 'webhook') <> (c.source = 'webhook'))) as a(across)
       ) k
     where c.kind = 'upsert' and not settled ? coalesce(c.svix_id, '')
