@@ -8,8 +8,8 @@ import { createProperties } from "../support/properties.ts";
 /** Histories between two lines of progress; each such round has a seed of its own. */
 const roundHistories = 100;
 /** In turn: most are of the kind where everything happens; a shuffle is four histories, all orders some twenty. */
-const turns = ["convergence", "convergence", "reconcile", "convergence", "shuffles"] as const;
-const weights = { convergence: 1, reconcile: 1, shuffles: 4, allOrders: 20 };
+const turns = ["convergence", "convergence", "reconcile", "convergence", "shuffles", "backfill"] as const;
+const weights = { convergence: 1, reconcile: 1, backfill: 1, shuffles: 4, allOrders: 20 };
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,7 @@
 // Carries a history to two copies of the app over one database, the way networks do: out of order, twice, at once,
 // losing answers; and lets the model do what the database did, in the same order.
 import assert from "node:assert/strict";
+import type { RunKind } from "../../src/domain/syncRun.ts";
 import { AppError } from "../../src/errors.ts";
 import type { Database } from "../../src/store/database.ts";
 import { toBody, toClerkUser, type Fact, type Snapshot } from "./clerkFacts.ts";
@@ -21,8 +22,8 @@ export interface Courier {
   readonly apps: readonly [TestApp, TestApp];
   /** Delivers everything, comparing after each slot what was answered, and at the end every table. */
   readonly carry: (history: History) => Promise<{ model: Model; arrivals: readonly Arrival[] }>;
-  /** One full reconcile against a Clerk that has these users; its status at the end. */
-  readonly reconcile: (users: readonly Snapshot[]) => Promise<string>;
+  /** One run against a Clerk that has these users; its status at the end. */
+  readonly run: (kind: RunKind, users: readonly Snapshot[]) => Promise<string>;
   readonly close: () => Promise<void>;
 }
 
@@ -135,10 +136,10 @@ export async function openCourier(): Promise<Courier> {
     return { model, arrivals };
   }
 
-  async function reconcile(users: readonly Snapshot[]): Promise<string> {
+  async function run(kind: RunKind, users: readonly Snapshot[]): Promise<string> {
     truth.setUsers(users);
     const { runs } = second.services;
-    const { runId } = await runs.start({ kind: "reconcile" });
+    const { runId } = await runs.start({ kind });
     await runs.waitFor(runId);
     const { status, error } = await runs.get(runId);
     return error === null ? status : `${status}: ${error}`;
@@ -147,7 +148,7 @@ export async function openCourier(): Promise<Courier> {
   return {
     apps,
     carry,
-    reconcile,
+    run,
     close: async () => {
       await second.close();
       await first.close();
