@@ -21,16 +21,27 @@ export interface FleetService {
 
 export function createFleetService(deps: { database: Database }): FleetService {
   const { database } = deps;
-  let cached: { figures: Promise<UserFigures>; atMs: number } | undefined;
+  let cached: { figures: Promise<UserFigures>; atMs: number; isUnderWay: boolean } | undefined;
 
-  function findCachedUserFigures(): Promise<UserFigures> {
-    if (cached && Date.now() - cached.atMs < userFiguresMaxAgeMs) return cached.figures;
+  async function findCachedUserFigures(): Promise<UserFigures> {
+    for (;;) {
+      if (cached && Date.now() - cached.atMs < userFiguresMaxAgeMs) return cached.figures;
+      if (!cached?.isUnderWay) return startCounting();
+      // Too old to share, but a second count beside it would only make both slower.
+      await cached.figures.catch(() => undefined);
+    }
+  }
+
+  function startCounting(): Promise<UserFigures> {
     // Their age counts from before the question, for that is the moment they describe.
-    const entry = { atMs: Date.now(), figures: findUserFigures(database) };
+    const entry = { atMs: Date.now(), figures: findUserFigures(database), isUnderWay: true };
     cached = entry;
-    entry.figures.catch(() => {
-      if (cached === entry) cached = undefined;
-    });
+    entry.figures.then(
+      () => (entry.isUnderWay = false),
+      () => {
+        if (cached === entry) cached = undefined;
+      },
+    );
     return entry.figures;
   }
 

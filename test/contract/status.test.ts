@@ -56,6 +56,27 @@ test("figures of users and links are two seconds old at most when they are asked
   }
 });
 
+test("a count that takes long has no second one beside it; who asks late waits for a later one", async () => {
+  const own = await openTestApp();
+  await own.sql`alter function user_figures() rename to quick_figures`;
+  await own.sql`
+    create function user_figures() returns jsonb language sql volatile
+    as $$ select quick_figures() from (select pg_sleep(1.8)) slow $$`;
+  const ask = () => connectTo(own, testAdminToken).sync.status.query();
+  const first = ask();
+  await Bun.sleep(1_650);
+  await own.deliver(userEvent(clerkUser("user_Late")));
+  const others = [ask(), ask(), ask()];
+  await Bun.sleep(50);
+  const [counting] = await own.sql<{ counts: number }[]>`
+    select count(*)::int as counts from pg_stat_activity
+    where datname = current_database() and state = 'active' and query like '%user_figures%' and pid <> pg_backend_pid()`;
+  expect(counting?.counts).toBe(1);
+  expect((await first).users.total).toBe(0);
+  for (const other of others) expect((await other).users.total).toBe(1);
+  await own.close();
+}, 20_000);
+
 test("every active user has one standing at most, and every user is counted once", async () => {
   const own = await openTestApp();
   await own.deliver(userEvent(clerkUser("user_Linked")));
