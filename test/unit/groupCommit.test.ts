@@ -1,0 +1,132 @@
+import { expect, test } from "bun:test";
+import { AppError } from "../../src/errors.ts";
+import { createGroupCommit, type GroupCommitOptions } from "../../src/service/groupCommit.ts";
+
+interface Item {
+  readonly id: string;
+  readonly key: string;
+  readonly size: number;
+}
+
+/** Batches as they were flushed, each to be ended by hand. */
+function openCommits(options: Partial<GroupCommitOptions<Item, string>> = {}) {
+  const batches: { ids: string[]; end: PromiseWithResolvers<void> }[] = [];
+  const commits = createGroupCommit<Item, string>({
+    flush: async (items) => {
+      const end = Promise.withResolvers<void>();
+      batches.push({ ids: items.map((item) => item.id), end });
+      await end.promise;
+      return items.map((item) => (item.id === "bad" ? new Error("bad") : `done ${item.id}`));
+    },
+    keysOf: (item) => [item.key],
+    sizeOf: (item) => item.size,
+    batchItemsMax: 3,
+    batchSizeMax: 100,
+    queueItemsMax: 4,
+    queueSizeMax: 200,
+    batchesInFlightMax: 1,
+    ...options,
+  });
+  /** The result, or the error's code or message. */
+  const submit = (id: string, { key = id, size = 1, deadlineMs = 5_000 } = {}) =>
+    commits.submit({ id, key, size }, Date.now() + deadlineMs).catch((error: unknown) => {
+      if (error instanceof AppError) return error.code;
+      return error instanceof Error ? error.message : "?";
+    });
+  const endNext = async () => {
+    batches.at(-1)?.end.resolve();
+    await Bun.sleep(0);
+  };
+  return { batches, submit, endNext, queueItems: commits.queueItems };
+}
+
+const idsOf = (batches: { ids: string[] }[]) => batches.map((batch) => batch.ids.join());
+
+test("an item alone is flushed at once; what comes meanwhile waits together, in order, up to a batch", async () => {
+  const { batches, submit, endNext } = openCommits();
+  const results = ["a", "b", "c", "d", "e"].map((id) => submit(id));
+  expect(idsOf(batches)).toEqual(["a"]);
+  for (let round = 0; round < 3; round += 1) await endNext();
+  expect(idsOf(batches)).toEqual(["a", "b,c,d", "e"]);
+  expect(await Promise.all(results)).toEqual(["done a", "done b", "done c", "done d", "done e"]);
+});
+
+test("no result before its batch has ended", async () => {
+  const { submit, endNext } = openCommits();
+  let isDone = false;
+  const result = submit("a").then(() => (isDone = true));
+  await Bun.sleep(20);
+  expect(isDone).toBe(false);
+  await endNext();
+  await result;
+});
+
+test("items that share a key never share a batch and keep their order", async () => {
+  const { batches, submit, endNext } = openCommits();
+  const results = [submit("a"), submit("b", { key: "k" }), submit("c", { key: "k" }), submit("d")];
+  for (let round = 0; round < 3; round += 1) await endNext();
+  expect(idsOf(batches)).toEqual(["a", "b,d", "c"]);
+  await Promise.all(results);
+});
+
+test("a full queue refuses at once, by number and by size; one item of any size passes an empty one", async () => {
+  const { submit, endNext, queueItems } = openCommits();
+  const first = submit("a");
+  const waiting = ["b", "c", "d", "e"].map((id) => submit(id));
+  expect(await submit("f")).toBe("unavailable");
+  expect(queueItems()).toBe(4);
+  for (let round = 0; round < 4; round += 1) await endNext();
+  expect(await Promise.all([first, ...waiting])).toHaveLength(5);
+
+  const large = openCommits();
+  const results = [large.submit("a"), large.submit("b", { size: 1_000 })];
+  expect(await large.submit("c", { size: 1 })).toBe("unavailable");
+  for (let round = 0; round < 2; round += 1) await large.endNext();
+  expect(await Promise.all(results)).toEqual(["done a", "done b"]);
+  expect(large.queueItems()).toBe(0);
+});
+
+test("a batch holds no more than its size, but for one item that is larger alone", async () => {
+  const { batches, submit, endNext } = openCommits();
+  const results = [submit("a"), submit("b", { size: 60 }), submit("c", { size: 60 }), submit("d", { size: 1 })];
+  for (let round = 0; round < 3; round += 1) await endNext();
+  expect(idsOf(batches)).toEqual(["a", "b", "c,d"]);
+  await Promise.all(results);
+});
+
+test("whoever still waits at the deadline is let go, never flushed, and leaves its place to others", async () => {
+  const { batches, submit, endNext, queueItems } = openCommits();
+  const first = submit("a");
+  const startedAtMs = Date.now();
+  expect(await Promise.all([submit("b", { deadlineMs: 30 }), submit("c", { deadlineMs: 30 })])).toEqual([
+    "unavailable",
+    "unavailable",
+  ]);
+  expect(Date.now() - startedAtMs).toBeLessThan(2_000);
+  expect(queueItems()).toBe(0);
+  const last = submit("d");
+  for (let round = 0; round < 2; round += 1) await endNext();
+  expect(await Promise.all([first, last])).toEqual(["done a", "done d"]);
+  expect(idsOf(batches)).toEqual(["a", "d"]);
+});
+
+test("whose batch is under way at the deadline is let go too; the batch goes on and the next one follows", async () => {
+  const { batches, submit, endNext } = openCommits();
+  expect(await submit("a", { deadlineMs: 20 })).toBe("unavailable");
+  const next = submit("b");
+  expect(idsOf(batches)).toEqual(["a"]);
+  for (let round = 0; round < 2; round += 1) await endNext();
+  expect(await next).toBe("done b");
+});
+
+test("an error in an item's place is that item's alone; a batch that fails fails all its items and no others", async () => {
+  const { submit, endNext, batches } = openCommits();
+  const results = [submit("a"), submit("bad"), submit("c")];
+  for (let round = 0; round < 2; round += 1) await endNext();
+  expect(await Promise.all(results)).toEqual(["done a", "bad", "done c"]);
+  const failing = [submit("d"), submit("e")];
+  batches.at(-1)?.end.reject(new Error("away"));
+  await Bun.sleep(0);
+  await endNext();
+  expect(await Promise.all(failing)).toEqual(["away", "done e"]);
+});
