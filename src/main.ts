@@ -1,6 +1,7 @@
 import { ConfigError, parseConfig, type Config } from "./config.ts";
 import { createLog } from "./log.ts";
 import { startServer } from "./server.ts";
+import { onStopSignal } from "./stopSignal.ts";
 
 function readConfig(): Config & { databaseUrl: string } {
   try {
@@ -17,15 +18,13 @@ const config = readConfig();
 const log = createLog({ level: config.logLevel, format: config.logFormat });
 const server = startServer(config, log);
 
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  process.once(signal, () => {
-    log.info({ signal }, "[Server] Stopping; deliveries in flight are answered first");
-    server.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ err: error }, "[Server] Stopping failed");
-        process.exit(1);
-      },
-    );
-  });
-}
+onStopSignal((signal) => {
+  log.info({ signal }, "[Server] Stopping; deliveries in flight are answered first");
+  server.stop().then(
+    () => process.exit(0),
+    (error: unknown) => {
+      log.error({ err: error }, "[Server] Stopping failed");
+      process.exit(1);
+    },
+  );
+});

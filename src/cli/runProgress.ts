@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import cliProgress from "cli-progress";
 import { AppError } from "../errors.ts";
 import type { RunKind, RunStatus, SyncRun } from "../domain/syncRun.ts";
+import { onStopSignal } from "../stopSignal.ts";
 import type { CliContext } from "./cliContext.ts";
 import { toLines, type Output } from "./output.ts";
 
@@ -25,9 +26,8 @@ interface RunRequest {
 export async function followRun(ctx: CliContext, request: RunRequest, output: Output): Promise<RunStatus> {
   const { runs } = ctx.services;
   const stopping = new AbortController();
-  const stop = () => stopping.abort();
-  // Once: a second Ctrl-C ends the process at once, and the run is free a few seconds later.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
+  // A second Ctrl-C ends the process at once, and the run is free a few seconds later.
+  const forgetSignals = onStopSignal(() => stopping.abort());
   const progress = openProgress(output, request.kind);
   try {
     const runId = await startRun(ctx, request, stopping.signal);
@@ -49,7 +49,7 @@ export async function followRun(ctx: CliContext, request: RunRequest, output: Ou
     return run.status;
   } finally {
     progress.close();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
+    forgetSignals();
   }
 }
 

@@ -1,6 +1,7 @@
 import cliProgress from "cli-progress";
 import { parseConfig } from "../config.ts";
 import { AppError } from "../errors.ts";
+import { onStopSignal } from "../stopSignal.ts";
 import { toLines, type Output } from "./output.ts";
 
 const usersMax = 100_000;
@@ -92,17 +93,16 @@ async function sendAll<Event>(
 ): Promise<{ taken: number; interrupted: boolean }> {
   let taken = 0;
   let interrupted = false;
-  const stop = () => {
-    interrupted = true;
-    void courier.stop();
-  };
   const send = async (event: Event) => {
     const { status } = await courier.send(event);
     const isTaken = status !== null && status >= 200 && status < 300;
     if (isTaken) progress.show(++taken);
     return isTaken;
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
+  const forgetSignals = onStopSignal(() => {
+    interrupted = true;
+    void courier.stop();
+  });
   try {
     // Alone, so that a server that is not there, or knows another secret, is found out before the rest.
     const [first, ...rest] = events;
@@ -112,7 +112,7 @@ async function sendAll<Event>(
     if (!interrupted) throw error;
   } finally {
     progress.close();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
+    forgetSignals();
   }
   return { taken, interrupted };
 }

@@ -3,6 +3,7 @@ import postgres, { type Sql } from "postgres";
 import { parseConfig } from "../config.ts";
 import { createLog } from "../log.ts";
 import { startServer } from "../server.ts";
+import { onStopSignal } from "../stopSignal.ts";
 import { migrateDatabase } from "../store/migrate.ts";
 import { createSyncClient, type SyncClient } from "../trpc/client.ts";
 import { bypassProxyOnLoopback } from "./bypassProxy.ts";
@@ -10,18 +11,22 @@ import { findDifferences } from "./compareWithClerk.ts";
 import { createCourier, type DeliveryAttempt } from "./courier.ts";
 import { expectedLinks, forgottenUser, registeredProfiles, tellStory, type Telling } from "./demoStory.ts";
 import { developmentAdminToken, developmentWebhookSecret } from "./developmentKeys.ts";
-import { openEmbeddedPostgres } from "./embeddedPostgres.ts";
+import { openEmbeddedPostgres, type EmbeddedPostgres } from "./embeddedPostgres.ts";
 import { openSimulatedClerk } from "./simulatedClerk.ts";
 
 const forgersSecret = `whsec_${Buffer.alloc(24, "forger").toString("base64")}`;
 const log = createLog({ level: "info", format: process.env["LOG_FORMAT"] === "json" ? "json" : "pretty" });
+
+let opening: Promise<EmbeddedPostgres> | undefined;
+let isStopping = false;
 
 const say = (text: string) => console.log(`\n▸ ${text}`);
 
 /** A demonstration must not reach what a `.env` names: nothing of the environment is used. */
 async function run(): Promise<readonly string[]> {
   say("A Postgres server from npm, in a temporary folder, with this program's tables");
-  const server = await openEmbeddedPostgres({ persistent: false, log });
+  opening = openEmbeddedPostgres({ persistent: false, log });
+  const server = await opening;
   await server.createDatabase("demo");
   const databaseUrl = server.urlFor("demo");
   await migrateDatabase({ url: databaseUrl, log });
@@ -120,7 +125,15 @@ function printRows(rows: readonly Readonly<Record<string, unknown>>[]): void {
 }
 
 bypassProxyOnLoopback(process.env);
-const problems = await run();
+onStopSignal(() => {
+  isStopping = true;
+  // Not in the midst of making a database, of which a half would stay behind; a whole one goes with this process.
+  void Promise.allSettled([opening]).then(() => process.exit(130));
+});
+const problems = await run().catch((error: unknown) => {
+  if (isStopping) return new Promise<never>(() => undefined);
+  throw error;
+});
 if (problems.length > 0) {
   console.error(`\nThis is not what Clerk says:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
   process.exit(1);
