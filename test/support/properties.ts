@@ -8,6 +8,7 @@ import { startMs } from "./events.ts";
 import { clerkOnlyHistory, history, lossyHistory } from "./history.ts";
 import type { History } from "./historyStory.ts";
 import { readSnapshot } from "./modelRules.ts";
+import { permutations } from "./permutations.ts";
 import { readUsers } from "./tables.ts";
 
 export function createProperties(courier: Courier) {
@@ -90,11 +91,4 @@ const bystander: Snapshot = {
 function toAnswer(snapshot: Snapshot) {
   const updatedAtMs = snapshot.updatedAt.meansMs ?? 0;
   return readSnapshot(snapshot, "api", { updatedAtMs, fromApi: true, envelopeMs: null, svixId: "" });
-}
-
-function permutations(count: number): number[][] {
-  if (count === 0) return [[]];
-  return permutations(count - 1).flatMap((shorter) =>
-    Array.from({ length: count }, (_, place) => shorter.toSpliced(place, 0, count - 1)),
-  );
 }
