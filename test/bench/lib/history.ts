@@ -119,8 +119,12 @@ async function countWrong(sql: postgres.Sql, people: readonly Person[]) {
            count(*) filter (where profiles > 1)::int as "doubledProfiles",
            count(*) filter (where not p.verified and owned)::int as "givenAway"
     from unnest(${people.map(({ clerkId }) => clerkId)}::text[], ${people.map(({ email }) => email)}::text[],
-                ${people.map(({ name }) => name)}::text[], ${people.map(({ verified }) => verified)}::boolean[],
-                ${people.map(({ deleted }) => deleted)}::boolean[]) as p(clerk_id, email, name, verified, deleted)
+                ${people.map(({ name }) => name)}::text[], ${people.map(({ verified }) => String(verified))}::text[],
+                ${people.map(({ deleted }) => String(deleted))}::text[])
+           as e(clerk_id, email, name, verified_text, deleted_text)
+      cross join lateral (
+        select e.clerk_id, e.email, e.name, e.verified_text::boolean as verified, e.deleted_text::boolean as deleted
+      ) p
       left join users s on s.clerk_id = p.clerk_id
       -- The baselines have no such column, and delete the row instead.
       cross join lateral (select s.id is not null and to_jsonb(s) ->> 'deleted_at' is null as alive) a
