@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { connect, isIP, Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Dsn } from "./dsn.ts";
@@ -38,7 +39,7 @@ export function createSocketSource(dsn: Dsn): SocketSource {
       if (oldestMs === undefined || openedAtMs.length < attemptsPerSecondMax) return;
       const waitMs = oldestMs + 1000 - Date.now();
       if (waitMs <= 0) openedAtMs.shift();
-      else await Bun.sleep(waitMs);
+      else await sleep(waitMs);
     }
   }
 

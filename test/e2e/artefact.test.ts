@@ -9,31 +9,27 @@ import { testAdminToken, testSecret } from "../support/testApp.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
 
 const root = join(import.meta.dir, "../..");
-let db: TestDatabase;
 /** Away from the repository: no source, no node_modules, no bunfig.toml above it. */
 let folder: string;
 let path: string;
 
 beforeAll(async () => {
-  db = await openTestDatabase({ migrated: false });
   folder = mkdtempSync(join(tmpdir(), "clerk-neon-sync-artefact-"));
   path = join(folder, "clerk-neon-sync");
   const built = spawnSync(process.execPath, ["src/build.ts", path], { cwd: root, encoding: "utf8" });
   expect([built.status, built.stderr]).toEqual([0, ""]);
 }, 60_000);
-afterAll(async () => {
-  rmSync(folder, { recursive: true, force: true });
-  await db.close();
-});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function command(...args: string[]) {
+function run(db: TestDatabase, ...args: string[]) {
   const env = { DATABASE_URL: db.url, CLERK_WEBHOOK_SECRET: testSecret };
   return spawnSync(path, args, { cwd: folder, encoding: "utf8", env });
 }
 
 test("the file alone migrates a database, serves it with the page, and ends in order", async () => {
-  expect(command("doctor", "--json").status).toBe(1);
-  const migrated = command("migrate");
+  const db = await openTestDatabase({ migrated: false });
+  expect(run(db, "doctor", "--json").status).toBe(1);
+  const migrated = run(db, "migrate");
   expect([migrated.status, migrated.stdout]).toEqual([0, "The database is up to date.\n"]);
 
   const server = await startServerProcess({ databaseUrl: db.url, executable: { path, cwd: folder } });
@@ -55,17 +51,21 @@ test("the file alone migrates a database, serves it with the page, and ends in o
   expect(await server.ended).toBe(0);
   expect(health({ PORT: port })).toBe(1);
   expect(await db.sql`select outcome from webhook_events`).toMatchObject([{ outcome: "applied" }]);
+  expect(JSON.parse(run(db, "status", "user_Artefact", "--json").stdout)).toMatchObject({ state: "synced" });
   expect(readdirSync(folder)).toEqual(["clerk-neon-sync"]);
+  await db.close();
 }, 60_000);
 
-test("its command line is the whole one; a configuration that is not usable stops it with names only", () => {
-  expect(JSON.parse(command("status", "user_Artefact", "--json").stdout)).toMatchObject({ state: "synced" });
-  expect(command("--help").stdout).toContain("reconcile");
+test("its command line is the whole one; a configuration that is not usable stops it with names only", async () => {
+  const db = await openTestDatabase();
+  expect(JSON.parse(run(db, "status", "user_Nobody", "--json").stdout)).toMatchObject({ state: "missing" });
+  expect(run(db, "--help").stdout).toContain("reconcile");
+  await db.close();
   const refused = spawnSync(path, [], { cwd: folder, encoding: "utf8", env: { DATABASE_URL: "hidden" } });
   expect(refused.status).toBe(1);
   expect(refused.stderr).toContain("CLERK_WEBHOOK_SECRET is missing");
   expect(refused.stdout + refused.stderr).not.toContain("hidden");
-});
+}, 30_000);
 
 test("the container's recipe pins this Bun, copies the file alone and runs as nobody in particular", () => {
   const recipe = readFileSync(join(root, ".Dockerfile"), "utf8");
