@@ -63,7 +63,7 @@ export function parseDsn(text: string): Dsn {
  * `verify-full` always verifies certificate and name. `require` does except on loopback, where it means what it says:
  * to a public host an unverified certificate protects nothing.
  */
-export function toTlsMode(sslMode: string | undefined, host: string): TlsMode {
+function toTlsMode(sslMode: string | undefined, host: string): TlsMode {
   if (host.startsWith("/")) return "off";
   if (sslMode === "verify-full" || sslMode === "verify-ca") return "verified";
   if (sslMode === "require") return isLoopback(host) ? "unverified" : "verified";

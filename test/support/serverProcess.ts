@@ -114,7 +114,7 @@ function collect(child: ReturnType<typeof spawn>): { logs: LogLine[]; output: ()
 }
 
 /** One request, measured. */
-export async function ask(url: string, init: RequestInit): Promise<TimedAnswer> {
+async function ask(url: string, init: RequestInit): Promise<TimedAnswer> {
   const startedAtMs = performance.now();
   try {
     const res = await fetch(url, { ...init, signal: AbortSignal.timeout(answerDeadlineMs) });
