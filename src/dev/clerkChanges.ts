@@ -22,17 +22,23 @@ export interface ClerkChanges {
 export function createClerkChanges(options: {
   directory: ClerkDirectory;
   seed: number;
+  /** Of the events, which makes their ids. */
+  firstSequence: number;
   instanceId: string;
   /** Epoch milliseconds. */
   now: () => number;
 }): ClerkChanges {
-  const { directory, seed, instanceId, now } = options;
+  const { directory, seed, firstSequence, instanceId, now } = options;
   const random = createRandom(seed + 3);
   const listeners: ((event: ClerkEvent) => void)[] = [];
   let events = 0;
   const envelope = (changedAtMs: number) => {
     const lagMs = envelopeLagMs.min + random() * (envelopeLagMs.max - envelopeLagMs.min);
-    return { svixId: `msg_${toIdText(seed + 5, events++)}`, timestampMs: Math.round(changedAtMs + lagMs), instanceId };
+    return {
+      svixId: `msg_${toIdText(seed + 5, firstSequence + events++)}`,
+      timestampMs: Math.round(changedAtMs + lagMs),
+      instanceId,
+    };
   };
   const tell = (event: ClerkEvent) => {
     for (const listener of listeners) listener(event);

@@ -20,8 +20,16 @@ export interface ClerkDirectory {
   readonly remove: (clerkId: string) => void;
 }
 
-/** @param now epoch milliseconds */
-export function createClerkDirectory(options: { seed: number; users: number; now: () => number }): ClerkDirectory {
+/**
+ * @param options.firstSequence of people who sign up, at least `users`
+ * @param options.now epoch milliseconds
+ */
+export function createClerkDirectory(options: {
+  seed: number;
+  users: number;
+  firstSequence: number;
+  now: () => number;
+}): ClerkDirectory {
   const population = createUserPopulation({ seed: options.seed, size: options.users });
   /** Users of the population that were deleted or changed, by index. */
   const touched = new Set<number>();
@@ -56,7 +64,7 @@ export function createClerkDirectory(options: { seed: number; users: number; now
     find,
     count: () => size,
     list: (query) => listPage({ population, touched, special, sorted }, query),
-    newPerson: () => createPerson(options.seed, population.size + people++, options.now()),
+    newPerson: () => createPerson(options.seed, options.firstSequence + people++, options.now()),
     create: (user) => {
       if (find(user.id) || buried.has(user.id)) throw new Error(`Clerk never reuses an id: ${user.id}`);
       put(user);

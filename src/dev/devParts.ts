@@ -88,7 +88,12 @@ async function openClerkPart({ config }: { config: Config }): Promise<DevParts> 
     const notice = "No CLERK_SECRET_KEY: re-sync, backfill and reconcile will say so";
     return { env: {}, notices: [notice], close: () => Promise.resolve() };
   }
-  const clerk = await openSimulatedClerk({ seed: developmentSeed, users: simulatedUsers });
+  const clerk = await openSimulatedClerk({
+    seed: developmentSeed,
+    users: simulatedUsers,
+    // The database is kept, and remembers who signed up when `dev` ran before.
+    firstSequence: Math.floor(Date.now() / 1000),
+  });
   const courier = createCourier({
     url: `http://127.0.0.1:${config.port}/api/webhooks/clerk`,
     secrets: [developmentWebhookSecret],

@@ -10,6 +10,11 @@ export interface SimulatedClerkOptions {
   readonly seed?: number;
   /** How many users the instance begins with, up to millions; default 0. */
   readonly users?: number;
+  /**
+   * What ids of sign-ups and events are made from, counted on; default `users`. A Clerk that comes back to a database
+   * which remembers an earlier one needs another, or its ids come again.
+   */
+  readonly firstSequence?: number;
   /** Begins with `sk_test_` or `sk_live_`; default `sk_test_simulated`. */
   readonly secretKey?: string;
   readonly instanceId?: string;
@@ -53,10 +58,11 @@ export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): P
     instanceId = "ins_simulated",
     now = Date.now,
   } = options;
-  const directory = createClerkDirectory({ seed, users, now });
+  const firstSequence = options.firstSequence ?? users;
+  const directory = createClerkDirectory({ seed, users, firstSequence, now });
   let tokens: Promise<SessionTokens> | undefined;
   const sessions = () => (tokens ??= createSessionTokens({ instanceId, now }));
-  const changes = createClerkChanges({ directory, seed, instanceId, now });
+  const changes = createClerkChanges({ directory, seed, firstSequence, instanceId, now });
   const api = createBackendApi({
     directory,
     changes,

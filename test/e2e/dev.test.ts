@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findFreePort } from "../../src/dev/freePort.ts";
 import { developmentAdminToken } from "../../src/dev/developmentKeys.ts";
-import { createSyncClient } from "../../src/trpc/client.ts";
+import { createSyncClient, type SyncClient } from "../../src/trpc/client.ts";
 import { findLeftProcesses, findProcesses } from "../support/leftovers.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -102,31 +102,49 @@ async function waitUntilFree(url: string): Promise<void> {
   expect(await answers()).toBeFalse();
 }
 
-test("in dev a user made by curl arrives by webhook, a re-sync agrees with it, and a session of theirs is believed", async () => {
-  const { dev, url, client, ended } = await startDev(await findFreePort());
-  const env = Object.fromEntries(
-    (await readFile(join(folder, "dev.env"), "utf8"))
-      .matchAll(/^(\w+)="(.*)"$/gm)
-      .map(([, name, value]) => [name, value]),
-  ) as Record<string, string>;
-  const ask = async (path: string, body: unknown) => {
-    const headers = { authorization: `Bearer ${env["CLERK_SECRET_KEY"]}`, "content-type": "application/json" };
-    const res = await fetch(`${env["CLERK_API_URL"]}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
-    return (await res.json()) as { id: string; jwt: string };
-  };
-  const { id: clerkId } = await ask("/v1/users", { email_address: ["new@example.com"], first_name: "New" });
+async function readEnvFile(): Promise<Record<string, string>> {
+  const text = await readFile(join(folder, "dev.env"), "utf8");
+  return Object.fromEntries(text.matchAll(/^(\w+)="(.*)"$/gm).map(([, name, value]) => [name, value])) as Record<
+    string,
+    string
+  >;
+}
+
+/** A call of the simulated Clerk's API, as by curl. */
+async function callClerk(path: string, body: unknown): Promise<{ id: string; jwt: string }> {
+  const env = await readEnvFile();
+  const headers = { authorization: `Bearer ${env["CLERK_SECRET_KEY"]}` };
+  const res = await fetch(`${env["CLERK_API_URL"]}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  return (await res.json()) as { id: string; jwt: string };
+}
+
+async function signUp(client: SyncClient, email: string) {
+  const { id: clerkId } = await callClerk("/v1/users", { email_address: [email], first_name: "New" });
   const deadline = Date.now() + 5_000;
   const find = () => client.sync.user.query({ clerkId });
   while ((await find()).state === "missing" && Date.now() < deadline) await Bun.sleep(20);
-  expect(await find()).toMatchObject({ state: "synced", link: "linked", source: "webhook", user: { name: "New" } });
+  return find();
+}
+
+test("in dev a user made by curl arrives by webhook, a re-sync agrees, a session is believed, and so after a restart", async () => {
+  const { dev, url, client, ended } = await startDev(await findFreePort());
+  const { clerkId, ...user } = await signUp(client, "new@example.com");
+  expect(user).toMatchObject({ state: "synced", link: "linked", source: "webhook", user: { name: "New" } });
   expect(await client.sync.resync.mutate({ clerkId })).toMatchObject({ outcome: "unchanged" });
 
-  const { id: sessionId } = await ask("/v1/sessions", { user_id: clerkId });
-  const { jwt } = await ask(`/v1/sessions/${sessionId}/tokens`, {});
+  const { id: sessionId } = await callClerk("/v1/sessions", { user_id: clerkId });
+  const { jwt } = await callClerk(`/v1/sessions/${sessionId}/tokens`, {});
   expect(await createSyncClient({ url, token: jwt }).me.get.query()).toMatchObject({ clerkId, state: "synced" });
   dev.kill("SIGINT");
   expect(await dev.exited).toBe(0);
   await ended;
+
+  const again = await startDev(await findFreePort());
+  const other = await signUp(again.client, "other@example.com");
+  expect(other).toMatchObject({ state: "synced", link: "linked", user: { email: "other@example.com" } });
+  expect(other.clerkId).not.toBe(clerkId);
+  again.dev.kill("SIGTERM");
+  await again.ended;
 }, 60_000);
 
 test("a second dev on the same data is told who has them, in one line", async () => {
