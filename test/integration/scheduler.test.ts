@@ -31,7 +31,11 @@ async function scheduledRuns(r: RunsTest) {
 
 test("of many processes one runs the reconcile, once an interval", async () => {
   const r = await openRunsTest(3);
-  for (let n = 0; n < 4; n += 1) schedule(r, { everyMs: 1_000 });
+  for (let n = 0; n < 4; n += 1) {
+    schedule(r, { everyMs: 1_000 });
+    // Servers do not start in step.
+    await Bun.sleep(200);
+  }
   await waitUntil(async () => (await scheduledRuns(r)).length >= 3, 10_000);
   const rows = await scheduledRuns(r);
   for (const [place, row] of rows.entries()) {
