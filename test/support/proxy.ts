@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
 /**
@@ -56,7 +57,7 @@ export async function openTcpProxy(options: {
     for (const one of pair.pipes) one.hold(mode === "hang");
   }
 
-  let server = await listen(accept, 0);
+  let server = await listenAnywhere(accept);
   const { port } = server.address() as AddressInfo;
 
   function cutAll(): void {
@@ -146,6 +147,17 @@ function pipe(from: Socket, to: Socket, oneWayMs: () => number): Pipe {
       carry();
     },
   };
+}
+
+/** Not on a port that the system hands out: while the link refuses, nobody else may come to listen there. */
+async function listenAnywhere(onConnection: (socket: Socket) => void): Promise<Server> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await listen(onConnection, randomInt(15_000, 30_000));
+    } catch (error) {
+      if (attempt === 20) throw error;
+    }
+  }
 }
 
 async function listen(onConnection: (socket: Socket) => void, port: number): Promise<Server> {
