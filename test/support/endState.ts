@@ -52,8 +52,15 @@ function newest(own: readonly Said[]): Said | null {
   return own.length === 0 ? null : own.reduce(later);
 }
 
-/** The users are what the set says, and whoever can be given a profile without a guess has one. */
-export async function assertSettled(app: TestApp, telling: Telling): Promise<void> {
+/**
+ * The users are what the set says, and whoever can be given a profile without a guess has one; of the latter only those
+ * can be asked who were looked at since the business last removed a profile.
+ */
+export async function assertSettled(
+  app: TestApp,
+  telling: Telling,
+  wasLookedAt: (clerkId: string) => boolean = () => true,
+): Promise<void> {
   const users = toUsers(telling);
   assert.deepEqual(await readUsers(app), expectedUsers(users), "users, from the set of events alone");
 
@@ -64,7 +71,7 @@ export async function assertSettled(app: TestApp, telling: Telling): Promise<voi
   const waiting = [...users.values()].filter(
     (user) => keyOf(user) !== null && !profiles.some(({ owner }) => owner === user.clerkId),
   );
-  for (const user of waiting) {
+  for (const user of waiting.filter(({ clerkId }) => wasLookedAt(clerkId))) {
     const candidates = profiles.filter(({ key }) => key === keyOf(user));
     const rivals = waiting.filter((other) => keyOf(other) === keyOf(user));
     assert.ok(candidates.length > 0, `${user.clerkId} has a verified address, and nobody made a profile for it`);
