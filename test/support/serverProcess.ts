@@ -75,11 +75,16 @@ export async function startServerProcess(options: {
   void ended.then(() => process.off("exit", kill));
   const url = `http://127.0.0.1:${port}`;
   const isListening = async () => (await ask(`${url}/healthz`, {})).status === 200;
-  await waitFor(async () => child.exitCode !== null || (await isListening()), {
-    deadlineMs: bootDeadlineMs,
-    what: () => `the server to listen; it said: ${output()}`,
-  });
-  if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}: ${output()}`);
+  try {
+    await waitFor(async () => child.exitCode !== null || (await isListening()), {
+      deadlineMs: bootDeadlineMs,
+      what: () => `the server to listen; it said: ${output()}`,
+    });
+    if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}: ${output()}`);
+  } catch (error) {
+    kill();
+    throw error;
+  }
   return {
     url,
     pid: child.pid ?? 0,
