@@ -5,7 +5,7 @@ import { silentLog } from "../../src/log.ts";
 import { migrateDatabase } from "../../src/store/migrate.ts";
 
 /** Where `bun run test` says its server is; under a bare `bun test` each process opens one of its own. */
-export const testServerVariable = "TEST_POSTGRES_URL";
+const testServerVariable = "TEST_POSTGRES_URL";
 
 const templateName = "template_migrated";
 /** Chosen at random; held while the template is made. */
