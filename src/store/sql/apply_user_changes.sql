@@ -311,8 +311,8 @@ begin
     insert into webhook_events as e (svix_id, type, clerk_id, instance_id, occurred_at, received_at, settled_at, outcome,
                                      error_code, payload)
     select r.svix_id, r.type, r.clerk_id, r.instance_id, r.occurred_at, r.received_at, moment, r.outcome, r.error_code,
-           case when not exists (select from users u where u.clerk_id = r.clerk_id and u.deleted_at is not null)
-                then r.payload end
+           -- A scalar subquery, for of a `not exists` the planner may make a list of every deleted user.
+           case when (select u.deleted_at from users u where u.clerk_id = r.clerk_id) is null then r.payload end
     from results r where r.svix_id is not null and not r.again
     on conflict (svix_id) do update
       set type = excluded.type, clerk_id = excluded.clerk_id, instance_id = excluded.instance_id,
@@ -326,7 +326,7 @@ begin
     from (
       select outcome,
              case when outcome in ('applied', 'unchanged', 'stale') and occurred_at <= settled_at
-                  then round(ln(greatest(extract(epoch from settled_at - occurred_at) * 1000, 1)) / ln(1.1))::smallint
+                  then round(ln(greatest(extract(epoch from settled_at - occurred_at)::float8 * 1000, 1)) / ln(1.1::float8))::smallint
                   else -1 end as lag_bucket
       from ledger
       union all
