@@ -4,7 +4,7 @@ import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { Log } from "../log.ts";
-import { parseOutcomes, toBatchItem, toBatchJson, type BatchItem } from "../store/applyUserChanges.ts";
+import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "../store/applyUserChanges.ts";
 import type { Database } from "../store/database.ts";
 import { isRowAtFault } from "../store/pgErrors.ts";
 
@@ -32,14 +32,17 @@ export function createApplyBatch(deps: {
   observer?: SyncObserver | undefined;
 }): ApplyBatch {
   async function call(items: readonly PreparedChange[]): Promise<Outcome[]> {
-    const json = toBatchJson(
+    const { json, texts } = toBatch(
       items.map((item) => item.batchItem),
       deps.defaultTurma,
     );
     const endSpan = startSpan();
     let isCommitted = false;
     try {
-      const answer = await deps.database.callFunction("apply_user_changes", json, { deadlineMs: batchDeadlineMs });
+      const answer = await deps.database.callFunction("apply_user_changes", json, {
+        texts,
+        deadlineMs: batchDeadlineMs,
+      });
       isCommitted = true;
       return parseOutcomes(answer, items.length);
     } finally {

@@ -117,9 +117,9 @@ function toChunks(items: readonly BatchItem[]): BatchItem[][] {
   let size = 0;
   for (const item of items) {
     const last = chunks.at(-1);
-    if (last && size + item.json.length <= chunkSizeMax) last.push(item);
+    if (last && size + item.size <= chunkSizeMax) last.push(item);
     else chunks.push([item]);
-    size = last === chunks.at(-1) ? size + item.json.length : item.json.length;
+    size = last === chunks.at(-1) ? size + item.size : item.size;
   }
   return chunks;
 }

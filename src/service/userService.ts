@@ -70,7 +70,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
       ...(batchItem.clerkId === null ? [] : [batchItem.clerkId]),
       ...(batchItem.svixId === null ? [] : [`svix:${batchItem.svixId}`]),
     ],
-    sizeOf: ({ batchItem }) => batchItem.json.length,
+    sizeOf: ({ batchItem }) => batchItem.size,
     batchItemsMax,
     batchSizeMax,
     queueItemsMax,

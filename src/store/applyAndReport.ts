@@ -1,7 +1,7 @@
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
-import { parseOutcomes, toBatchItem, toBatchJson } from "./applyUserChanges.ts";
+import { parseOutcomes, toBatch, toBatchItem } from "./applyUserChanges.ts";
 import type { Database } from "./database.ts";
 import { toUserStatus } from "./userState.ts";
 
@@ -21,9 +21,9 @@ export async function applyAndReport(
   database: Database,
   input: { change: UserChange & { clerkId: string }; dryRun: boolean; defaultTurma: string },
 ): Promise<ChangeReport> {
-  const batch = toBatchJson([toBatchItem(input.change)], input.defaultTurma);
-  const argument = `{"batch":${batch},"dry_run":${input.dryRun},"states":true}`;
-  const answer = await database.callFunction("apply_and_report", argument, { deadlineMs: reportDeadlineMs });
+  const { json, texts } = toBatch([toBatchItem(input.change)], input.defaultTurma);
+  const argument = `{"batch":${json},"dry_run":${input.dryRun},"states":true}`;
+  const answer = await database.callFunction("apply_and_report", argument, { texts, deadlineMs: reportDeadlineMs });
   const { outcomes, before, after } = answer as { outcomes: unknown; before: unknown[]; after: unknown[] };
   const [outcome] = parseOutcomes(outcomes, 1);
   if (outcome === undefined) throw new Error("apply_and_report answered no outcome");

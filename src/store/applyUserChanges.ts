@@ -1,18 +1,22 @@
 import { outcomes, type Outcome } from "../domain/outcome.ts";
-import { toStorableJson } from "../domain/storableText.ts";
+import { toStorableJson, toStorableText } from "../domain/storableText.ts";
 import type { UserChange } from "../domain/userChange.ts";
 
 /** How `apply_user_changes` is to treat one change. */
 export interface BatchItem {
   /** JSON text of one element of the batch, see `toBatchItem`. */
   readonly json: string;
+  /** The Clerk user as JSON and the ledger's payload; empty: none. */
+  readonly texts: readonly [string, string];
+  /** UTF-16 units of all three. */
+  readonly size: number;
   readonly clerkId: string | null;
   readonly svixId: string | null;
 }
 
 /**
- * One change as an element of the batch. The Clerk user, by far the longest part, is already JSON text and is embedded
- * as it is. With `replay` a ledger row that is `dead` is settled anew instead of being counted as a duplicate.
+ * One change as an element of the batch. The Clerk user and the payload, by far the longest parts, go beside it. With
+ * `replay` a ledger row that is `dead` is settled anew instead of being counted as a duplicate.
  */
 export function toBatchItem(change: UserChange, options: { replay?: boolean } = {}): BatchItem {
   const delivery = change.delivery;
@@ -29,12 +33,15 @@ export function toBatchItem(change: UserChange, options: { replay?: boolean } = 
       instance_id: delivery.instanceId,
       occurred_at: toInstant(delivery.occurredAtMs),
       received_at: toInstant(delivery.receivedAtMs),
-      payload: delivery.payload,
     }),
     ...(options.replay ? { replay: true } : {}),
   });
+  const user = change.kind === "upsert" ? change.rawJson : "";
+  const payload = delivery ? toStorableText(delivery.payload) : "";
   return {
-    json: change.kind === "upsert" ? `${json.slice(0, -1)},"raw":${change.rawJson}}` : json,
+    json,
+    texts: [user, payload],
+    size: json.length + user.length + payload.length,
     clerkId: change.clerkId,
     svixId: delivery?.svixId ?? null,
   };
@@ -60,9 +67,20 @@ function toInstant(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
 }
 
-/** The one argument of `apply_user_changes`. */
-export function toBatchJson(items: readonly BatchItem[], defaultTurma: string): string {
-  return `{"default_turma":${JSON.stringify(defaultTurma)},"changes":[${items.map((item) => item.json).join(",")}]}`;
+/** The arguments of `apply_user_changes`. */
+export function toBatch(items: readonly BatchItem[], defaultTurma: string): { json: string; texts: string } {
+  const texts = items.flatMap((item) => item.texts);
+  const separator = toSeparator(texts);
+  const head = JSON.stringify({ default_turma: defaultTurma, separator });
+  const changes = items.map((item) => item.json).join(",");
+  return { json: `${head.slice(0, -1)},"changes":[${changes}]}`, texts: texts.join(separator) };
+}
+
+/** Something that none of the texts holds. JSON has no bare control character, but not every payload is JSON. */
+function toSeparator(texts: readonly string[]): string {
+  let separator = "\u001e";
+  while (texts.some((text) => text.includes(separator))) separator = `\u001e${crypto.randomUUID()}`;
+  return separator;
 }
 
 /** What `apply_user_changes` answers: one outcome per element of the batch, in its order. */

@@ -1,12 +1,14 @@
 import type { Row, Sql } from "postgres";
 
 /**
- * `select name(argument::jsonb)` as one message and so one round trip; without parameters, which would cost a second
+ * `select name(json::jsonb, text, …)` as one message and so one round trip; without parameters, which would cost a second
  * one, for a pooler may lack prepared statements. The two statements of the message are one transaction.
  */
-export async function callThroughPooler(sql: Sql, name: string, argumentJson: string): Promise<readonly Row[]> {
+export async function callThroughPooler(sql: Sql, name: string, given: readonly string[]): Promise<readonly Row[]> {
+  const [json = "", ...texts] = given.map(toDollarQuoted);
+  const parameters = [`${json}::jsonb`, ...texts].join(", ");
   const results: unknown = await sql.unsafe(
-    `set transaction isolation level read committed; select public.${name}(${toDollarQuoted(argumentJson)}::jsonb) as answer`,
+    `set transaction isolation level read committed; select public.${name}(${parameters}) as answer`,
   );
   return (results as Row[][])[1] ?? [];
 }

@@ -39,7 +39,11 @@ export interface Database {
    * @throws AppError `unavailable` when the database is away, overloaded or does not answer within `deadlineMs`;
    * any other error is Postgres' own
    */
-  readonly callFunction: (name: string, argumentJson: string, options: { deadlineMs: number }) => Promise<unknown>;
+  readonly callFunction: (
+    name: string,
+    argumentJson: string,
+    options: { deadlineMs: number; /** A second argument. */ texts?: string },
+  ) => Promise<unknown>;
   /**
    * Anything else, with the same deadline and errors. `work` is called again if a statement met a connection that had
    * ended before anything was sent, or a database that is starting up: what it writes stands in one statement or in
@@ -113,9 +117,11 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
     run,
     callFunction: (name, argumentJson, options) =>
       run(async (sql) => {
+        const given = options.texts === undefined ? [argumentJson] : [argumentJson, options.texts];
+        const parameters = given.length === 1 ? "$1::text::jsonb" : "$1::text::jsonb, $2::text";
         const [row] = dsn.pooled
-          ? await callThroughPooler(sql, name, argumentJson)
-          : await sql.unsafe(`select public.${name}($1::text::jsonb) as answer`, [argumentJson], { prepare: true });
+          ? await callThroughPooler(sql, name, given)
+          : await sql.unsafe(`select public.${name}(${parameters}) as answer`, given, { prepare: true });
         return row?.["answer"] as unknown;
       }, options),
     state: () =>

@@ -1,5 +1,5 @@
 import type { RunCursor } from "../domain/runCursor.ts";
-import { toBatchJson, type BatchItem } from "./applyUserChanges.ts";
+import { toBatch, type BatchItem } from "./applyUserChanges.ts";
 import type { Database } from "./database.ts";
 import { leaseMs } from "./runLease.ts";
 
@@ -33,9 +33,10 @@ export async function applyRunPage(
     looked_at: input.lookedAt,
     cursor: input.cursor,
   });
-  const argument = `${head.slice(0, -1)},"batch":${toBatchJson(input.items, input.defaultTurma)}}`;
+  const { json, texts } = toBatch(input.items, input.defaultTurma);
+  const argument = `${head.slice(0, -1)},"batch":${json}}`;
   try {
-    const answer = await database.callFunction("apply_run_page", argument, { deadlineMs: pageDeadlineMs });
+    const answer = await database.callFunction("apply_run_page", argument, { texts, deadlineMs: pageDeadlineMs });
     return (answer as { state: "saved" | "cancelled" | "lost" }).state;
   } catch (error) {
     if ((error as { code?: unknown }).code === lostRunState) return "lost";

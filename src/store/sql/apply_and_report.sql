@@ -1,7 +1,8 @@
 -- apply_user_changes for those who want to see what it does: {"batch": …, "dry_run": boolean, "states": boolean} →
 -- {"outcomes": […], "before": […], "after": […]}, the states as of user_state(), one per change, only if asked for.
 -- A dry run does everything and then undoes it, so that it cannot say anything else than what would happen.
-create or replace function apply_and_report(argument jsonb) returns jsonb
+drop function if exists apply_and_report(jsonb);
+create or replace function apply_and_report(argument jsonb, texts text) returns jsonb
 language plpgsql
 set search_path = public, pg_temp
 as $$
@@ -18,7 +19,7 @@ begin
     before := (select jsonb_agg(user_state(id) order by place) from unnest(clerk_ids) with ordinality as i(id, place));
   end if;
   begin
-    outcomes := apply_user_changes(argument -> 'batch');
+    outcomes := apply_user_changes(argument -> 'batch', texts);
     if states then
       after := (select jsonb_agg(user_state(id) order by place) from unnest(clerk_ids) with ordinality as i(id, place));
     end if;

@@ -5,7 +5,8 @@
 --
 -- step counts the pages of a run: a call that comes again after it was committed does nothing. lost: another process
 -- has taken the run over, or it is no longer running.
-create or replace function apply_run_page(argument jsonb) returns jsonb
+drop function if exists apply_run_page(jsonb);
+create or replace function apply_run_page(argument jsonb, texts text) returns jsonb
 language plpgsql
 set search_path = public, pg_temp
 -- Every lookup below is "a few rows against an index"; a plan made while a table was small would scan it later.
@@ -49,7 +50,7 @@ begin
           ) u;
     end if;
     begin
-      outcomes := apply_user_changes(argument -> 'batch');
+      outcomes := apply_user_changes(argument -> 'batch', texts);
       if run.kind = 'reconcile' then
         -- The row of a user moves its updated_at when its content changes, and then only. A profile found for a user
         -- whose row was right is no drift.

@@ -1,14 +1,17 @@
 -- Applies one batch of user changes: the only writer of `users`, of the ledger and of automatic links.
 --
--- batch: {"default_turma": text, "changes": [change, …]}; a change is described by the column list of the `incoming`
--- record sets below. Within a batch each clerk_id and each svix_id stands once at most (the caller sees to it).
+-- batch: {"default_turma": text, "separator": text, "changes": [change, …]}; a change is described by the column lists of
+-- the record sets below. texts: two for each change, with the separator between them: the Clerk user as JSON and the
+-- ledger's payload, empty where there is none. They are long, and JSON inside JSON is dear to read.
+-- Within a batch each clerk_id and each svix_id stands once at most (the caller sees to it).
 -- Answers a JSON array with the outcome of each change, in the order given.
 --
 -- The advisory lock makes the tables move through one sequence of states, however many processes run. Each statement
 -- after it takes a new snapshot (read committed), so it sees all that earlier holders of the lock committed.
 -- The batch as a whole equals a serial order of its changes: deletions first, then the rest as they stand; addresses that
 -- were left are looked at after the deletions and again at the end.
-create or replace function apply_user_changes(batch jsonb) returns jsonb
+drop function if exists apply_user_changes(jsonb);
+create or replace function apply_user_changes(batch jsonb, texts text) returns jsonb
 language plpgsql
 set search_path = public, pg_temp
 -- `timestamp` columns of an older table hold UTC.
@@ -24,6 +27,7 @@ set lock_timeout = '3s'
 as $$
 declare
   changes constant jsonb := batch -> 'changes';
+  parts constant text[] := string_to_array(texts, batch ->> 'separator');
   -- As in clerk_email_key.
   white_space constant text := E' \t\n\u000b\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff';
   moment timestamptz;
@@ -132,7 +136,7 @@ begin
 
   with compared as materialized (
     select c.clerk_id, c.source, c.version, c.clerk_updated_at, f.name, c.email, c.email_verified, f.image_url,
-           c.login_method, c.role, c.last_signed_in, c.clerk_created_at, c.raw,
+           c.login_method, c.role, c.last_signed_in, c.clerk_created_at, k.raw,
            u.id, u.deleted_at is not null as tombstone,
            u.clerk_version is null or c.version >= u.clerk_version as newer,
            left(c.version, 15) = left(u.clerk_version, 15) as same_version,
@@ -141,20 +145,22 @@ begin
            u.clerk_version as known_version, u.role_version as known_role_version,
            case when u.email_verified and (u.email is distinct from c.email or not c.email_verified)
                 then clerk_email_key(u.email) end as left_key,
-           u.raw_json is not distinct from c.raw as same_raw,
+           u.raw_json is not distinct from k.raw as same_raw,
            (u.name, u.email, u.email_verified, u.image_url, u.login_method, u.clerk_created_at)
              is not distinct from
            (f.name, c.email, c.email_verified, f.image_url, c.login_method, c.clerk_created_at)
            and case
              -- Equal in the keys that both have.
              when k.across then u.raw_json is not null
-               and (u.raw_json || c.raw) - k.incidental = (c.raw || u.raw_json) - k.incidental
-             else u.raw_json - k.incidental is not distinct from c.raw - k.incidental
+               and (u.raw_json || k.raw) - k.incidental = (k.raw || u.raw_json) - k.incidental
+             else u.raw_json - k.incidental is not distinct from k.raw - k.incidental
            end as same_content
-    from jsonb_to_recordset(changes)
-           as c(kind text, svix_id text, clerk_id text, source text, version text, clerk_updated_at timestamptz,
-                name text, email varchar(320), email_verified boolean, image_url text, login_method varchar(64),
-                role role, last_signed_in timestamptz, clerk_created_at timestamptz, raw jsonb)
+    from rows from (jsonb_to_recordset(changes)
+           as (kind text, svix_id text, clerk_id text, source text, version text, clerk_updated_at timestamptz,
+               name text, email varchar(320), email_verified boolean, image_url text, login_method varchar(64),
+               role role, last_signed_in timestamptz, clerk_created_at timestamptz)) with ordinality
+           as c(kind, svix_id, clerk_id, source, version, clerk_updated_at, name, email, email_verified, image_url,
+                login_method, role, last_signed_in, clerk_created_at, place)
       left join users u on u.clerk_id = c.clerk_id
       cross join lateral (
         select case when name_chars_max is null then c.name else left(c.name, name_chars_max) end as name,
@@ -169,8 +175,11 @@ begin
                     else '{updated_at}' end
                -- What moves by itself, while updated_at stays: of each user each day, a reconcile would rewrite them all.
                || case when c.source <> 'webhook' and left(c.version, 15) = left(u.clerk_version, 15)
-                       then '{last_active_at,lockout_expires_in_seconds}'::text[] else '{}' end as incidental
+                       then '{last_active_at,lockout_expires_in_seconds}'::text[] else '{}' end as incidental,
+               parts[c.place * 2 - 1]::jsonb as raw
         from (values ((u.sync_source = 'webhook') <> (c.source = 'webhook'))) as a(across)
+        -- So that the text is read once, not at each mention.
+        offset 0
       ) k
     where c.kind = 'upsert' and not settled ? coalesce(c.svix_id, '')
   ), judged as materialized (
@@ -295,7 +304,7 @@ begin
 
   with results as materialized (
     select c.place, c.svix_id, c.type, case when length(c.clerk_id) <= 64 then c.clerk_id end as clerk_id,
-           c.instance_id, c.occurred_at, c.received_at, c.error_code, c.payload, c.replay,
+           c.instance_id, c.occurred_at, c.received_at, c.error_code, c.replay,
            case
              when settled ? coalesce(c.svix_id, '') then case settled ->> c.svix_id when 'dead' then 'dead' else 'duplicate' end
              when c.kind in ('ignored', 'dead') then c.kind
@@ -305,14 +314,14 @@ begin
            settled ? coalesce(c.svix_id, '') as again
     from rows from (jsonb_to_recordset(changes)
            as (kind text, svix_id text, type text, clerk_id text, instance_id text, occurred_at timestamptz,
-               received_at timestamptz, error_code text, payload text, replay boolean)) with ordinality
-           as c(kind, svix_id, type, clerk_id, instance_id, occurred_at, received_at, error_code, payload, replay, place)
+               received_at timestamptz, error_code text, replay boolean)) with ordinality
+           as c(kind, svix_id, type, clerk_id, instance_id, occurred_at, received_at, error_code, replay, place)
   ), ledger as (
     insert into webhook_events as e (svix_id, type, clerk_id, instance_id, occurred_at, received_at, settled_at, outcome,
                                      error_code, payload)
     select r.svix_id, r.type, r.clerk_id, r.instance_id, r.occurred_at, r.received_at, moment, r.outcome, r.error_code,
            -- A scalar subquery, for of a `not exists` the planner may make a list of every deleted user.
-           case when (select u.deleted_at from users u where u.clerk_id = r.clerk_id) is null then r.payload end
+           case when (select u.deleted_at from users u where u.clerk_id = r.clerk_id) is null then parts[r.place * 2] end
     from results r where r.svix_id is not null and not r.again
     on conflict (svix_id) do update
       set type = excluded.type, clerk_id = excluded.clerk_id, instance_id = excluded.instance_id,
