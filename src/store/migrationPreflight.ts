@@ -41,7 +41,55 @@ export async function findMigrationObstacles(sql: ISql): Promise<string[]> {
       ),
     );
   }
-  return obstacles;
+  return [...obstacles, ...(await findUnfillableColumns(sql))];
+}
+
+/** What is written for every user and for every profile the sync creates, and what a deletion or release empties. */
+const writtenColumns: Readonly<Record<string, { always: readonly string[]; emptied: readonly string[] }>> = {
+  users: {
+    always: [
+      "clerk_id",
+      "role",
+      "email_verified",
+      "last_signed_in",
+      "created_at",
+      "updated_at",
+      "synced_at",
+      "sync_source",
+    ],
+    emptied: [
+      "name",
+      "email",
+      "image_url",
+      "login_method",
+      "raw_json",
+      "clerk_created_at",
+      "clerk_updated_at",
+      "deleted_at",
+    ],
+  },
+  mentorados: {
+    always: ["nome_completo", "email", "turma", "created_at", "updated_at"],
+    emptied: ["user_id", "foto_url"],
+  },
+};
+
+/** Columns that demand a value which the sync does not have: every user, or every deletion, would fail on them. */
+async function findUnfillableColumns(sql: ISql): Promise<string[]> {
+  const columns = await sql<{ table: string; column: string; hasDefault: boolean }[]>`
+    select c.table_name as "table", c.column_name as "column",
+           c.column_default is not null or c.is_identity = 'YES' or c.is_generated = 'ALWAYS' as "hasDefault"
+    from information_schema.columns c
+    where c.table_schema = 'public' and c.table_name in ('users', 'mentorados') and c.is_nullable = 'NO'
+    order by c.table_name desc, c.ordinal_position`;
+  return columns.flatMap(({ table, column, hasDefault }) => {
+    const written = writtenColumns[table];
+    if (written?.emptied.includes(column)) {
+      return `Column ${table}.${column} is not null, but a user may have none and a deletion empties it. Drop the not-null constraint.`;
+    }
+    if (hasDefault || written?.always.includes(column)) return [];
+    return `Column ${table}.${column} is not null and has no default, so the sync could write no row. Give it a default.`;
+  });
 }
 
 interface Duplicate {

@@ -1,49 +1,13 @@
-import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { silentLog } from "../../src/log.ts";
-import { findPendingMigrations, migrateDatabase } from "../../src/store/migrate.ts";
+import { findPendingMigrations } from "../../src/store/migrate.ts";
+import { useEmptyDatabase } from "../support/emptyDatabase.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { olderTables } from "../support/olderTables.ts";
 import { openTestApp } from "../support/testApp.ts";
-import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
 
-// Real servers on a machine that may be busy.
-setDefaultTimeout(30_000);
-
-let db: TestDatabase;
-beforeEach(async () => {
-  db = await openTestDatabase({ migrated: false });
-});
-afterEach(() => db.close());
-
-const migrate = (url = db.url) => migrateDatabase({ url, log: silentLog });
-/** What the operator is told. */
-const refusalOf = (url = db.url) =>
-  migrate(url).then(
-    () => "migrated",
-    (error: Error) => error.message,
-  );
-
-/** Everything the catalogue knows of the tables, to see what a migration did to it. */
-async function look() {
-  const columns = await db.sql`
-    select attrelid::regclass::text || '.' || attname as name, format_type(atttypid, atttypmod) as type, attnotnull,
-           attstorage, pg_get_expr(d.adbin, d.adrelid) as preset
-    from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where attrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v'))
-      and attnum > 0 order by attrelid, attnum`;
-  const relations = await db.sql`
-    select oid, relname, relkind, relfilenode, relowner from pg_class
-    where relnamespace = 'public'::regnamespace order by oid`;
-  const constraints = await db.sql`
-    select conname, pg_get_constraintdef(oid) as definition from pg_constraint
-    where connamespace = 'public'::regnamespace and contype <> 'n' order by oid`;
-  const labels = await db.sql`select enumtypid, enumlabel from pg_enum order by enumtypid, enumsortorder`;
-  const routines = await db.sql`
-    select proname, md5(prosrc) as text from pg_proc where pronamespace = 'public'::regnamespace order by proname`;
-  const schemas = await db.sql`select nspname from pg_namespace where nspname !~ '^pg_' order by 1`;
-  return { columns, relations, constraints, labels, routines, schemas };
-}
+const db = useEmptyDatabase();
+const { migrate, look } = db;
 
 test("an empty database is migrated, and a second time nothing happens", async () => {
   await migrate();
@@ -81,53 +45,6 @@ test("over older tables the sync works: rows are written, links made, and a dupl
     expect(await t.sql`select from mentorados where user_id = 1`).toHaveLength(1);
   } finally {
     await t.close();
-  }
-});
-
-test("two profiles of one user: refused, nothing changed, table, column and rows named", async () => {
-  await db.sql.unsafe(olderTables);
-  await db.sql`update mentorados set user_id = 2 where id in (2, 3)`;
-  const before = await look();
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "../../src/cli/main.ts"), "migrate"], {
-    env: { PATH: process.env["PATH"] ?? "", DATABASE_URL: db.url },
-    stderr: "pipe",
-  });
-  const said = await new Response(child.stderr).text();
-  expect(await child.exited).toBe(1);
-  expect(said).toContain("mentorados.user_id = 2 stands in 2 rows (id 2, 3)");
-  expect(await look()).toEqual(before);
-});
-
-test("rows that point to no user are refused by id, and a foreign key that is there is left alone", async () => {
-  await db.sql.unsafe(olderTables);
-  const [{ name } = { name: "" }] = await db.sql<{ name: string }[]>`
-    select conname as name from pg_constraint where conrelid = 'mentorados'::regclass and contype = 'f'`;
-  await db.sql`alter table mentorados drop constraint ${db.sql(name)}`;
-  await db.sql`update mentorados set user_id = 99 where id = 3`;
-  const before = await look();
-  expect(await refusalOf()).toContain("mentorados.user_id of row id=3 is 99");
-  expect(await look()).toEqual(before);
-  await db.sql`update mentorados set user_id = null where id = 3`;
-  await db.sql`alter table mentorados add constraint own_fk foreign key (user_id) references users on delete cascade`;
-  await migrate();
-  const keys =
-    await db.sql`select conname from pg_constraint where conrelid = 'mentorados'::regclass and contype = 'f'`;
-  expect(keys.map((key) => key["conname"])).toEqual(["own_fk"]);
-});
-
-test("what Postgres refuses, a table of another role, is told in its words and changes nothing", async () => {
-  await db.sql.unsafe(olderTables);
-  const role = `limited_${db.name}`;
-  await db.sql.unsafe(`create role ${role} login password 'pw'; grant create on schema public to ${role};
-    grant create on database ${db.name} to ${role}; grant select on all tables in schema public to ${role}`);
-  const url = new URL(db.url);
-  Object.assign(url, { username: role, password: "pw" });
-  const before = await look();
-  try {
-    expect(await refusalOf(url.href)).toMatch(/nothing was changed.*must be owner of table users \(42501\)/);
-    expect(await look()).toEqual(before);
-  } finally {
-    await db.sql.unsafe(`drop owned by ${role}; drop role ${role}`);
   }
 });
 
