@@ -1,11 +1,13 @@
+import { DrizzleQueryError } from "drizzle-orm";
 import postgres from "postgres";
 import { neverSentCode } from "./watchSocket.ts";
 
 const { PostgresError } = postgres;
 type PostgresError = InstanceType<typeof PostgresError>;
 
-/** SQLSTATE, or the code of a socket or of postgres.js. */
+/** SQLSTATE, or the code of a socket or of postgres.js; drizzle puts an error of its own around theirs. */
 function codeOf(error: unknown): string {
+  if (error instanceof DrizzleQueryError) return codeOf(error.cause);
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
   return typeof error.code === "string" ? error.code : "";
 }

@@ -4,8 +4,9 @@ import { silentLog } from "../../src/log.ts";
 import { openDatabase, type Database } from "../../src/store/database.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { openTcpProxy } from "../support/proxy.ts";
-import { openTestApp, type TestApp } from "../support/testApp.ts";
+import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl, type TestDatabase } from "../support/testDatabase.ts";
+import { codeOf, connectTo } from "../support/trpcClient.ts";
 
 // Real servers on a machine that may be busy.
 setDefaultTimeout(30_000);
@@ -111,6 +112,33 @@ test("a database that is starting up (57P03) costs deliveries a delay and no fai
   expect(t.database.connectionAttempts()).toBeLessThan(40);
   await t.close();
   gate.close();
+});
+
+test("every read of an operator outlives ended idle connections, and says SERVICE_UNAVAILABLE while nothing listens", async () => {
+  const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });
+  const t = await openTestApp({ databaseUrl: (url) => `${proxy.urlFor(url)}?application_name=reads` });
+  const client = connectTo(t, testAdminToken);
+  const readAll = () =>
+    Promise.all([
+      codeOf(client.sync.status.query()),
+      codeOf(client.sync.user.query({ clerkId: "user_Reader" })),
+      codeOf(client.events.list.query()),
+      codeOf(client.events.get.query({ svixId: "msg_reader" })),
+      codeOf(client.runs.list.query()),
+      codeOf(client.runs.get.query({ runId: crypto.randomUUID() })),
+      codeOf(client.links.conflicts.query()),
+    ]);
+  const well = await readAll();
+  expect(well.filter((code) => code !== "NOT_FOUND")).toEqual(Array(5).fill("no error"));
+  await endAllConnections("reads");
+  await Bun.sleep(50);
+  expect(await readAll()).toEqual(well);
+  await proxy.setMode("refuse");
+  proxy.cutAll();
+  await Bun.sleep(50);
+  expect(new Set((await readAll()).slice(1))).toEqual(new Set(["SERVICE_UNAVAILABLE"]));
+  await t.close();
+  await proxy.close();
 });
 
 /** FATAL 57P03 as Postgres says it. */
