@@ -52,6 +52,8 @@ export async function listEvents(
 }
 
 export async function findEvent(database: Database, wantedId: string): Promise<EventWithPayload | null> {
+  // No header can carry it and Postgres cannot be asked for it.
+  if (wantedId.includes("\0")) return null;
   const [row] = await database.run(
     (sql) =>
       drizzle(sql)

@@ -1,11 +1,19 @@
 import { z } from "zod";
 import { adminProcedure, router } from "./init.ts";
-import { clerkIdSchema, cursorSchema, limitSchema, svixIdSchema, toPage } from "./inputs.ts";
+import {
+  clerkIdSchema,
+  cursorSchema,
+  instantSchema,
+  limitSchema,
+  storableSchema,
+  svixIdSchema,
+  toPage,
+} from "./inputs.ts";
 
 /** The plot's longest view: 30 days. */
 const seriesHoursMax = 720;
 
-const cursor = cursorSchema(z.object({ receivedAt: z.iso.datetime(), svixId: z.string() }));
+const cursor = cursorSchema(z.object({ receivedAt: instantSchema, svixId: storableSchema }));
 
 export const eventsRouter = router({
   /** The ledger, newest first. */

@@ -4,8 +4,15 @@ import { clerkIdPattern } from "../domain/clerkId.ts";
 export const clerkIdSchema = z.string().regex(clerkIdPattern, "must be user_ and 1–60 letters or digits");
 /** Longer than any id Svix makes. */
 export const svixIdSchema = z.string().min(1).max(256);
+const integerMax = 2_147_483_647;
 /** A Postgres `integer`. */
-export const mentoradoIdSchema = z.int().min(1).max(2_147_483_647);
+export const mentoradoIdSchema = z.int().min(1).max(integerMax);
+/** The last row id of the page before. */
+export const rowIdSchema = z.int().min(0).max(integerMax);
+/** Postgres knows no year 0. */
+export const instantSchema = z.iso.datetime().refine((text) => !text.startsWith("0000"));
+/** Text that Postgres can hold. */
+export const storableSchema = z.string().refine((text) => !text.includes("\0"));
 export const limitSchema = z.int().min(1).max(100).default(50);
 
 /** A cursor is opaque to clients: base64url of JSON. One that was not made here is `BAD_REQUEST`. */

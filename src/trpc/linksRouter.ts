@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { adminProcedure, router } from "./init.ts";
-import { clerkIdSchema, cursorSchema, limitSchema, mentoradoIdSchema, toPage } from "./inputs.ts";
+import { clerkIdSchema, cursorSchema, limitSchema, mentoradoIdSchema, rowIdSchema, toPage } from "./inputs.ts";
 
 export const linksRouter = router({
   /** Users whose profile could not be decided. */
   conflicts: adminProcedure
-    .input(z.object({ cursor: cursorSchema(z.int()), limit: limitSchema }).prefault({}))
+    .input(z.object({ cursor: cursorSchema(rowIdSchema), limit: limitSchema }).prefault({}))
     .query(async ({ ctx, input }) => {
       const { cursor: afterUserId = 0, limit } = input;
       const rows = await ctx.services.links.listConflicts({ afterUserId, limit: limit + 1 });

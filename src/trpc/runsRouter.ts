@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { adminProcedure, router } from "./init.ts";
-import { cursorSchema, limitSchema, toPage } from "./inputs.ts";
+import { cursorSchema, instantSchema, limitSchema, toPage } from "./inputs.ts";
 
 const kindSchema = z.enum(["backfill", "reconcile"]);
 /** A UUID; what is none is no run's id either. */
@@ -19,7 +19,7 @@ export const runsRouter = router({
     .input(
       z
         .object({
-          cursor: cursorSchema(z.object({ startedAt: z.iso.datetime(), runId: z.uuid() })),
+          cursor: cursorSchema(z.object({ startedAt: instantSchema, runId: z.uuid() })),
           limit: limitSchema,
         })
         .prefault({}),

@@ -31,6 +31,22 @@ test("the ledger is listed newest first, by filter and by page; a bad filter or 
   }
 });
 
+test("a cursor or id that Postgres cannot hold is refused as one that was never made", async () => {
+  const toCursor = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const receivedAt = new Date(startMs).toISOString();
+  const yearZero = "0000-01-01T00:00:00Z";
+  const calls = [
+    client.events.list.query({ cursor: toCursor({ receivedAt, svixId: "\0" }) }),
+    client.events.list.query({ cursor: toCursor({ receivedAt: yearZero, svixId: "msg_1" }) }),
+    client.runs.list.query({ cursor: toCursor({ startedAt: yearZero, runId: crypto.randomUUID() }) }),
+    client.links.conflicts.query({ cursor: toCursor(2 ** 31) }),
+    client.links.conflicts.query({ cursor: toCursor(-1) }),
+  ];
+  for (const call of calls) expect(await codeOf(call)).toBe("BAD_REQUEST");
+  expect(await codeOf(client.events.get.query({ svixId: "msg\0" }))).toBe("NOT_FOUND");
+  expect(await codeOf(client.events.replay.mutate({ svixId: "msg\0" }))).toBe("NOT_FOUND");
+});
+
 test("an event is shown with its payload; a dead one is settled by a replay, or stays dead", async () => {
   await t.deliver("nope", { svixId: "msg_dead" });
   expect(await client.events.get.query({ svixId: "msg_dead" })).toMatchObject({
