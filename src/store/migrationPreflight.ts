@@ -41,7 +41,7 @@ export async function findMigrationObstacles(sql: ISql): Promise<string[]> {
       ),
     );
   }
-  return [...obstacles, ...(await findUnfillableColumns(sql))];
+  return [...obstacles, ...(await findUnfillableColumns(sql)), ...(await findForeignTypes(sql))];
 }
 
 /** What is written for every user and for every profile the sync creates, and what a deletion or release empties. */
@@ -90,6 +90,39 @@ async function findUnfillableColumns(sql: ISql): Promise<string[]> {
     if (hasDefault || written?.always.includes(column)) return [];
     return `Column ${table}.${column} is not null and has no default, so the sync could write no row. Give it a default.`;
   });
+}
+
+const times = ["timestamptz", "timestamp"];
+const integers = ["int4", "int8"];
+/** Types, by Postgres' own names, that the sync can write and compare; of other columns any text will do. */
+const usableTypes: Readonly<Record<string, readonly string[]>> = {
+  "users.id": integers,
+  "users.role": ["role"],
+  "users.email_verified": ["bool"],
+  "users.raw_json": ["jsonb"],
+  "mentorados.id": integers,
+  "mentorados.user_id": integers,
+  "mentorados.turma": ["turma", "text", "varchar"],
+};
+const timeColumns =
+  /^(?:users\.(?:clerk_created_at|clerk_updated_at|deleted_at|synced_at|link_held_at|last_signed_in)|\w+\.(?:created_at|updated_at))$/;
+
+/** Columns of a type that the migration must not change and the sync cannot write: no user could be stored. */
+async function findForeignTypes(sql: ISql): Promise<string[]> {
+  const columns = await sql<{ name: string; type: string }[]>`
+    select table_name || '.' || column_name as name, udt_name as type from information_schema.columns
+    where table_schema = 'public' and table_name in ('users', 'mentorados')
+    order by table_name desc, ordinal_position`;
+  const foreign = columns.flatMap(({ name, type }) => {
+    const usable = usableTypes[name] ?? (timeColumns.test(name) ? times : undefined);
+    if (usable === undefined || usable.includes(type)) return [];
+    return `Column ${name} is of type ${type}, which the sync cannot write: it needs ${usable.join(" or ")}.`;
+  });
+  const labels = await sql<{ label: string }[]>`
+    select enumlabel as label from pg_enum where enumtypid = to_regtype('public.role')`;
+  const missing =
+    labels.length === 0 ? [] : ["user", "admin"].filter((one) => !labels.some(({ label }) => label === one));
+  return [...foreign, ...missing.map((label) => `Type role, of users.role, has no label ${label}. Add it.`)];
 }
 
 interface Duplicate {

@@ -33,6 +33,22 @@ test("columns that demand what the sync does not have are refused by name, and n
   expect(await look()).toEqual(before);
 });
 
+test("columns of a type that the sync cannot write are refused by name, and nothing changed", async () => {
+  await db.sql.unsafe(olderTables);
+  await db.sql.unsafe(`create type user_role as enum ('user', 'admin');
+    alter table users alter column role drop default, alter column role type user_role using role::text::user_role,
+      alter column last_signed_in drop default, alter column last_signed_in type date;
+    alter table users add column raw_json json, add column deleted_at bigint, add column balance money default 0`);
+  const before = await look();
+  const said = await refusalOf();
+  expect(said).toContain("users.role is of type user_role, which the sync cannot write: it needs role.");
+  expect(said).toContain("users.last_signed_in is of type date");
+  expect(said).toContain("users.raw_json is of type json,");
+  expect(said).toContain("users.deleted_at is of type int8");
+  expect(said).not.toMatch(/balance|mentorados/);
+  expect(await look()).toEqual(before);
+});
+
 test("rows that point to no user are refused by id, and a foreign key that is there is left alone", async () => {
   await db.sql.unsafe(olderTables);
   const [{ name } = { name: "" }] = await db.sql<{ name: string }[]>`
