@@ -1,6 +1,6 @@
 import { ConfigError, parseConfig, type Config } from "./config.ts";
 import { createLog } from "./log.ts";
-import { startServer } from "./server.ts";
+import { startServer, type RunningServer } from "./server.ts";
 import { onStopSignal } from "./stopSignal.ts";
 
 function readConfig(): Config & { databaseUrl: string } {
@@ -16,7 +16,18 @@ function readConfig(): Config & { databaseUrl: string } {
 
 const config = readConfig();
 const log = createLog({ level: config.logLevel, format: config.logFormat });
-const server = startServer(config, log);
+const server = start();
+
+function start(): RunningServer {
+  try {
+    return startServer(config, log);
+  } catch (error) {
+    // The runtime has the one code for a port in use and for an address that is not this machine's.
+    if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
+    console.error("The server cannot listen: the PORT is taken, or HOST is no address of this machine.");
+    process.exit(1);
+  }
+}
 
 onStopSignal((signal) => {
   log.info({ signal }, "[Server] Stopping; deliveries in flight are answered first");
