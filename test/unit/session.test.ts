@@ -68,6 +68,7 @@ test.each<[string, string]>([
   ["null in three parts", `${encode(null)}.${encode(null)}.AA`],
   ["lists in three parts", `${encode([])}.${encode([])}.AA`],
   ["an expired token", sign({ exp: nowSeconds - 60 })],
+  ["a token of a session that is still pending", sign({ sts: "pending" })],
   ["a token without an end", sign({ exp: undefined })],
   ["a token of tomorrow", sign({ nbf: nowSeconds + 86_400 })],
   ["a token issued tomorrow", sign({ iat: nowSeconds + 86_400 })],
