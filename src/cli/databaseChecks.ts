@@ -107,6 +107,7 @@ const advice: Readonly<Record<string, string>> = {
   EAI_AGAIN: "the host name cannot be looked up: check the network's name server",
   ECONNREFUSED: "nothing listens there: check host and port, and that the database is running",
   ENOENT: "there is no such socket: check the host in the URL",
+  CONNECT_TIMEOUT: "did not answer within the connect timeout: check host, port and firewall",
   ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another name: use the host name that it was made for",
   CERT_HAS_EXPIRED: "the server's certificate has expired: have it renewed",
   SELF_SIGNED_CERT_IN_CHAIN: untrusted,

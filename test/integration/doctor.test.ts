@@ -91,6 +91,7 @@ test("what keeps a connection from being made is said with what to do", async ()
     [urlWith({ pathname: "/absent" }), /database does not exist/],
     [urlWith({ hostname: "absent.invalid" }), /host name/],
     [urlWith({ port: "1" }), /nothing listens there/],
+    [urlWith({ port: String(await openSilence()) }, "?connect_timeout=1"), /did not answer within the connect timeout/],
     [urlWith({}, "?sslmode=verify-full"), /offers no TLS/],
     [urlWith({}, "?host=/absent"), /no such socket/],
   ];
