@@ -16,6 +16,13 @@ export interface GroupCommitOptions<Item, Result> {
   /** Bounds the memory that waiting items hold. */
   readonly queueSizeMax: number;
   readonly batchesInFlightMax: number;
+  /**
+   * A commit that takes no longer than this (milliseconds) is waited for: the next batch is the larger for it, and
+   * departs when the one before is answered, or has been under way for as long.
+   */
+  readonly nearMs: number;
+  /** Where commits take longer, a batch departs as often as this (milliseconds) while others are under way. */
+  readonly headwayMs: number;
 }
 
 export interface GroupCommit<Item, Result> {
@@ -35,25 +42,40 @@ interface Waiter<Item, Result> {
 }
 
 /**
- * While batches are under way arriving items wait together and become the next batch; with nothing under way an item
+ * While a batch is under way arriving items wait together and become the next batch; with nothing under way an item
  * is flushed at once. Nothing is added to the latency of an idle server, and the busier it is the larger its batches.
+ * Near the database one batch at a time is best, for each has a cost of its own; far from it several share the road.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
   let queue: Waiter<Item, Result>[] = [];
   let queueSize = 0;
   let batchesInFlight = 0;
+  let nextDeparture: ReturnType<typeof setTimeout> | undefined;
+  const timetable = createTimetable(options);
 
   function pump(): void {
+    clearTimeout(nextDeparture);
     while (batchesInFlight < options.batchesInFlightMax && queue.length > 0) {
-      const { batch, size, rest } = takeBatch(queue, options);
-      queue = rest;
-      queueSize -= size;
-      batchesInFlight += 1;
-      void flush(batch).finally(() => {
-        batchesInFlight -= 1;
-        pump();
-      });
+      const waitMs = batchesInFlight === 0 ? 0 : timetable.findWaitMs();
+      if (waitMs > 0) {
+        nextDeparture = setTimeout(pump, waitMs);
+        return;
+      }
+      depart();
     }
+  }
+
+  function depart(): void {
+    const { batch, size, rest } = takeBatch(queue, options);
+    queue = rest;
+    queueSize -= size;
+    batchesInFlight += 1;
+    const arrived = timetable.departed();
+    void flush(batch).finally(() => {
+      batchesInFlight -= 1;
+      arrived();
+      pump();
+    });
   }
 
   async function flush(batch: readonly Waiter<Item, Result>[]): Promise<void> {
@@ -96,6 +118,24 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       queueSize += size;
       pump();
       return promise.finally(() => clearTimeout(timer));
+    },
+  };
+}
+
+/** When a batch may follow one that is under way. */
+function createTimetable({ nearMs, headwayMs }: { nearMs: number; headwayMs: number }) {
+  let lastDepartureMs = 0;
+  let lastCommitMs = 0;
+  return {
+    /** Milliseconds until the next batch may depart; 0 or less: now. */
+    findWaitMs: () => lastDepartureMs + (lastCommitMs > nearMs ? headwayMs : nearMs) - performance.now(),
+    /** To be called at a departure; the function it answers, when that batch is committed or has failed. */
+    departed: () => {
+      const departureMs = performance.now();
+      lastDepartureMs = departureMs;
+      return () => {
+        lastCommitMs = performance.now() - departureMs;
+      };
     },
   };
 }

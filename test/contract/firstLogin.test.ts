@@ -5,7 +5,7 @@ import { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import type { SyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
-import { toClose } from "../support/fakeClerk.ts";
+import { toClose } from "../support/toClose.ts";
 import { createPagedClerk, type PagedClerk } from "../support/pagedClerk.ts";
 import { signSession, testJwtKey, testParty } from "../support/sessionTokens.ts";
 import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
 import { silentLog } from "../../src/log.ts";
-import { failureOf, toClose } from "../support/fakeClerk.ts";
+import { failureOf } from "../support/fakeClerk.ts";
+import { toClose } from "../support/toClose.ts";
 import { figuresOf, holdPages, openRunsTest, waitUntil } from "../support/runs.ts";
 import { openTestApp, testAdminToken } from "../support/testApp.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { findDifferences } from "../../src/dev/compareWithClerk.ts";
 import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
 import { lastLine, startCli } from "../support/cli.ts";
-import { toClose } from "../support/fakeClerk.ts";
+import { toClose } from "../support/toClose.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { findDifferences } from "../../src/dev/compareWithClerk.ts";
 import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
 import { createSyncClient } from "../../src/trpc/client.ts";
-import { toClose } from "../support/fakeClerk.ts";
+import { toClose } from "../support/toClose.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";
 import { startServerProcess, type ServerProcess } from "../support/serverProcess.ts";
 import { testAdminToken } from "../support/testApp.ts";

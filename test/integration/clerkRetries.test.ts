@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createServer, type Server as NetServer } from "node:net";
-import { failureOf, fakeClerk, openApi, toClose } from "../support/fakeClerk.ts";
+import { failureOf, fakeClerk, openApi } from "../support/fakeClerk.ts";
+import { toClose } from "../support/toClose.ts";
 
 const ada = "user_ada";
 

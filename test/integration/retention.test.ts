@@ -3,7 +3,7 @@ import { silentLog } from "../../src/log.ts";
 import { createRetention } from "../../src/service/retention.ts";
 import { startScheduler } from "../../src/service/scheduler.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
-import { toClose } from "../support/fakeClerk.ts";
+import { toClose } from "../support/toClose.ts";
 import { openRunsTest, waitUntil } from "../support/runs.ts";
 
 const dayMs = 86_400_000;

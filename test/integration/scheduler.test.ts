@@ -5,7 +5,7 @@ import { createRetention } from "../../src/service/retention.ts";
 import { startScheduler } from "../../src/service/scheduler.ts";
 import type { RunsService } from "../../src/service/runs.ts";
 import { startMs } from "../support/events.ts";
-import { toClose } from "../support/fakeClerk.ts";
+import { toClose } from "../support/toClose.ts";
 import { pagedId, pagedUser } from "../support/pagedClerk.ts";
 import { figuresOf, openRunsTest, waitUntil, type RunsTest } from "../support/runs.ts";
 

@@ -1,17 +1,12 @@
-import { afterEach, expect } from "bun:test";
+import { expect } from "bun:test";
 import { createClerkApi, type ClerkApiOptions } from "../../src/clerk/createClerkApi.ts";
 import { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
+import { toClose } from "./toClose.ts";
 
 /** The key the client is opened with; no text that goes outside may hold "hidden". */
 export const secretKey = "sk_test_hidden";
 export type Handler = (req: Request, url: URL, nth: number) => Response | Promise<Response>;
-
-/** What is to be closed after the test. */
-export const toClose: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of toClose.splice(0)) await close();
-});
 
 /** A Clerk that answers what it is told, and keeps what it was asked. */
 export function fakeClerk(handler: Handler) {

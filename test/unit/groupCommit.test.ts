@@ -25,6 +25,8 @@ function openCommits(options: Partial<GroupCommitOptions<Item, string>> = {}) {
     queueItemsMax: 4,
     queueSizeMax: 200,
     batchesInFlightMax: 1,
+    nearMs: 15,
+    headwayMs: 8,
     ...options,
   });
   /** The result, or the error's code or message. */
@@ -129,4 +131,19 @@ test("an error in an item's place is that item's alone; a batch that fails fails
   await Bun.sleep(0);
   await endNext();
   expect(await Promise.all(failing)).toEqual(["away", "done e"]);
+});
+
+test("near the database one batch is under way; a commit that takes longer lets the next depart after a while", async () => {
+  const { batches, submit, endNext } = openCommits({ batchesInFlightMax: 2, nearMs: 40, headwayMs: 5 });
+  const results = [submit("a"), submit("b")];
+  expect(idsOf(batches)).toEqual(["a"]);
+  await endNext();
+  expect(idsOf(batches)).toEqual(["a", "b"]);
+  results.push(submit("c"));
+  await Bun.sleep(10);
+  expect(idsOf(batches)).toEqual(["a", "b"]);
+  await Bun.sleep(60);
+  expect(idsOf(batches)).toEqual(["a", "b", "c"]);
+  for (const batch of batches) batch.end.resolve();
+  expect(await Promise.all(results)).toEqual(["done a", "done b", "done c"]);
 });
