@@ -127,5 +127,7 @@ try {
 } catch (error) {
   if (!(error instanceof AppError || error instanceof ConfigError)) throw error;
   console.error(error.message);
+  const code = error instanceof AppError ? error.code : "bad_configuration";
+  if (output().json) output().answer({ error: { code, message: error.message } }, []);
   process.exitCode = 1;
 }

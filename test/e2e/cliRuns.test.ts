@@ -129,7 +129,7 @@ test("while one of the kind is running elsewhere it says so and ends non-zero, a
   const second = await c.start(["--json", "backfill"]).ended;
   expect(second.code).toBeGreaterThan(0);
   expect(second.stderr).toMatch(/^A backfill is running already: [0-9a-f-]{36}\.$/m);
-  expect(second.stdout).toBe("");
+  expect(JSON.parse(second.stdout)).toMatchObject({ error: { code: "conflict" } });
   await c.clerk.setFault(undefined);
   expect((await first.ended).code).toBe(0);
 }, 60_000);
