@@ -51,7 +51,7 @@ function toThroughput(cells: readonly Cell[]): string {
         String(cell.atOnce),
         ...(["B1", "B3"] as const).map((name) => round(rate(name))),
         `**${round(rate("this"))}** ± ${spread(cell)} %`,
-        `${(rate("this") / rate("B1")).toFixed(1)} ×`,
+        Number.isNaN(rate("B1")) ? "–" : `${(rate("this") / rate("B1")).toFixed(1)} ×`,
         `${toMs(middleOf(of("B1"), "p50Ms"))} / ${toMs(middleOf(cell, "p50Ms"))}`,
         `${toMs(middleOf(of("B1"), "p99Ms"))} / ${toMs(middleOf(cell, "p99Ms"))}`,
         `${round(middleOf(cell, "serverCpuUs"))} + ${round(middleOf(cell, "postgresCpuUs"))}`,
