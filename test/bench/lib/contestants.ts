@@ -11,7 +11,7 @@ const scriptOf: Readonly<Record<ContestantName, string>> = {
   B1: join(folder, "baseline.ts"),
   B3: join(folder, "baseline.ts"),
   null: join(folder, "nullServer.ts"),
-  this: process.env["BENCH_SERVER"] ?? join(folder, "..", "..", "src", "main.ts"),
+  this: join(folder, "..", "..", "src", "main.ts"),
 };
 
 /** Starts one of the servers in a process of its own; answers once it listens. */

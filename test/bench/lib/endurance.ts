@@ -1,24 +1,32 @@
 import { startContestant } from "./contestants.ts";
 import type { BenchDatabase } from "./databases.ts";
-import { checkTables } from "./checkTables.ts";
+import { checkTables, type TableCheck } from "./checkTables.ts";
 import { measure, warmUp, type Bench, type Sample, type Target } from "./measure.ts";
 
 const atOnce = 64;
-const spellMs = 2_500;
+/** Every delivery is signed before its spell begins, and checked in the tables after it. */
+export const spellMs = 2_500;
 
-/** This program under load without a pause longer than signing takes; one sample a spell. */
-export async function runEndurance(bench: Bench, database: BenchDatabase, spells: number): Promise<Sample[]> {
+/** This program under load without a pause longer than signing and checking take. */
+export async function runEndurance(
+  bench: Bench,
+  database: BenchDatabase,
+  goesOn: (samples: readonly Sample[]) => boolean,
+): Promise<{ samples: Sample[]; check: TableCheck }> {
   const server = await startContestant("this", database.url);
   const target: Target = { server, database, answered: [], perSecond: 0, p50Ms: 0 };
   const samples: Sample[] = [];
+  const check = { users: 0, wrong: 0 };
   try {
     await warmUp(bench, target, atOnce);
-    for (let spell = 0; spell < spells; spell++)
+    while (goesOn(samples)) {
       samples.push(await measure(bench, target, { atOnce, durationMs: spellMs }));
-    const { wrong } = await checkTables(database, target.answered);
-    if (wrong > 0) throw new Error(`${wrong} users answered 200 are not in the tables as they should be`);
+      const { users, wrong } = await checkTables(database, target.answered);
+      check.users += users;
+      check.wrong += wrong;
+    }
   } finally {
     await server.stop();
   }
-  return samples;
+  return { samples, check };
 }

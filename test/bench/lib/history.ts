@@ -26,6 +26,11 @@ export interface HistoryFindings {
   readonly givenAway: number;
 }
 
+/** Users that did not end as Clerk says; one may be counted for several reasons. */
+export function countMistakes(found: HistoryFindings): number {
+  return found.outOfDate + found.backFromDeletion + found.missing + found.doubledProfiles + found.givenAway;
+}
+
 interface Person {
   readonly clerkId: string;
   readonly email: string;

@@ -1,6 +1,8 @@
 import { cpus } from "node:os";
+import type { TableCheck } from "./checkTables.ts";
 import type { ContestantName } from "./contestants.ts";
 import { serverSettings } from "./databases.ts";
+import { spellMs } from "./endurance.ts";
 import type { HistoryFindings } from "./history.ts";
 import type { Sample } from "./measure.ts";
 import { median, middleOf, type Cell } from "./stage.ts";
@@ -9,7 +11,7 @@ import type { StartUp } from "./startUp.ts";
 export interface Findings {
   readonly cells: readonly Cell[];
   /** Users answered 200 who are not in the tables as they should be, of how many. */
-  readonly wrong: ReadonlyMap<ContestantName, { users: number; wrong: number }>;
+  readonly wrong: ReadonlyMap<ContestantName, TableCheck>;
   readonly history: ReadonlyMap<ContestantName, HistoryFindings>;
   readonly startUps: readonly StartUp[];
   readonly endurance: readonly Sample[];
@@ -109,7 +111,6 @@ function toHistory(history: Findings["history"]): string {
 }
 
 function toRest({ wrong, startUps, endurance, cells }: Findings): string {
-  const memory = endurance.flatMap((sample) => sample.memoryBytes ?? []);
   const size = (stored: number) =>
     cells.find(
       (cell) => cell.contestant === "this" && cell.stored === stored && cell.roundTripMs === 0 && cell.atOnce === 64,
@@ -124,12 +125,7 @@ function toRest({ wrong, startUps, endurance, cells }: Findings): string {
       ({ contestant, firstAnswerMs, idleMemoryBytes }) =>
         `- Start to first answer, ${contestant}: ${round(firstAnswerMs)} ms; resident then ${toMiB(idleMemoryBytes)} MiB.`,
     ),
-    ...(memory.length > 0
-      ? [
-          `- Resident memory of this program, 64 at once, every 2.5 s: ${memory.map(toMiB).join(", ")} MiB ` +
-            `(median ${round(median(endurance.map((sample) => sample.perSecond)))} deliveries/s).`,
-        ]
-      : []),
+    ...(endurance.length > 0 ? [toEndurance(endurance)] : []),
     ...(small && large
       ? [
           `- A million users stored against 20,000, 64 at once: ${ratio(large, small, "perSecond")} × the throughput, ` +
@@ -138,6 +134,21 @@ function toRest({ wrong, startUps, endurance, cells }: Findings): string {
       : []),
   ].join("\n");
 }
+
+/** What became of memory under a steady load, in at most `placesMax` places. */
+export function toEndurance(samples: readonly Sample[]): string {
+  const every = Math.ceil(samples.length / placesMax);
+  const memory = samples.flatMap((sample, place) => (place % every === every - 1 ? (sample.memoryBytes ?? []) : []));
+  const speed = (some: readonly Sample[]) => round(median(some.map((sample) => sample.perSecond)));
+  const quarter = Math.ceil(samples.length / 4);
+  return (
+    `- Resident memory of this program, 64 at once, after every ${(every * spellMs) / 1000} s of load: ` +
+    `${memory.map(toMiB).join(", ")} MiB (median ${speed(samples)} deliveries/s; ` +
+    `first quarter ${speed(samples.slice(0, quarter))}, last ${speed(samples.slice(-quarter))}).`
+  );
+}
+
+const placesMax = 20;
 
 function findCell(cells: readonly Cell[], wanted: Omit<Cell, "samples">): Cell | undefined {
   return cells.find(
