@@ -4,13 +4,17 @@
 import { createHash } from "node:crypto";
 import type { ISql } from "postgres";
 import applyAndReport from "./sql/apply_and_report.sql" with { type: "text" };
+import applyDeletions from "./sql/apply_deletions.sql" with { type: "text" };
 import applyRunPage from "./sql/apply_run_page.sql" with { type: "text" };
+import applyUpserts from "./sql/apply_upserts.sql" with { type: "text" };
 import applyUserChanges from "./sql/apply_user_changes.sql" with { type: "text" };
 import handOverProfiles from "./sql/hand_over_profiles.sql" with { type: "text" };
+import linkProfiles from "./sql/link_profiles.sql" with { type: "text" };
 import listLinkableUsers from "./sql/list_linkable_users.sql" with { type: "text" };
 import listUnseenUsers from "./sql/list_unseen_users.sql" with { type: "text" };
 import openRun from "./sql/open_run.sql" with { type: "text" };
 import resolveLink from "./sql/resolve_link.sql" with { type: "text" };
+import settleDeliveries from "./sql/settle_deliveries.sql" with { type: "text" };
 import unlinkMentorado from "./sql/unlink_mentorado.sql" with { type: "text" };
 import userFigures from "./sql/user_figures.sql" with { type: "text" };
 import userState from "./sql/user_state.sql" with { type: "text" };
@@ -18,6 +22,10 @@ import userState from "./sql/user_state.sql" with { type: "text" };
 /** The functions that hold the rules, kept as readable files and installed by `db:migrate` when their text changes. */
 const functionTexts: ReadonlyMap<string, string> = new Map([
   ["hand_over_profiles", handOverProfiles],
+  ["apply_deletions", applyDeletions],
+  ["apply_upserts", applyUpserts],
+  ["link_profiles", linkProfiles],
+  ["settle_deliveries", settleDeliveries],
   ["apply_user_changes", applyUserChanges],
   ["user_state", userState],
   ["user_figures", userFigures],
