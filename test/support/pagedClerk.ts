@@ -48,10 +48,11 @@ export function createPagedClerk(count: number): PagedClerk {
     onList: () => undefined,
     onOther: () => undefined,
     api: {
-      listUsers: async (query) => {
+      listUsers: async (query, signal) => {
         const from = query.startingAfter ?? query.createdAtAfterMs ?? query.offset ?? "";
         asked.push(`list ${query.orderBy} ${from}`.trim());
-        return (await clerk.onList(query, lists++)) ?? list(query);
+        // As a real request is, one that is held is given up when its run is stopped.
+        return (await Promise.race([clerk.onList(query, lists++), rejectOnAbort(signal)])) ?? list(query);
       },
       getUser: async (clerkId) => {
         asked.push(`get ${clerkId}`);
@@ -73,4 +74,12 @@ export function createPagedClerk(count: number): PagedClerk {
     },
   };
   return clerk;
+}
+
+function rejectOnAbort(signal: AbortSignal | undefined): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const giveUp = () => reject(signal?.reason);
+  if (signal?.aborted) giveUp();
+  else signal?.addEventListener("abort", giveUp, { once: true });
+  return promise;
 }
