@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
 import type { TableCheck } from "./lib/checkTables.ts";
-import type { ContestantName } from "./lib/contestants.ts";
+import { buildArtefact, startContestant, type ContestantName } from "./lib/contestants.ts";
 import { createDatabase, openBenchServer, type BenchDatabase } from "./lib/databases.ts";
 import { runEndurance } from "./lib/endurance.ts";
 import { countMistakes, runHistory, type HistoryFindings } from "./lib/history.ts";
@@ -12,7 +12,6 @@ import { startIpcChild } from "./lib/ipcChild.ts";
 import { toPlot } from "./lib/plot.ts";
 import { labels, toEndurance, toMarkdown, type Findings } from "./lib/report.ts";
 import { runStage, type Cell, type StageDeps } from "./lib/stage.ts";
-import { startContestant } from "./lib/contestants.ts";
 import { measureStartUp } from "./lib/startUp.ts";
 import type { OpenLink } from "./link.ts";
 import type { LoadRequest, LoadResult } from "./loader.ts";
@@ -127,7 +126,10 @@ async function run(deps: Omit<StageDeps, "databases">): Promise<Findings> {
   }
   const databases = await openDatabases(rivals, 0);
   const history = await runHistories(databases);
-  const startUps = await measureStartUp(databases, plan.startUps);
+  buildArtefact();
+  const artefacts = await openDatabases(["artefact"], 0);
+  const startUps = await measureStartUp(new Map([...databases, ...artefacts]), plan.startUps);
+  await dropDatabases(artefacts);
   const fresh = await reopen(databases);
   const mine = fresh.get("this");
   const endurance = mine ? await runEndurance(deps, mine, (samples) => samples.length < plan.spells) : undefined;
@@ -147,7 +149,7 @@ async function openDatabases(
   const databases = new Map<ContestantName, BenchDatabase>();
   for (const name of names) {
     say(`Making the database of ${name} with ${stored} users`);
-    const tables = name === "this" ? "this" : "baseline";
+    const tables = name === "this" || name === "artefact" ? "this" : "baseline";
     databases.set(
       name,
       await createDatabase(server, { name: `bench_${name.toLowerCase()}_${stored}`, tables, stored }),

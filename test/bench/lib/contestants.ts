@@ -1,23 +1,34 @@
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { findFreePort } from "../../../src/dev/freePort.ts";
 import { benchSecret } from "./deliveries.ts";
 import { startServerChild, type ServerChild } from "./ipcChild.ts";
 
-/** `B1` and `B3` are the baselines, `null` answers without a database. */
-export type ContestantName = "B1" | "B3" | "this" | "null";
+/** `B1` and `B3` are the baselines, `null` answers without a database, `artefact` is this program as one file. */
+export type ContestantName = "B1" | "B3" | "this" | "null" | "artefact";
 
 const folder = join(import.meta.dir, "..");
-const scriptOf: Readonly<Record<ContestantName, string>> = {
-  B1: join(folder, "baseline.ts"),
-  B3: join(folder, "baseline.ts"),
-  null: join(folder, "nullServer.ts"),
-  this: join(folder, "..", "..", "src", "main.ts"),
+const root = join(folder, "..", "..");
+const artefact = join(root, ".tmp", "bench-artefact");
+const bun = [process.execPath, "--no-install"];
+const commandOf: Readonly<Record<ContestantName, readonly string[]>> = {
+  B1: [...bun, join(folder, "baseline.ts")],
+  B3: [...bun, join(folder, "baseline.ts")],
+  null: [...bun, join(folder, "nullServer.ts")],
+  this: [...bun, join(root, "src", "main.ts")],
+  artefact: [artefact],
 };
+
+/** Has to be called before `artefact` is started. */
+export function buildArtefact(): void {
+  const { status } = spawnSync(process.execPath, ["src/build.ts", artefact], { cwd: root, stdio: ["ignore", 2, 2] });
+  if (status !== 0) throw new Error("The one-file build failed");
+}
 
 /** Starts one of the servers in a process of its own; answers once it listens. */
 export async function startContestant(name: ContestantName, databaseUrl: string): Promise<ServerChild> {
   return startServerChild({
-    script: scriptOf[name],
+    command: commandOf[name],
     env: {
       DATABASE_URL: databaseUrl,
       CLERK_WEBHOOK_SECRET: benchSecret,
@@ -28,6 +39,6 @@ export async function startContestant(name: ContestantName, databaseUrl: string)
     },
     port: await findFreePort(),
     // What goes wrong in a baseline is counted; they print a page about each.
-    quiet: name !== "this",
+    quiet: name !== "this" && name !== "artefact",
   });
 }

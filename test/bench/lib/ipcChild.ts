@@ -43,20 +43,20 @@ export interface ServerChild {
 
 /** Starts a program and answers once something listens on `port`. @throws Error if it ends first */
 export async function startServerChild(options: {
-  script: string;
+  command: readonly string[];
   env: Readonly<Record<string, string>>;
   port: number;
   /** Whether what it writes to standard error is worth seeing. */
   quiet: boolean;
 }): Promise<ServerChild> {
-  const child = Bun.spawn([process.execPath, "--no-install", options.script], {
+  const child = Bun.spawn([...options.command], {
     env: { PATH: process.env["PATH"] ?? "", NODE_ENV: "production", ...options.env, PORT: String(options.port) },
     // A file that is no terminal, as under a process manager: log lines are made and written.
     stdio: ["ignore", Bun.file("/dev/null"), options.quiet ? "ignore" : "inherit"],
   });
   const deadlineMs = Date.now() + startDeadlineMs;
   while (!(await canConnect(options.port))) {
-    if (child.exitCode !== null || Date.now() > deadlineMs) throw new Error(`${options.script} did not start`);
+    if (child.exitCode !== null || Date.now() > deadlineMs) throw new Error(`${options.command.at(-1)} did not start`);
     await Bun.sleep(2);
   }
   return {
