@@ -6,7 +6,7 @@ const readDeadlineMs = 5_000;
 const countDeadlineMs = 15_000;
 /** Lag is that of recent events: an incident of last year says nothing about today. */
 const lagWindowHours = 24;
-/** The width of a lag bucket, as `apply_user_changes` counts them: bucket n is 1.1^n milliseconds. */
+/** The width of a lag bucket, as `settle_deliveries` counts them: bucket n is 1.1^n milliseconds. */
 const lagBucketBase = 1.1;
 
 export interface UserFigures {
