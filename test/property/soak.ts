@@ -1,5 +1,5 @@
-// `bun run test:soak [--histories N] [--seed S] [--minutes M]`: as many histories as asked for. What fails is printed as
-// a command that repeats it: `--property P --seed S --path P`.
+// `bun run test:soak [--histories N] [--minutes M] [--seed S]`: a thousand histories, as many as asked for, or as many as
+// fit into the minutes. What fails is printed as a command that repeats it: `--property P --seed S --path P`.
 import { parseArgs } from "node:util";
 import * as fc from "fast-check";
 import { openCourier } from "../support/courier.ts";
@@ -13,14 +13,18 @@ const weights = { convergence: 1, reconcile: 1, backfill: 1, shuffles: 4, allOrd
 
 const { values } = parseArgs({
   options: {
-    histories: { type: "string", default: "1000" },
-    minutes: { type: "string", default: "Infinity" },
+    histories: { type: "string" },
+    minutes: { type: "string" },
     seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
     property: { type: "string" },
     path: { type: "string" },
   },
 });
-const wanted = { histories: Number(values.histories), minutes: Number(values.minutes), seed: Number(values.seed) };
+const wanted = {
+  histories: Number(values.histories ?? (values.minutes === undefined ? 1_000 : Infinity)),
+  minutes: Number(values.minutes ?? Infinity),
+  seed: Number(values.seed),
+};
 const isKnown = (name: string | undefined): name is keyof typeof weights => name !== undefined && name in weights;
 if (Object.values(wanted).some(Number.isNaN) || (values.property !== undefined && !isKnown(values.property))) {
   console.error(
