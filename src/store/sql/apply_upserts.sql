@@ -1,8 +1,9 @@
 -- The created and updated users among the changes, each compared with its row. Called by apply_user_changes, under its
--- lock and settings, with what that function's `batch` and `texts` hold.
+-- lock and settings.
 --
--- verdicts: outcome by clerk_id. touched: those with a row that is no tombstone, in the order given. left_keys: addresses
--- (as of clerk_email_key) that somebody who had proved them has no more.
+-- parts: two texts for each change, see there. settled: deliveries settled before, by svix_id. verdicts: outcome by
+-- clerk_id. touched: those with a row that is no tombstone, in the order given. left_keys: addresses (as of
+-- clerk_email_key) that somebody who had proved them has no more.
 create or replace function apply_upserts(
   changes jsonb, parts text[], settled jsonb, moment timestamptz,
   out verdicts jsonb, out touched text[], out left_keys text[]

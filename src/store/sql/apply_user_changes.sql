@@ -1,8 +1,9 @@
 -- Applies one batch of user changes: the only writer of `users`, of the ledger and of automatic links.
 --
--- batch: {"default_turma": text, "separator": text, "changes": [change, …]}; a change is described by the column lists of
--- the record sets in the functions called below. texts: two for each change, with the separator between them: the Clerk user as JSON and the
--- ledger's payload, empty where there is none. They are long, and JSON inside JSON is dear to read.
+-- batch: {"default_turma": text, "separator": text, "changes": [change, …]}; what a change is made of, the column lists of
+-- the record sets say, here and in the functions that are called. texts: two for each change, with the separator between
+-- them: the Clerk user as JSON and the ledger's payload, empty where there is none. They are long, and JSON inside JSON is
+-- dear to read.
 -- Within a batch each clerk_id and each svix_id stands once at most (the caller sees to it).
 -- Answers a JSON array with the outcome of each change, in the order given.
 --
