@@ -48,7 +48,14 @@ async function run(): Promise<number> {
 
 /** Until a signal, or until the server ends by itself; answers the status to exit with. */
 async function runServer(env: Record<string, string | undefined>): Promise<number> {
-  const command = [process.execPath, "--watch", "--no-clear-screen", join(import.meta.dir, "devServer.ts")];
+  // Whatever `.env` says stands in `env` already.
+  const command = [
+    process.execPath,
+    "--no-env-file",
+    "--watch",
+    "--no-clear-screen",
+    join(import.meta.dir, "devServer.ts"),
+  ];
   const child = Bun.spawn(command, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
   await Promise.race([stopped.promise, child.exited]);
   if (child.exitCode === null) {

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { join } from "node:path";
 import { findPendingMigrations } from "../../src/store/migrate.ts";
 import { useEmptyDatabase } from "../support/emptyDatabase.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { olderTables } from "../support/olderTables.ts";
 import { openTestApp } from "../support/testApp.ts";
+import { cli } from "../support/cli.ts";
 
 const db = useEmptyDatabase();
 const { migrate, look } = db;
@@ -74,7 +74,7 @@ test("a migration killed half-way leaves the database as it was, and the next on
     await tx`lock table mentorados in access share mode`;
     await release.promise;
   });
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "../../src/cli/main.ts"), "migrate"], {
+  const child = Bun.spawn([...cli, "migrate"], {
     env: { PATH: process.env["PATH"] ?? "", DATABASE_URL: db.url },
     stderr: "ignore",
   });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { join } from "node:path";
 import { useEmptyDatabase } from "../support/emptyDatabase.ts";
 import { olderTables } from "../support/olderTables.ts";
+import { cli } from "../support/cli.ts";
 
 const db = useEmptyDatabase();
 const { migrate, refusalOf, look } = db;
@@ -10,7 +10,7 @@ test("two profiles of one user: refused, nothing changed, table, column and rows
   await db.sql.unsafe(olderTables);
   await db.sql`update mentorados set user_id = 2 where id in (2, 3)`;
   const before = await look();
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "../../src/cli/main.ts"), "migrate"], {
+  const child = Bun.spawn([...cli, "migrate"], {
     env: { PATH: process.env["PATH"] ?? "", DATABASE_URL: db.url },
     stderr: "pipe",
   });

@@ -99,7 +99,7 @@ test.each([
     const loaded = Object.keys(require.cache);
     if (!loaded.some((path) => path.includes("src/server.ts"))) throw new Error("the list of modules is not one");
     console.log(loaded.some((path) => /@opentelemetry.(?:sdk|exporter|otlp)/.test(path)));`;
-    const result = spawnSync(process.execPath, ["-e", script], {
+    const result = spawnSync(process.execPath, ["--no-env-file", "-e", script], {
       encoding: "utf8",
       env: {
         PATH: process.env["PATH"],

@@ -1,6 +1,14 @@
 import { join } from "node:path";
 import type { SyncRun } from "../../src/domain/syncRun.ts";
 
+/** What a developer's own `.env` says is not meant for a test, least of all its database. */
+export const cli: readonly string[] = [
+  process.execPath,
+  "--no-install",
+  "--no-env-file",
+  join(import.meta.dir, "../../src/cli/main.ts"),
+];
+
 /** The command line in a process of its own. */
 export interface CliProcess {
   readonly pid: number;
@@ -17,7 +25,7 @@ export interface CliEnd {
 
 export function startCli(args: readonly string[], env: Readonly<Record<string, string>>): CliProcess {
   const root = join(import.meta.dir, "../..");
-  const child = Bun.spawn([process.execPath, "--no-install", "--no-env-file", "src/cli/main.ts", ...args], {
+  const child = Bun.spawn([...cli, ...args], {
     cwd: root,
     env: { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
