@@ -6,6 +6,7 @@ import { openDatabase, type Database } from "../store/database.ts";
 import { findPendingMigrations } from "../store/migrate.ts";
 import { findTurmaLabels } from "../store/turmaLabels.ts";
 import { failure, ok, warning, type Check } from "./check.ts";
+import { findDatabaseAdvice } from "./databaseAdvice.ts";
 
 /** Of each of the two questions; doctor as a whole ends within 20 s. */
 const questionDeadlineMs = 6_000;
@@ -92,41 +93,13 @@ async function checkSchema(database: Database, defaultTurma: string): Promise<Ch
   ];
 }
 
-const untrusted =
-  "the server's certificate is not trusted: set NODE_EXTRA_CA_CERTS to the file of the authority that signed it";
-
-/** By SQLSTATE, or by the code of the socket. */
-const advice: Readonly<Record<string, string>> = {
-  "28P01": "the password is wrong: copy the connection string again",
-  "28000": "the user may not log in from here: check user, password and sslmode",
-  "3D000": "the database does not exist: check its name in the URL",
-  "08P01": "the pooler refuses: check user, password and the database's name",
-  "53300": "there are no connections left: lower DATABASE_POOL_MAX, or use the pooled URL",
-  "42501": "the role lacks a right: use the owner of the tables, or grant it what is named in the log",
-  ENOTFOUND: "the host name is unknown: check the URL",
-  EAI_AGAIN: "the host name cannot be looked up: check the network's name server",
-  ECONNREFUSED: "nothing listens there: check host and port, and that the database is running",
-  ENOENT: "there is no such socket: check the host in the URL",
-  CONNECT_TIMEOUT: "did not answer within the connect timeout: check host, port and firewall",
-  ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another name: use the host name that it was made for",
-  CERT_HAS_EXPIRED: "the server's certificate has expired: have it renewed",
-  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
-  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
-  UNABLE_TO_GET_ISSUER_CERT: untrusted,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
-};
-
 /** The database's own words are for people who run the command; they name roles and hosts, never a password. */
 function toAdvice(error: unknown): string {
-  const cause = error instanceof AppError ? error.cause : error;
-  const { code, message } = (cause ?? {}) as { code?: string; message?: string };
-  const known = advice[code ?? ""];
+  const known = findDatabaseAdvice(error);
   if (known !== undefined) return known;
-  if (message === undefined) {
+  const cause = error instanceof AppError ? error.cause : error;
+  if (!(cause instanceof Error)) {
     return `did not answer within ${questionDeadlineMs / 1000} s: check host, port and firewall, and that it is not stuck starting up`;
   }
-  if (message.includes("offers no TLS"))
-    return "the server offers no TLS: take sslmode out of the URL, or turn its TLS on";
-  return `cannot be reached (${message}): check host, port and network access`;
+  return `cannot be reached (${cause.message}): check host, port and network access`;
 }

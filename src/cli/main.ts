@@ -4,6 +4,7 @@ import { ConfigError, parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { migrateDatabase } from "../store/migrate.ts";
 import { createCliLog, requireUrl, withContext, type CliContext } from "./cliContext.ts";
+import { findDatabaseAdvice } from "./databaseAdvice.ts";
 import { runDoctor } from "./doctor.ts";
 import { createOutput, toCheckLine, toLines, type Output } from "./output.ts";
 import { followRun } from "./runProgress.ts";
@@ -122,12 +123,24 @@ function checkId(clerkId: string): string {
   throw new AppError("bad_request", "A Clerk user id is user_ and 1–60 letters or digits.");
 }
 
+/** What is said of an error that somebody can do something about. */
+function toFailure(error: unknown): { code: string; message: string } | undefined {
+  if (error instanceof ConfigError) return { code: "bad_configuration", message: error.message };
+  const advice = findDatabaseAdvice(error);
+  if (!(error instanceof AppError)) {
+    return advice === undefined ? undefined : { code: "precondition_failed", message: `Database: ${advice}.` };
+  }
+  const { code, message } = error;
+  // A refusal to migrate has Postgres' own words in it.
+  return { code, message: code === "unavailable" && advice !== undefined ? `${message} Perhaps ${advice}.` : message };
+}
+
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof AppError || error instanceof ConfigError)) throw error;
-  console.error(error.message);
-  const code = error instanceof AppError ? error.code : "bad_configuration";
-  if (output().json) output().answer({ error: { code, message: error.message } }, []);
+  const failure = toFailure(error);
+  if (failure === undefined) throw error;
+  console.error(failure.message);
+  if (output().json) output().answer({ error: failure }, []);
   process.exitCode = 1;
 }

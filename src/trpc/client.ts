@@ -16,7 +16,7 @@ const urlCharsMax = 8_000;
  */
 export function createSyncClient(options: {
   url: string;
-  token?: string | (() => string | undefined | Promise<string | undefined>);
+  token?: string | undefined | (() => string | undefined | Promise<string | undefined>);
   fetch?: (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
 }): SyncClient {
   const { token } = options;

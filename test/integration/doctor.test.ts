@@ -1,6 +1,5 @@
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createServer, type AddressInfo } from "node:net";
-import { join } from "node:path";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { silentLog } from "../../src/log.ts";
 import { fakeClerk } from "../support/fakeClerk.ts";
@@ -9,6 +8,7 @@ import { olderTables } from "../support/olderTables.ts";
 import { openPgBouncer } from "../support/pgBouncer.ts";
 import { testSecret } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
+import { cli, startCli } from "../support/cli.ts";
 
 setDefaultTimeout(30_000);
 // The server and its template are made before any test's time runs.
@@ -152,7 +152,7 @@ test("a Clerk that refuses the key, or answers nonsense, is a failure in words",
 test("database and Clerk hung: the command ends within 20 s, exit 1, and says so without a secret", async () => {
   const port = await openSilence();
   const startedAtMs = Date.now();
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "../../src/cli/main.ts"), "doctor", "--json"], {
+  const child = Bun.spawn([...cli, "doctor", "--json"], {
     env: {
       PATH: process.env["PATH"] ?? "",
       DATABASE_URL: `postgres://u:${secret}@127.0.0.1:${port}/db?connect_timeout=60`,
@@ -172,3 +172,19 @@ test("database and Clerk hung: the command ends within 20 s, exit 1, and says so
   expect(failures).toEqual(["database", "Clerk key"]);
   expect(checks.find((check) => check.name === "database")?.message).toContain("did not answer within 6 s");
 }, 30_000);
+
+test("what refuses a command's connection is said in a sentence with what to do, not as a stack", async () => {
+  const nowhere = new URL(await testServerUrl());
+  nowhere.pathname = "/nowhere";
+  for (const args of [["migrate"], ["status"]]) {
+    const end = await startCli([...args, "--json"], { DATABASE_URL: nowhere.href }).ended;
+    expect(end).toMatchObject({
+      code: 1,
+      stderr: "Database: the database does not exist: check its name in the URL.\n",
+    });
+    expect(JSON.parse(end.stdout)).toMatchObject({ error: { code: "precondition_failed" } });
+  }
+  const away = await startCli(["status"], { DATABASE_URL: "postgres://u:p@127.0.0.1:1/db" }).ended;
+  expect(away.code).toBe(1);
+  expect(away.stderr).toContain("nothing listens there: check host and port, and that the database is running");
+});
