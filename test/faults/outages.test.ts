@@ -187,8 +187,9 @@ test.concurrent(
       await db.sql.begin(async (tx) => {
         await tx`select pg_advisory_xact_lock(${writerLock})`;
         await Bun.sleep(6_000);
-        // Two batches each; those that timed out are gone, not piled up.
-        expect((await waiting()).length).toBeLessThanOrEqual(8);
+        // Five batches each, and one that was let through to see and is given up a second before its session is; those
+        // that timed out are gone, not piled up.
+        expect((await waiting()).length).toBeLessThanOrEqual(12);
       });
       await waitFor(() => more.sent.slice(-8).every(isSettled), { deadlineMs: 6_000, what: "200s of the other" });
       await more.stop();
