@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { clerkUser, startMs, userEvent } from "../support/events.ts";
 import { startServerProcess, type ServerProcess } from "../support/serverProcess.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+import { writerLock } from "../support/writerLock.ts";
 
 let db: TestDatabase;
 beforeAll(async () => {
@@ -83,7 +84,7 @@ async function holdWriters(): Promise<() => Promise<void>> {
   const held = Promise.withResolvers<void>();
   const released = Promise.withResolvers<void>();
   const holding = db.sql.begin(async (tx) => {
-    await tx`select pg_advisory_xact_lock(7164381920153)`;
+    await tx`select pg_advisory_xact_lock(${writerLock})`;
     held.resolve();
     await released.promise;
   });
