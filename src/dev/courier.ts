@@ -92,13 +92,18 @@ export function createCourier(options: CourierOptions): Courier {
     return work;
   }
 
+  /** A stop is how waiting ends; whatever else went wrong is a mistake in here. */
+  function unlessStopped(cause: unknown): void {
+    if (!stopping.signal.aborted) throw cause;
+  }
+
   return {
     send: async (event, { delayMs, copies } = {}) => {
       const extra = copies ?? (random() < duplicateShare ? 1 : 0);
       const first = track(deliver(event, delayMs ?? random() * delayMsMax, 0));
       for (let copy = 1; copy <= extra; copy++) {
-        // What becomes of a copy is reported to `onAttempt`; only a stop makes it fail.
-        track(deliver(event, random() * delayMsMax, copy)).catch(() => undefined);
+        // What becomes of a copy is reported to `onAttempt`.
+        track(deliver(event, random() * delayMsMax, copy)).catch(unlessStopped);
       }
       return first;
     },

@@ -82,7 +82,7 @@ function secretPart(): DevParts {
   };
 }
 
-async function openClerkPart({ config }: { config: Config }): Promise<DevParts> {
+async function openClerkPart({ config, log }: { config: Config; log: Log }): Promise<DevParts> {
   if (config.webhookSecrets.length > 0) {
     // Webhooks of a real Clerk, whose users a simulated one would say are gone.
     const notice = "No CLERK_SECRET_KEY: re-sync, backfill and reconcile will say so";
@@ -99,8 +99,14 @@ async function openClerkPart({ config }: { config: Config }): Promise<DevParts> 
     secrets: [developmentWebhookSecret],
     retryScale,
   });
-  // Given up only when `dev` ends.
-  clerk.changes.onEvent((event) => void courier.send(event).catch(() => undefined));
+  let isClosing = false;
+  clerk.changes.onEvent((event) => {
+    courier.send(event).catch((err: unknown) => {
+      // What waits is given up when `dev` ends.
+      if (!isClosing)
+        log.error({ err, svixId: event.svixId }, "[Dev] An event of the simulated Clerk was not delivered");
+    });
+  });
   const isOwnDatabase = config.databaseUrl !== undefined;
   return {
     env: {
@@ -115,6 +121,7 @@ async function openClerkPart({ config }: { config: Config }): Promise<DevParts> 
         (isOwnDatabase ? "; scheduled reconcile is off" : ""),
     ],
     close: async () => {
+      isClosing = true;
       await courier.stop();
       await clerk.close();
     },

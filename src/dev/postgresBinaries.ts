@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { Log } from "../log.ts";
 import { runCommand, type PostgresUser } from "./postgresUser.ts";
+import { ifThere, isCode } from "./ifThere.ts";
 
 /** Absolute paths of the programs of one Postgres installation. */
 export interface PostgresBinaries {
@@ -56,11 +57,11 @@ async function canRun(folder: string, user: PostgresUser): Promise<boolean> {
 
 /** Links from `libicuuc.so.60` to `libicuuc.so.60.2` and the like: npm packages cannot carry symbolic links. */
 async function makeLinks(folder: string): Promise<void> {
-  const list = await readFile(join(folder, "pg-symlinks.json"), "utf8").catch(() => "[]");
-  const links: { source: string; target: string }[] = JSON.parse(list);
+  const list = await ifThere(readFile(join(folder, "pg-symlinks.json"), "utf8"));
+  const links: { source: string; target: string }[] = JSON.parse(list ?? "[]");
   for (const { source, target } of links) {
     const path = join(dirname(folder), target);
-    if (await lstat(path).catch(() => undefined)) continue;
+    if (await ifThere(lstat(path))) continue;
     try {
       await symlink(basename(source), path);
     } catch (cause) {
@@ -73,7 +74,7 @@ async function makeLinks(folder: string): Promise<void> {
 async function copyBinaries(folder: string, version: string, user: PostgresUser): Promise<string> {
   const uid = process.getuid?.() ?? 0;
   const target = join(await openTemporaryRoot(), `clerk-neon-sync-postgres-${version}-${uid}`);
-  const existing = await lstat(target).catch(() => undefined);
+  const existing = await ifThere(lstat(target));
   // The name is predictable, so what somebody else may have put there is never run.
   if (existing?.isDirectory() && existing.uid === uid && (existing.mode & 0o022) === 0) {
     if (await canRun(join(target, "native"), user)) return join(target, "native");
@@ -103,12 +104,8 @@ async function copyBinaries(folder: string, version: string, user: PostgresUser)
 /** The temporary folder, or `/tmp` where that one is closed to other accounts. */
 export async function openTemporaryRoot(): Promise<string> {
   for (const folder of [tmpdir(), "/tmp", "/var/tmp"]) {
-    const found = await stat(folder).catch(() => undefined);
+    const found = await ifThere(stat(folder), ["EACCES"]);
     if (found !== undefined && (found.mode & 0o003) === 0o003) return folder;
   }
   return tmpdir();
-}
-
-function isCode(cause: unknown, codes: readonly string[]): boolean {
-  return cause instanceof Error && "code" in cause && codes.includes(String(cause.code));
 }

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { chown, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Log } from "../log.ts";
+import { ifThere } from "./ifThere.ts";
 import type { PostgresBinaries } from "./postgresBinaries.ts";
 import { isAlive, signal, supervisorName } from "./postgresProcess.ts";
 import { canWriteFolder, runCommand, type PostgresUser } from "./postgresUser.ts";
@@ -52,9 +53,9 @@ export async function ensureDataFolder(options: {
   durable: boolean;
 }): Promise<string> {
   const { dataFolder, binaries } = options;
-  const names: string[] = await readdir(dataFolder).catch(() => []);
+  const names = (await ifThere(readdir(dataFolder))) ?? [];
   if (names.length === 0) return createDataFolder(options);
-  const version = await readFile(join(dataFolder, "PG_VERSION"), "utf8").catch(() => undefined);
+  const version = await ifThere(readFile(join(dataFolder, "PG_VERSION"), "utf8"));
   if (version === undefined || !names.includes(passwordFile))
     throw new Error(`${dataFolder} is not a data folder made by this program`);
   if (version.trim() !== binaries.major) {
@@ -113,7 +114,7 @@ async function createDataFolder({
  */
 export async function endStaleServer(dataFolder: string, log: Log): Promise<void> {
   const file = join(dataFolder, "postmaster.pid");
-  const pid = Number((await readFile(file, "utf8").catch(() => "")).split("\n")[0]);
+  const pid = Number((await ifThere(readFile(file, "utf8")))?.split("\n")[0]);
   if (!Number.isInteger(pid) || pid <= 1) return;
   if (await isSupervised(pid)) await waitUntilGone(pid, orphanGraceMs);
   const found = await findProcess(pid);

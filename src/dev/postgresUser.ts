@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { stat } from "node:fs/promises";
+import { ifThere } from "./ifThere.ts";
 
 /** The account a Postgres process runs under; `undefined`: the one of this process. */
 export type PostgresUser = { readonly uid: number; readonly gid: number } | undefined;
@@ -15,7 +16,7 @@ export const postgresEnvironment = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sb
  */
 export async function findPostgresUser(dataFolder: string | undefined): Promise<PostgresUser> {
   if (process.getuid?.() !== 0) return undefined;
-  const owner = dataFolder === undefined ? undefined : await stat(dataFolder).catch(() => undefined);
+  const owner = dataFolder === undefined ? undefined : await ifThere(stat(dataFolder));
   if (owner !== undefined && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
   for (const name of ["postgres", "nobody"]) {
     const uid = await runCommand("id", ["-u", name]);

@@ -1,5 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
+import { ifThere } from "./ifThere.ts";
 import { runCommand } from "./postgresUser.ts";
+
+/** A process that ended between two looks, and one of another account where the system shows only one's own. */
+const goneOrHidden = ["ESRCH", "EACCES", "EPERM"];
 
 /** What the system says of a process. */
 export interface ProcessEntry {
@@ -11,9 +15,9 @@ export interface ProcessEntry {
 /** `undefined`: there is no such process. */
 export async function findProcess(pid: number): Promise<ProcessEntry | undefined> {
   if (process.platform === "linux") {
-    const status = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+    const status = await ifThere(readFile(`/proc/${pid}/stat`, "utf8"), goneOrHidden);
     if (status === undefined) return undefined;
-    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    const command = (await ifThere(readFile(`/proc/${pid}/cmdline`, "utf8"), goneOrHidden)) ?? "";
     return { parentPid: parentIn(status), command: command.replaceAll("\0", " ").trim() };
   }
   const { code, output } = await runCommand("ps", ["-o", "ppid=,command=", "-p", String(pid)]);
@@ -25,7 +29,7 @@ export async function findProcess(pid: number): Promise<ProcessEntry | undefined
 export async function childrenOf(pid: number): Promise<number[]> {
   if (process.platform === "linux") {
     const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-    const status = await Promise.all(pids.map((each) => readFile(`/proc/${each}/stat`, "utf8").catch(() => undefined)));
+    const status = await Promise.all(pids.map((each) => ifThere(readFile(`/proc/${each}/stat`, "utf8"), goneOrHidden)));
     return pids.filter((_, index) => status[index] !== undefined && parentIn(status[index]) === pid).map(Number);
   }
   const { output } = await runCommand("pgrep", ["-P", String(pid)]);

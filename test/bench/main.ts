@@ -2,7 +2,7 @@
 // draws an SVG. Exits 1 if something answered 200 is not in this program's tables, or not as Clerk says.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import type { TableCheck } from "./lib/checkTables.ts";
 import { buildArtefact, startContestant, type ContestantName } from "./lib/contestants.ts";
 import { createDatabase, openBenchServer, type BenchDatabase } from "./lib/databases.ts";
@@ -50,7 +50,7 @@ const say = (text: string) => console.error(text);
 const options = new Command("bench")
   .description("Deliveries per second and latency of this program and of the baselines")
   .option("--quick", "a minute: a part of the matrix, to see whether something broke")
-  .option("--endurance <minutes>", "only this program, under load for so long: its speed and memory", Number)
+  .option("--endurance <minutes>", "only this program, under load for so long: its speed and memory", toMinutes)
   .option("--write", "write the table into README.md and the plot to .github/bench.svg")
   .parse()
   .opts<{ quick?: true; endurance?: number; write?: true }>();
@@ -67,6 +67,11 @@ try {
   await loader.stop();
   await link.stop();
   await server.stop();
+}
+
+function toMinutes(text: string): number {
+  if (Number(text) > 0) return Number(text);
+  throw new InvalidArgumentError("Minutes are a number above 0.");
 }
 
 async function compare(deps: Omit<StageDeps, "databases">): Promise<void> {

@@ -1,6 +1,7 @@
 -- The ledger and its figures: a row for each delivery that was not settled before, a count for each that was. Answers a
--- JSON array with the outcome of each change, in the order given. parts: two texts for each change; settled: outcome by svix_id of what was settled before;
--- verdicts: by clerk_id; linked: who got a profile. Called by apply_user_changes, under its lock and settings.
+-- JSON array with the outcome of each change, in the order given.
+-- parts: two texts for each change. settled: deliveries settled before, by svix_id. verdicts: by clerk_id. linked: who
+-- got a profile. Called by apply_user_changes, under its lock and settings.
 create or replace function settle_deliveries(
   changes jsonb, parts text[], settled jsonb, verdicts jsonb, linked text[], moment timestamptz, replays boolean,
   out outcomes jsonb

@@ -1,0 +1,12 @@
+import { expect, test } from "bun:test";
+import { ifThere } from "../../src/dev/ifThere.ts";
+
+const failWith = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
+
+test("what is not there is undefined; what cannot be read is an error unless the caller says otherwise", async () => {
+  expect(await ifThere(Promise.resolve("text"))).toBe("text");
+  expect(await ifThere(failWith("ENOENT"))).toBeUndefined();
+  expect(await ifThere(failWith("EACCES"), ["EACCES"])).toBeUndefined();
+  await expect(ifThere(failWith("EACCES"))).rejects.toThrow("EACCES");
+  await expect(ifThere(failWith("EIO"), ["EACCES"])).rejects.toThrow("EIO");
+});
