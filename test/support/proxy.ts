@@ -1,5 +1,5 @@
-import { randomInt } from "node:crypto";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { findFreePort } from "../../src/dev/freePort.ts";
 
 /**
  * What the link does. `pass`: carries bytes. `hang`: takes connections and carries nothing, in neither direction, also
@@ -57,8 +57,9 @@ export async function openTcpProxy(options: {
     for (const one of pair.pipes) one.hold(mode === "hang");
   }
 
-  let server = await listenAnywhere(accept);
-  const { port } = server.address() as AddressInfo;
+  // While the link refuses, nobody else may come to listen there, so not on a port that the system hands out.
+  const port = await findFreePort();
+  let server = await listen(accept, port);
 
   function cutAll(): void {
     for (const socket of [...lone, ...[...pairs].flatMap((pair) => pair.sockets)]) socket.resetAndDestroy();
@@ -147,17 +148,6 @@ function pipe(from: Socket, to: Socket, oneWayMs: () => number): Pipe {
       carry();
     },
   };
-}
-
-/** Not on a port that the system hands out: while the link refuses, nobody else may come to listen there. */
-async function listenAnywhere(onConnection: (socket: Socket) => void): Promise<Server> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await listen(onConnection, randomInt(15_000, 30_000));
-    } catch (error) {
-      if (attempt === 20) throw error;
-    }
-  }
 }
 
 async function listen(onConnection: (socket: Socket) => void, port: number): Promise<Server> {

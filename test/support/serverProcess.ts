@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { findFreePort } from "../../src/dev/freePort.ts";
 import { signDelivery, testAdminToken, testSecret, type DeliveryOptions } from "./testApp.ts";
 
 /** The server in a process of its own, as `bun run start` runs it. */
@@ -48,7 +47,6 @@ export async function startServerProcess(options: {
   /** A build of the program instead of its sources, and where it is started. */
   executable?: { readonly path: string; readonly cwd: string };
 }): Promise<ServerProcess> {
-  const port = await findFreePort();
   const root = join(import.meta.dir, "../..");
   const { path, cwd } = options.executable ?? { path: process.execPath, cwd: root };
   const args = options.executable ? [] : ["--no-install", "--no-env-file", join(root, "src/main.ts")];
@@ -62,7 +60,8 @@ export async function startServerProcess(options: {
       ADMIN_API_TOKEN: testAdminToken,
       RECONCILE_EVERY_MINUTES: "0",
       LOG_FORMAT: "json",
-      PORT: String(port),
+      // Its own choice, which it logs: of two that are told the same port, one would pass for the other.
+      PORT: "0",
       HOST: "127.0.0.1",
       ...options.env,
     },
@@ -70,17 +69,22 @@ export async function startServerProcess(options: {
   });
   const { logs, output } = collect(child);
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const allSaid = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const kill = () => void child.kill("SIGKILL");
   process.once("exit", kill);
   void ended.then(() => process.off("exit", kill));
-  const url = `http://127.0.0.1:${port}`;
-  const isListening = async () => (await ask(`${url}/healthz`, {})).status === 200;
+  const findUrl = () => /Listening on (http:\S+?:\d+)\D/.exec(output())?.[1];
+  let url: string;
   try {
-    await waitFor(async () => child.exitCode !== null || (await isListening()), {
+    await waitFor(() => child.exitCode !== null || findUrl() !== undefined, {
       deadlineMs: bootDeadlineMs,
       what: () => `the server to listen; it said: ${output()}`,
     });
-    if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}: ${output()}`);
+    if (child.exitCode !== null) {
+      await allSaid;
+      throw new Error(`The server ended with ${child.exitCode}: ${output()}`);
+    }
+    url = findUrl() ?? "";
   } catch (error) {
     kill();
     throw error;
