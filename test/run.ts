@@ -8,13 +8,15 @@ const testDeadlineMs = 30_000;
 const child = spawn(process.execPath, ["test", `--timeout=${testDeadlineMs}`, ...process.argv.slice(2)], {
   cwd: join(import.meta.dir, ".."),
   stdio: ["inherit", "inherit", "pipe"],
+  // A group of its own, with the servers that tests have started: the runner ends at a signal without ending them.
+  detached: true,
 });
 let tail = "";
 child.stderr.on("data", (chunk: Buffer) => {
   process.stderr.write(chunk);
   tail = `${tail}${chunk.toString()}`.slice(-4000);
 });
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.kill(-(child.pid ?? 0), signal));
 child.once("close", (code) => {
   const plain = Bun.stripANSI(tail);
   const count = (what: string) => Number(new RegExp(`^ *(\\d+) ${what}$`, "m").exec(plain)?.[1] ?? 0);
