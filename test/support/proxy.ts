@@ -12,8 +12,6 @@ export interface TcpProxy {
   readonly port: number;
   /** Connections taken since the opening; those refused are seen by nobody. */
   readonly accepted: () => number;
-  /** Connections open now. */
-  readonly open: () => number;
   /** Applies to open connections too; what a hung link held back goes on when it passes again. */
   readonly setMode: (mode: LinkMode) => Promise<void>;
   /** Milliseconds added to each round trip, half of them each way; for bytes that come from now on. */
@@ -68,7 +66,6 @@ export async function openTcpProxy(options: {
   return {
     port,
     accepted: () => accepted,
-    open: () => pairs.size + lone.size,
     setMode: async (wanted) => {
       if (wanted === "refuse" && server.listening) server.close();
       mode = wanted;
