@@ -1,5 +1,4 @@
-import pino, { type Logger } from "pino";
-import { PinoPretty } from "pino-pretty";
+import pino, { type DestinationStream, type Logger } from "pino";
 
 export type Log = Logger;
 
@@ -10,20 +9,9 @@ export type LogFormat = "pretty" | "json";
  * The process's logger. Only ids go into it: never names, addresses, payloads or secrets.
  * Writes are synchronous, so the last line before a crash is not lost.
  */
-export function createLog(options: { level: LogLevel; format: LogFormat; destination?: 1 | 2 }): Log {
+export async function createLog(options: { level: LogLevel; format: LogFormat; destination?: 1 | 2 }): Promise<Log> {
   const fd = options.destination ?? 1;
-  const stream =
-    options.format === "pretty"
-      ? PinoPretty({
-          colorize: process.stdout.isTTY,
-          ignore: "pid,hostname",
-          // A delivery is two lines and not ten.
-          singleLine: true,
-          translateTime: "SYS:HH:MM:ss.l",
-          sync: true,
-          destination: fd,
-        })
-      : pino.destination({ fd, sync: true });
+  const stream = options.format === "pretty" ? await openPretty(fd) : pino.destination({ fd, sync: true });
   return pino(
     {
       level: options.level,
@@ -33,6 +21,20 @@ export function createLog(options: { level: LogLevel; format: LogFormat; destina
     },
     stream,
   );
+}
+
+/** Loaded here alone: a server in production writes JSON and need not wait for it. */
+async function openPretty(fd: number): Promise<DestinationStream> {
+  const { PinoPretty } = await import("pino-pretty");
+  return PinoPretty({
+    colorize: process.stdout.isTTY,
+    ignore: "pid,hostname",
+    // A delivery is two lines and not ten.
+    singleLine: true,
+    translateTime: "SYS:HH:MM:ss.l",
+    sync: true,
+    destination: fd,
+  });
 }
 
 /** Postgres puts whole rows into these fields of its errors. */

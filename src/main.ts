@@ -15,7 +15,7 @@ function readConfig(): Config & { databaseUrl: string } {
 }
 
 const config = readConfig();
-const log = createLog({ level: config.logLevel, format: config.logFormat });
+const log = await createLog({ level: config.logLevel, format: config.logFormat });
 const server = start();
 
 function start(): RunningServer {

@@ -18,7 +18,7 @@ export interface CliContext {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Logs go to standard error: standard output is the command's answer. Quiet unless asked, for the answer says it all. */
-export function createCliLog(env: Environment): Log {
+export function createCliLog(env: Environment): Promise<Log> {
   const level = env["LOG_LEVEL"] ? parseConfig({ LOG_LEVEL: env["LOG_LEVEL"] }).logLevel : "error";
   return createLog({ level, format: process.stderr.isTTY ? "pretty" : "json", destination: 2 });
 }
@@ -26,7 +26,7 @@ export function createCliLog(env: Environment): Log {
 /** @throws ConfigError; AppError `precondition_failed` without DATABASE_URL */
 export async function withContext<T>(env: Environment, work: (ctx: CliContext) => Promise<T>): Promise<T> {
   const config = parseConfig(env);
-  const log = createCliLog(env);
+  const log = await createCliLog(env);
   const database = openDatabase({
     url: requireUrl(config.databaseUrl, "DATABASE_URL"),
     poolMax: config.databasePoolMax,

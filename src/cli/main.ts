@@ -23,7 +23,7 @@ program
   .command("doctor")
   .description("check configuration, database, migrations and Clerk, and say what to do")
   .action(async () => {
-    const checks = await runDoctor(env, createCliLog(env));
+    const checks = await runDoctor(env, await createCliLog(env));
     output().answer({ checks }, checks.map(toCheckLine));
     if (checks.some((check) => check.status === "failure")) process.exitCode = 1;
   });
@@ -33,7 +33,7 @@ program
   .description("bring the database to this program's schema (DATABASE_URL_UNPOOLED, else DATABASE_URL)")
   .action(async () => {
     const url = requireUrl(parseConfig(env).migrationUrl, "DATABASE_URL");
-    await migrateDatabase({ url, log: createCliLog(env) });
+    await migrateDatabase({ url, log: await createCliLog(env) });
     output().answer({ migrated: true }, ["The database is up to date."]);
   });
 

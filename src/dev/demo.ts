@@ -15,7 +15,7 @@ import { openEmbeddedPostgres, type EmbeddedPostgres } from "./embeddedPostgres.
 import { openSimulatedClerk } from "./simulatedClerk.ts";
 
 const forgersSecret = `whsec_${Buffer.alloc(24, "forger").toString("base64")}`;
-const log = createLog({ level: "info", format: process.env["LOG_FORMAT"] === "json" ? "json" : "pretty" });
+const log = await createLog({ level: "info", format: process.env["LOG_FORMAT"] === "json" ? "json" : "pretty" });
 
 let opening: Promise<EmbeddedPostgres> | undefined;
 let isStopping = false;

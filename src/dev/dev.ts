@@ -32,7 +32,7 @@ process.exit(status);
 
 async function run(): Promise<number> {
   const config = parseConfig(process.env, { isTty: process.stdout.isTTY });
-  const log = createLog({ level: "warn", format: config.logFormat });
+  const log = await createLog({ level: "warn", format: config.logFormat });
   if (!(await isPortFree(config.port))) {
     throw new AppError("conflict", `Port ${config.port} is taken; stop what listens there, or set PORT.`);
   }

@@ -13,5 +13,6 @@ setInterval(() => {
 
 const config = parseConfig(process.env);
 // A change of the schema or of a SQL function starts the server anew like any other.
-await migrateDatabase({ url: config.migrationUrl ?? "", log: createLog({ level: "warn", format: config.logFormat }) });
+const log = await createLog({ level: "warn", format: config.logFormat });
+await migrateDatabase({ url: config.migrationUrl ?? "", log });
 await import("../main.ts");

@@ -1,8 +1,6 @@
-import { trpcServer } from "@hono/trpc-server";
 import type { TRPCError } from "@trpc/server";
 import type { Context } from "hono";
 import { AppError } from "../errors.ts";
-import { servedRouter } from "../trpc/appRouter.ts";
 import type { CreateContext } from "../trpc/context.ts";
 import { findClientAddress } from "./clientAddress.ts";
 import { readBody } from "./readBody.ts";
@@ -16,16 +14,26 @@ const batchItemsMax = 50;
 export function createTrpcRoute(
   createContext: CreateContext,
 ): Record<"GET" | "POST", (c: Context) => Promise<Response>> {
-  const trpc = trpcServer({
-    router: servedRouter,
-    maxBatchSize: batchItemsMax,
-    createContext: (_options, c) => ({ ...createContext(c.req.raw.headers, addresses.get(c)) }),
-    responseMeta: ({ errors }) => ({ headers: { "cache-control": "no-store", ...toRetryAfter(errors) } }),
-  });
+  let loading: ReturnType<typeof load> | undefined;
   // By the context of the request: what is read of a body below is another `Request`, which has no connection.
   const addresses = new WeakMap<Context, string | undefined>();
 
+  /** At the first call, so that the first webhook waits neither for tRPC nor for the procedures. */
+  async function load() {
+    const [{ trpcServer }, { servedRouter }] = await Promise.all([
+      import("@hono/trpc-server"),
+      import("../trpc/appRouter.ts"),
+    ]);
+    return trpcServer({
+      router: servedRouter,
+      maxBatchSize: batchItemsMax,
+      createContext: (_options, c) => ({ ...createContext(c.req.raw.headers, addresses.get(c)) }),
+      responseMeta: ({ errors }) => ({ headers: { "cache-control": "no-store", ...toRetryAfter(errors) } }),
+    });
+  }
+
   async function answer(c: Context): Promise<Response> {
+    const trpc = await (loading ??= load());
     const res = await trpc(c, async () => {});
     return res ?? Promise.reject(new Error("tRPC gave no answer"));
   }

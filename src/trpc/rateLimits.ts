@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
+import type { RateLimiterMemory } from "rate-limiter-flexible";
 import { AppError } from "../errors.ts";
 
 /** Counted per process: the more replicas, the more is let through; what is bounded is what one process does. */
@@ -30,27 +30,33 @@ export interface RateLimits {
  * behind a proxy everybody has the same one, and a stranger must not be able to lock the operators out.
  */
 export function createRateLimits(options: RateLimitOptions = defaultRateLimits): RateLimits {
-  const failures = new RateLimiterMemory({ points: options.failuresPerMinute, duration: 60 });
-  const machine = new RateLimiterMemory({ points: options.machineCallsPer10s, duration: 10 });
-  const sessions = new RateLimiterMemory({ points: options.sessionCallsPer10s, duration: 10 });
+  const failed = "Too many failed attempts to authenticate.";
+  const countFailure = createLimit({ points: options.failuresPerMinute, duration: 60 }, failed);
+  const countMachine = createLimit({ points: options.machineCallsPer10s, duration: 10 }, "Too many calls.");
+  const countSession = createLimit({ points: options.sessionCallsPer10s, duration: 10 }, "Too many calls.");
   return {
-    countFailure: (clientAddress) =>
-      consume(failures, toAddressKey(clientAddress), "Too many failed attempts to authenticate."),
-    countCall: (caller) =>
-      caller.kind === "machine"
-        ? consume(machine, "machine", "Too many calls.")
-        : consume(sessions, caller.clerkId, "Too many calls."),
+    countFailure: (clientAddress) => countFailure(toAddressKey(clientAddress)),
+    countCall: (caller) => (caller.kind === "machine" ? countMachine("machine") : countSession(caller.clerkId)),
   };
 }
 
-async function consume(limiter: RateLimiterMemory, key: string, message: string): Promise<void> {
-  try {
-    await limiter.consume(key);
-  } catch (cause) {
-    if (!(cause instanceof RateLimiterRes)) throw cause;
-    const retryAfterSeconds = Math.max(1, Math.ceil(cause.msBeforeNext / 1000));
-    throw new AppError("too_many_requests", message, { retryAfterSeconds });
-  }
+/** Loads the library when there is something to count, so that the first webhook does not wait for it. */
+function createLimit(
+  options: { readonly points: number; readonly duration: number },
+  message: string,
+): (key: string) => Promise<void> {
+  let limiter: RateLimiterMemory | undefined;
+  return async (key) => {
+    const { RateLimiterMemory, RateLimiterRes } = await import("rate-limiter-flexible");
+    limiter ??= new RateLimiterMemory(options);
+    try {
+      await limiter.consume(key);
+    } catch (cause) {
+      if (!(cause instanceof RateLimiterRes)) throw cause;
+      const retryAfterSeconds = Math.max(1, Math.ceil(cause.msBeforeNext / 1000));
+      throw new AppError("too_many_requests", message, { retryAfterSeconds });
+    }
+  };
 }
 
 /** Whoever has one IPv6 address has the 2^64 of its network. */
