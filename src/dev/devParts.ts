@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
@@ -91,8 +92,8 @@ async function openClerkPart({ config, log }: { config: Config; log: Log }): Pro
   const clerk = await openSimulatedClerk({
     seed: developmentSeed,
     users: simulatedUsers,
-    // The database is kept, and remembers who signed up when `dev` ran before.
-    firstSequence: Math.floor(Date.now() / 1000),
+    // The database is kept, and remembers who signed up when `dev` ran before, be it a second ago.
+    firstSequence: randomInt(2 ** 30, 2 ** 35),
   });
   const courier = createCourier({
     url: `http://127.0.0.1:${config.port}/api/webhooks/clerk`,
