@@ -19,7 +19,8 @@ export interface EventsService {
   /** @throws AppError `not_found` */
   readonly get: (svixId: string) => Promise<EventWithPayload>;
   /**
-   * Takes the kept text of an event the way a webhook goes. One that was `dead` gets its new outcome in the ledger.
+   * Takes the kept text of an event the way a webhook goes. One that was `dead` or `ignored` gets its new
+   * outcome in the ledger.
    * @throws AppError `not_found`, or `precondition_failed` if the text is no longer kept
    */
   readonly replay: (input: { svixId: string; actor: string }) => Promise<{ svixId: string; outcome: Outcome }>;

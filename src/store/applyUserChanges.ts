@@ -16,7 +16,7 @@ export interface BatchItem {
 
 /**
  * One change as an element of the batch. The Clerk user and the payload, by far the longest parts, go beside it. With
- * `replay` a ledger row that is `dead` is settled anew instead of being counted as a duplicate.
+ * `replay` a ledger row that is `dead` or `ignored` is settled anew instead of being counted as a duplicate.
  */
 export function toBatchItem(change: UserChange, options: { replay?: boolean } = {}): BatchItem {
   const delivery = change.delivery;

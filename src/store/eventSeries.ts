@@ -1,5 +1,5 @@
 import type { Database } from "./database.ts";
-import { findPercentileMs } from "./fleetFigures.ts";
+import { findPercentileMs, type LagGroup } from "./fleetFigures.ts";
 import { toIsoTime } from "./instant.ts";
 
 const readDeadlineMs = 5_000;
@@ -21,13 +21,13 @@ export interface EventHour {
 /** The hours with deliveries among the last `hours`, oldest first. */
 export async function listEventHours(database: Database, { hours }: { hours: number }): Promise<EventHour[]> {
   const rows = await database.run(
-    (sql) => sql<{ hour: string; outcomes: Record<string, number> | null; lags: [number, number][] | null }[]>`
+    (sql) => sql<{ hour: string; outcomes: Record<string, number> | null; lags: LagGroup[] | null }[]>`
       select hour,
              (select json_object_agg(outcome, total) from (
                 select outcome, sum(events) as total from event_counters c where c.hour = h.hour group by outcome
               ) o) as outcomes,
-             (select json_agg(json_build_array(lag_bucket, total) order by lag_bucket) from (
-                select lag_bucket, sum(events) as total from event_counters c
+             (select json_agg(json_build_array(total, lag_ms_sum) order by lag_bucket) from (
+                select lag_bucket, sum(events) as total, sum(lag_ms_sum) as lag_ms_sum from event_counters c
                 where c.hour = h.hour and lag_bucket >= 0 group by lag_bucket
               ) l) as lags
       from (

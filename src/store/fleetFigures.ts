@@ -6,8 +6,6 @@ const readDeadlineMs = 5_000;
 const countDeadlineMs = 15_000;
 /** Lag is that of recent events: an incident of last year says nothing about today. */
 const lagWindowHours = 24;
-/** The width of a lag bucket, as `settle_deliveries` counts them: bucket n is 1.1^n milliseconds. */
-const lagBucketBase = 1.1;
 
 export interface UserFigures {
   readonly users: { readonly total: number; readonly active: number; readonly deleted: number };
@@ -45,15 +43,15 @@ export async function findEventFigures(database: Database): Promise<EventFigures
     (sql) => sql<
       {
         totals: Record<string, number> | null;
-        lags: [number, number][] | null;
+        lags: LagGroup[] | null;
         last: string | null;
         dead: string | null;
       }[]
     >`
       select
         (select json_object_agg(outcome, events) from event_counters where hour = '-infinity') as totals,
-        (select json_agg(json_build_array(lag_bucket, events) order by lag_bucket) from (
-           select lag_bucket, sum(events) as events from event_counters
+        (select json_agg(json_build_array(events, lag_ms_sum) order by lag_bucket) from (
+           select lag_bucket, sum(events) as events, sum(lag_ms_sum) as lag_ms_sum from event_counters
            where hour >= now() - make_interval(hours => ${lagWindowHours}) and lag_bucket >= 0 group by lag_bucket
          ) l) as lags,
         (select max(received_at) from webhook_events) as last,
@@ -78,13 +76,16 @@ export async function findEventFigures(database: Database): Promise<EventFigures
   };
 }
 
-/** @param buckets [lag bucket, events] in ascending order */
-export function findPercentileMs(buckets: readonly (readonly [number, number])[], share: number): number | null {
-  const total = buckets.reduce((sum, [, events]) => sum + events, 0);
+/** Events whose lags are within a tenth of one another: how many, and the sum of their lags in milliseconds. */
+export type LagGroup = readonly [events: number, lagMsSum: number];
+
+/** The mean of the group in which the percentile lies. @param groups in ascending order */
+export function findPercentileMs(groups: readonly LagGroup[], share: number): number | null {
+  const total = groups.reduce((sum, [events]) => sum + events, 0);
   let seen = 0;
-  for (const [bucket, events] of buckets) {
+  for (const [events, lagMsSum] of groups) {
     seen += events;
-    if (seen >= total * share) return Math.round(lagBucketBase ** bucket);
+    if (seen >= total * share) return Math.round(lagMsSum / events);
   }
   return null;
 }

@@ -3,6 +3,7 @@ import {
   bigint,
   bigserial,
   boolean,
+  doublePrecision,
   index,
   integer,
   jsonb,
@@ -124,7 +125,8 @@ export const webhookEvents = pgTable(
 
 /**
  * Event figures, written in the transaction of the events. `hour` is `-infinity` for the totals of all time;
- * `lag_bucket` is round(ln(lag in ms) / ln 1.1), -1 where the lag is unknown or the row is a total.
+ * `lag_bucket` is round(ln(lag in ms) / ln 1.1), -1 where the lag is unknown or the row is a total; `lag_ms_sum` adds up
+ * the lags of its events, so that their mean is exact.
  */
 export const eventCounters = pgTable(
   "event_counters",
@@ -133,6 +135,7 @@ export const eventCounters = pgTable(
     outcome: text("outcome").notNull(),
     lagBucket: smallint("lag_bucket").notNull(),
     events: bigint("events", { mode: "number" }).notNull(),
+    lagMsSum: doublePrecision("lag_ms_sum").notNull().default(0),
   },
   (table) => [primaryKey({ columns: [table.hour, table.outcome, table.lagBucket] })],
 );

@@ -42,6 +42,26 @@ test("event figures are those of this moment, and say each delivery once", async
   );
 });
 
+test("the lag of deliveries that came late is how late they came", async () => {
+  const own = await openTestApp();
+  try {
+    const lateMs = [5_000, 5_000, 5_000, 90_000];
+    for (const [nth, ms] of lateMs.entries()) {
+      await own.deliver(userEvent(clerkUser(`user_Late${nth}`), { timestamp: Date.now() - ms }));
+    }
+    const { lag } = await connectTo(own, testAdminToken).sync.status.query();
+    for (const [found, ms] of [
+      [lag.p50Ms, 5_000],
+      [lag.p95Ms, 90_000],
+    ] as const) {
+      expect(found).toBeGreaterThanOrEqual(ms);
+      expect(found).toBeLessThan(ms + 2_000);
+    }
+  } finally {
+    await own.close();
+  }
+});
+
 test("figures of users and links are two seconds old at most when they are asked for", async () => {
   await client.sync.status.query();
   await t.deliver(userEvent(clerkUser("user_Young")));

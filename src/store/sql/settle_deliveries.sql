@@ -10,17 +10,17 @@ language plpgsql
 as $$
 begin
   if replays then
-    -- A dead event that is looked at again leaves its old place in the figures.
+    -- An event without effect that is looked at again leaves its old place in the figures.
     update event_counters k set events = k.events - d.events
     from (
-      select h.hour, count(*) as events
+      select h.hour, e.outcome, count(*) as events
       from jsonb_to_recordset(changes) as c(svix_id text, replay boolean)
-        join webhook_events e on e.svix_id = c.svix_id and e.outcome = 'dead'
+        join webhook_events e on e.svix_id = c.svix_id and e.outcome in ('dead', 'ignored')
         cross join lateral (values (date_trunc('hour', e.settled_at)), ('-infinity')) as h(hour)
       where c.replay
-      group by h.hour
+      group by h.hour, e.outcome
     ) d
-    where k.hour = d.hour and k.outcome = 'dead' and k.lag_bucket = -1;
+    where k.hour = d.hour and k.outcome = d.outcome and k.lag_bucket = -1;
   end if;
 
   with results as materialized (
@@ -48,24 +48,25 @@ begin
       set type = excluded.type, clerk_id = excluded.clerk_id, instance_id = excluded.instance_id,
           occurred_at = excluded.occurred_at, settled_at = excluded.settled_at, outcome = excluded.outcome,
           error_code = excluded.error_code, payload = excluded.payload
-      where e.outcome = 'dead'
+      where e.outcome in ('dead', 'ignored')
     returning e.svix_id, e.outcome, e.occurred_at, e.settled_at
   ), counted as (
-    insert into event_counters as k (hour, outcome, lag_bucket, events)
-    select h.hour, n.outcome, h.lag_bucket, count(*)
+    insert into event_counters as k (hour, outcome, lag_bucket, events, lag_ms_sum)
+    select h.hour, n.outcome, h.lag_bucket, count(*), coalesce(sum(h.lag_ms), 0)
     from (
       select outcome,
              case when outcome in ('applied', 'unchanged', 'stale') and occurred_at <= settled_at
-                  then round(ln(greatest(extract(epoch from settled_at - occurred_at)::float8 * 1000, 1)) / ln(1.1::float8))::smallint
-                  else -1 end as lag_bucket
+                  then greatest(extract(epoch from settled_at - occurred_at)::float8 * 1000, 1) end as lag_ms
       from ledger
       union all
-      select 'duplicate', -1 from results where again and outcome = 'duplicate'
+      select 'duplicate', null from results where again and outcome = 'duplicate'
     ) n
-      cross join lateral (values (date_trunc('hour', moment), n.lag_bucket::smallint), ('-infinity', -1::smallint))
-        as h(hour, lag_bucket)
+      cross join lateral (values
+        (date_trunc('hour', moment), coalesce(round(ln(n.lag_ms) / ln(1.1::float8)), -1)::smallint, n.lag_ms),
+        ('-infinity', -1::smallint, null)) as h(hour, lag_bucket, lag_ms)
     group by 1, 2, 3
-    on conflict (hour, outcome, lag_bucket) do update set events = k.events + excluded.events
+    on conflict (hour, outcome, lag_bucket) do update
+      set events = k.events + excluded.events, lag_ms_sum = k.lag_ms_sum + excluded.lag_ms_sum
   )
   select jsonb_agg(outcome order by place) into outcomes from results;
 end
