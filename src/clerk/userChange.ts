@@ -17,13 +17,14 @@ export interface VerifiedDelivery {
   readonly receivedAtMs: number;
 }
 
-// Event types are short words; one longer than this is no type of Clerk's and would only burden the ledger's index.
+/** Event types are short words; of a longer one the ledger keeps the beginning. */
 const typeCharsMax = 256;
-// Metadata has a handful of levels. Postgres' parser ends at some ten thousand, and what JSON.stringify takes grows with
-// the square of the depth: a second of everybody's time at thirty thousand.
-const levelsMax = 2_000;
+// More than the 8 KB that Clerk allows can hold, so that nobody hides behind metadata of their own making. Postgres'
+// parser ends at some ten thousand, and what JSON.stringify takes grows with the square of the depth: a second of
+// everybody's time at thirty thousand. https://clerk.com/docs/guides/users/extending
+const levelsMax = 5_000;
 const envelopeSchema = z.object({
-  type: z.string().min(1).max(typeCharsMax),
+  type: z.string().min(1),
   data: z.unknown().optional(),
   timestamp: z.unknown().optional(),
   instance_id: z.string().nullable().catch(null),
@@ -105,7 +106,7 @@ export function toUserDeletion(
 function toDelivery(received: VerifiedDelivery, envelope: z.infer<typeof envelopeSchema> | null): Delivery {
   return {
     svixId: received.svixId,
-    type: envelope && toStorableText(envelope.type),
+    type: envelope && toStorableText(envelope.type.slice(0, typeCharsMax)),
     instanceId: envelope?.instance_id == null ? null : toStorableText(envelope.instance_id),
     occurredAtMs: envelope && toEpochMs(envelope.timestamp),
     receivedAtMs: received.receivedAtMs,

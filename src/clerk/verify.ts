@@ -25,7 +25,7 @@ export function parseSignatureHeaders(headers: Headers, nowMs: number): Signatur
   if (svixId === null || timestamp === null || signature === null || svixId.length > svixIdCharsMax) {
     throw new AppError("missing_headers", "The headers svix-id, svix-timestamp and svix-signature are needed.");
   }
-  if (!/^\d+$/.test(timestamp)) throw invalidSignature();
+  if (!/^-?\d+$/.test(timestamp)) throw invalidSignature();
   if (Math.abs(Math.floor(nowMs / 1000) - Number(timestamp)) > toleranceSeconds) {
     throw new AppError("timestamp_out_of_tolerance", "The svix-timestamp is more than 5 minutes off.");
   }

@@ -135,6 +135,17 @@ test("the deepest nesting and the widest objects that fit into 1 MiB are settled
 const range = (length: number) => Array.from({ length }, (_, place) => place);
 const nest = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
+test("metadata as deep as Clerk's 8 KB can make them do not keep an event from being applied", async () => {
+  const body = JSON.stringify(userEvent(clerkUser("user_Digger"))).replace(
+    '"unsafe_metadata":{}',
+    `"unsafe_metadata":{"deep":${"[".repeat(4_096)}${"]".repeat(4_096)}}`,
+  );
+  expect(body).toContain("[[[[");
+  const startedAtMs = performance.now();
+  expect((await t.deliver(body)).said).toBe("applied");
+  expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+});
+
 test("metadata up to the very limit of 1 MiB is applied, one byte more is 413", async () => {
   const bodyOf = (filler: number) =>
     JSON.stringify(userEvent(clerkUser("user_Large", { unsafe_metadata: { text: "x".repeat(filler) } })));

@@ -117,7 +117,7 @@ describe("what cannot be stored", () => {
         `"public_metadata":{"deep":${"[".repeat(depth)}${"]".repeat(depth)}}`,
       );
     const poison = [
-      deep("user_Deep", 3_000),
+      deep("user_Deep", 6_000),
       deep("user_Deeper", 300_000),
       // One character more than the column has, though the shape of an id is right.
       JSON.stringify(userEvent(clerkUser(`user_${"a".repeat(60)}`, { email: "wide@example.com" }))),
@@ -143,6 +143,8 @@ describe("what cannot be stored", () => {
     const about = { type: "session.created", data: { user_id: `user_${"a".repeat(60)}` } };
     expect((await t.deliver(about)).said).toBe("ignored");
     expect((await t.deliver({ type: "new.type" })).said).toBe("ignored");
+    expect((await t.deliver({ type: "t".repeat(10_000) }, { svixId: "msg_long_type" })).said).toBe("ignored");
+    expect(await ledger("msg_long_type")).toMatchObject({ type: "t".repeat(256) });
   });
 });
 
