@@ -1,14 +1,6 @@
 import { z } from "zod";
 import { adminProcedure, router } from "./init.ts";
-import {
-  clerkIdSchema,
-  cursorSchema,
-  instantSchema,
-  limitSchema,
-  storableSchema,
-  svixIdSchema,
-  toPage,
-} from "./inputs.ts";
+import { clerkIdSchema, cursorSchema, idSchema, instantSchema, limitSchema, storableSchema, toPage } from "./inputs.ts";
 
 /** The plot's longest view: 30 days. */
 const seriesHoursMax = 720;
@@ -35,11 +27,11 @@ export const eventsRouter = router({
     }),
   /** One event with its text, if that is still kept. */
   get: adminProcedure
-    .input(z.object({ svixId: svixIdSchema }))
+    .input(z.object({ svixId: idSchema }))
     .query(({ ctx, input }) => ctx.services.events.get(input.svixId)),
   /** Takes an event the way a webhook goes once more. */
   replay: adminProcedure
-    .input(z.object({ svixId: svixIdSchema }))
+    .input(z.object({ svixId: idSchema }))
     .mutation(({ ctx, input }) => ctx.services.events.replay({ ...input, actor: ctx.actor })),
   /** Deliveries by outcome and their lag, hour by hour. */
   series: adminProcedure

@@ -1,10 +1,8 @@
 import { z } from "zod";
 import { adminProcedure, router } from "./init.ts";
-import { cursorSchema, instantSchema, limitSchema, toPage } from "./inputs.ts";
+import { cursorSchema, idSchema, instantSchema, limitSchema, toPage } from "./inputs.ts";
 
 const kindSchema = z.enum(["backfill", "reconcile"]);
-/** A UUID; what is none is no run's id either. */
-const runIdSchema = z.string().min(1).max(64);
 
 export const runsRouter = router({
   /** Starts a run in the background, or goes on with one that was stopped. */
@@ -12,7 +10,7 @@ export const runsRouter = router({
     .input(z.object({ kind: kindSchema, dryRun: z.boolean().optional() }))
     .mutation(({ ctx, input }) => ctx.services.runs.start(input)),
   get: adminProcedure
-    .input(z.object({ runId: runIdSchema }))
+    .input(z.object({ runId: idSchema }))
     .query(({ ctx, input }) => ctx.services.runs.get(input.runId)),
   /** Newest first. */
   list: adminProcedure
@@ -31,6 +29,6 @@ export const runsRouter = router({
     }),
   /** Asks a run to stop, whichever process works on it. */
   cancel: adminProcedure
-    .input(z.object({ runId: runIdSchema }))
+    .input(z.object({ runId: idSchema }))
     .mutation(({ ctx, input }) => ctx.services.runs.cancel(input.runId)),
 });

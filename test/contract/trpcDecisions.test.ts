@@ -47,6 +47,37 @@ test("a cursor or id that Postgres cannot hold is refused as one that was never 
   expect(await codeOf(client.events.replay.mutate({ svixId: "msg\0" }))).toBe("NOT_FOUND");
 });
 
+test("an id that nothing can have is not found, as any other that nothing has", async () => {
+  await t.deliver(userEvent(clerkUser("user_WithProfile")));
+  const codes = await Promise.all([
+    codeOf(client.events.get.query({ svixId: "m".repeat(5_000) })),
+    codeOf(client.runs.get.query({ runId: "r".repeat(5_000) })),
+    codeOf(client.runs.cancel.mutate({ runId: "r" })),
+    codeOf(client.links.resolve.mutate({ clerkId: "user_WithProfile", mentoradoId: 2 ** 31 })),
+    ...[0, -1, 2 ** 31, Number.MAX_SAFE_INTEGER].map((mentoradoId) =>
+      codeOf(client.links.unlink.mutate({ mentoradoId })),
+    ),
+  ]);
+  expect(new Set(codes)).toEqual(new Set(["NOT_FOUND"]));
+  expect(await codeOf(client.links.unlink.mutate({ mentoradoId: 1.5 }))).toBe("BAD_REQUEST");
+});
+
+test("an ignored event that means something after all has its new outcome in ledger and figures", async () => {
+  const svixId = "msg_ignored";
+  await t.deliver({ type: "x.y" }, { svixId });
+  const before = await client.sync.status.query();
+  expect(await client.events.replay.mutate({ svixId })).toEqual({ svixId, outcome: "ignored" });
+  expect((await client.sync.status.query()).events).toEqual(before.events);
+  // As if CLERK_INSTANCE_ID had been mended meanwhile.
+  await t.sql`update webhook_events set payload = ${JSON.stringify(userEvent(clerkUser("user_Noticed")))} where svix_id = ${svixId}`;
+  expect(await client.events.replay.mutate({ svixId })).toEqual({ svixId, outcome: "applied" });
+  expect(await client.events.get.query({ svixId })).toMatchObject({ outcome: "applied", clerkId: "user_Noticed" });
+  const { events } = await client.sync.status.query();
+  expect([events.ignored - before.events.ignored, events.applied - before.events.applied]).toEqual([-1, 1]);
+  // A redelivery is a redelivery again.
+  expect((await t.deliver({ type: "x.y" }, { svixId })).said).toBe("duplicate");
+});
+
 test("an event is shown with its payload; a dead one is settled by a replay, or stays dead", async () => {
   await t.deliver("nope", { svixId: "msg_dead" });
   expect(await client.events.get.query({ svixId: "msg_dead" })).toMatchObject({

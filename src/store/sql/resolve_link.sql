@@ -17,7 +17,7 @@ begin
   if found_user.id is null then
     return '{"error": "user_not_found"}';
   end if;
-  select * into found_mentorado from mentorados where id = (argument -> 'mentorado_id')::integer;
+  select * into found_mentorado from mentorados where id = (argument -> 'mentorado_id')::bigint;
   if found_mentorado.id is null then
     return '{"error": "mentorado_not_found"}';
   end if;

@@ -7,7 +7,7 @@ set timezone = 'UTC'
 set lock_timeout = '3s'
 as $$
 declare
-  wanted_id constant integer := (argument -> 'mentorado_id')::integer;
+  wanted_id constant bigint := (argument -> 'mentorado_id')::bigint;
   former_id integer;
   former_clerk_id text;
 begin
