@@ -1,3 +1,4 @@
+import type { ClerkUser } from "../clerk/clerkApi.ts";
 import { toEpochMs } from "../clerk/clerkTime.ts";
 import { AppError } from "../errors.ts";
 import { countActiveUsers, findWatermarkMs } from "../store/reconcileRows.ts";
@@ -19,8 +20,7 @@ async function reconcileEveryone(ctx: RunContext): Promise<void> {
     const activeUsers = await countActiveUsers(database);
     const [newest] = await clerk.listUsers({ limit: 1, orderBy: "-updated_at" });
     if (newest === undefined) await requireEmptyInstance(ctx, activeUsers);
-    // Clerk's own clock: a change made while this run goes on is at or after it.
-    await writer.save({ activeUsers, watermarkMs: newest ? toEpochMs(newest["updated_at"]) : null });
+    await writer.save({ activeUsers, watermarkMs: newest ? toWatermarkMs(newest) : null });
   }
   if (writer.cursor().phase === "users") {
     await passOverUsers(ctx);
@@ -37,9 +37,18 @@ async function reconcileChanged(ctx: RunContext): Promise<void> {
   const sinceMs = await findWatermarkMs(database);
   const [newest] = await clerk.listUsers({ limit: 1, orderBy: "-updated_at" });
   if (newest === undefined) return requireEmptyInstance(ctx, await countActiveUsers(database));
-  await writer.save({ resumable: false, watermarkMs: toEpochMs(newest["updated_at"]) ?? sinceMs });
+  await writer.save({ resumable: false, watermarkMs: toWatermarkMs(newest) ?? sinceMs });
   await compareChangedUsers(ctx, sinceMs);
   await lookAgainForProfiles(ctx);
+}
+
+/**
+ * Epoch milliseconds by Clerk's own clock: a change made while this run goes on is at or after it. One user from the
+ * future must not hide everybody else's changes until then.
+ */
+function toWatermarkMs(newest: ClerkUser): number | null {
+  const updatedAtMs = toEpochMs(newest["updated_at"]);
+  return updatedAtMs && Math.min(updatedAtMs, Date.now());
 }
 
 /** An empty list is believed only where there is nobody to lose. @throws AppError */

@@ -29,6 +29,14 @@ async function scheduledRuns(r: RunsTest) {
     from sync_runs where started_by = 'schedule' order by started_at`;
 }
 
+/** The run that is due, to its end. */
+async function reconcileNow(r: RunsTest) {
+  await r.runs.startScheduled({ everyMs: 1, firstDueInMs: 0 });
+  const [newest] = await r.runs.list({ limit: 1 });
+  await r.runs.waitFor(newest?.runId ?? "");
+  return r.runs.get(newest?.runId ?? "");
+}
+
 test("of many processes one runs the reconcile, once an interval", async () => {
   const r = await openRunsTest(3);
   for (let n = 0; n < 4; n += 1) {
@@ -48,27 +56,31 @@ test("the first of a day compares everybody, those after it what changed since, 
   const email = `${pagedId(5).slice(5).toLowerCase()}@example.com`;
   const [, second] = await r.t.sql<{ id: number }[]>`
     insert into mentorados (nome_completo, email, turma) values ('A', ${email}, 'neon_escala'), ('B', ${email}, 'neon_escala') returning id`;
-  const reconcile = async () => {
-    await r.runs.startScheduled({ everyMs: 1, firstDueInMs: 0 });
-    const [newest] = await r.runs.list({ limit: 1 });
-    await r.runs.waitFor(newest?.runId ?? "");
-    return r.runs.get(newest?.runId ?? "");
-  };
-  expect(figuresOf(await reconcile())).toEqual({ status: "done", seen: 1_200, applied: 1_200, drift: 1_200 });
+  expect(figuresOf(await reconcileNow(r))).toEqual({ status: "done", seen: 1_200, applied: 1_200, drift: 1_200 });
   r.clerk.users.set(pagedId(3), pagedUser(3, { first_name: "Changed", updated_at: startMs + 1_300_000 }));
   r.clerk.users.set(pagedId(4_000), pagedUser(4_000));
   r.clerk.users.delete(pagedId(8));
   await r.t.sql`delete from mentorados where id = ${second?.id ?? 0}`;
   r.clerk.asked.length = 0;
-  const run = await reconcile();
+  const run = await reconcileNow(r);
   // What was changed in the ten minutes before the last run began is looked at again.
   expect(figuresOf(run)).toEqual({ status: "done", seen: 604, applied: 3, unchanged: 601, drift: 2 });
   expect(run.driftByKind).toEqual({ missing: 1, stale: 1, deleted: 0 });
   expect(r.clerk.asked).toEqual(["list -updated_at", "list -updated_at 0", "list -updated_at 450", "find 1"]);
   expect((await r.t.services.users.getUser(pagedId(5))).link).toBe("linked");
   await r.t.sql`update sync_runs set started_at = started_at - interval '25 hours'`;
-  expect(figuresOf(await reconcile())).toMatchObject({ status: "done", seen: 1_200, deleted: 1, drift: 1 });
+  expect(figuresOf(await reconcileNow(r))).toMatchObject({ status: "done", seen: 1_200, deleted: 1, drift: 1 });
   expect((await scheduledRuns(r)).map((row) => row.full)).toEqual([true, false, true]);
+});
+
+test("a user whom Clerk dates far ahead hides nobody's changes from the runs of a day", async () => {
+  const r = await openRunsTest(5);
+  r.clerk.users.set(pagedId(1), pagedUser(1, { updated_at: Date.parse("2099-01-01T00:00:00Z") }));
+  expect(figuresOf(await reconcileNow(r))).toMatchObject({ seen: 5, applied: 5 });
+  r.clerk.users.set(pagedId(2), pagedUser(2, { first_name: "Changed", updated_at: Date.now() }));
+  const run = await reconcileNow(r);
+  expect(run.driftByKind).toEqual({ missing: 0, stale: 1, deleted: 0 });
+  expect((await r.t.services.users.getUser(pagedId(2))).user?.name).toContain("Changed");
 });
 
 test("changes while the newest are read, and deletions between two pages, leave nobody out", async () => {
