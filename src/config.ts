@@ -71,6 +71,11 @@ const numberText = (message: string) =>
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
 const wholeNumber = "must be a whole number";
 
+export const logLevelSchema = z.enum(
+  ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
+  "must be fatal, error, warn, info, debug, trace or silent",
+);
+
 const schema = z.object({
   DATABASE_URL: databaseUrl.optional(),
   DATABASE_URL_UNPOOLED: databaseUrl.optional(),
@@ -81,7 +86,7 @@ const schema = z.object({
   CLERK_WEBHOOK_SIGNING_SECRET: secrets.optional(),
   CLERK_SECRET_KEY: z
     .string()
-    .regex(/^sk_\w+$/, "must begin with sk_")
+    .regex(/^sk_\S+$/, "must begin with sk_ and have no white space")
     .optional(),
   CLERK_API_URL: httpUrl.default("https://api.clerk.com"),
   CLERK_PUBLISHABLE_KEY: z.string().regex(/^pk_/, "must begin with pk_").optional(),
@@ -119,12 +124,7 @@ const schema = z.object({
     .default(60),
   PORT: numberText(wholeNumber).pipe(z.int(wholeNumber).max(65535, "must be at most 65535")).default(3000),
   HOST: z.string().default("0.0.0.0"),
-  LOG_LEVEL: z
-    .enum(
-      ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
-      "must be fatal, error, warn, info, debug, trace or silent",
-    )
-    .default("info"),
+  LOG_LEVEL: logLevelSchema.default("info"),
   LOG_FORMAT: z.enum(["pretty", "json"], "must be pretty or json").optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
 });
@@ -156,7 +156,8 @@ export function parseConfig(
     databasePoolMax: data.DATABASE_POOL_MAX,
     webhookSecrets: [...new Set([...(data.CLERK_WEBHOOK_SECRET ?? []), ...(data.CLERK_WEBHOOK_SIGNING_SECRET ?? [])])],
     clerkSecretKey: data.CLERK_SECRET_KEY,
-    clerkApiUrl: data.CLERK_API_URL.replace(/\/+$/, ""),
+    // Often given with the version, which the paths have: asked twice for it, an API that is healthy answers 404 to all.
+    clerkApiUrl: data.CLERK_API_URL.replace(/\/+$/, "").replace(/\/v1$/, ""),
     clerkPublishableKey: data.CLERK_PUBLISHABLE_KEY,
     clerkJwtKey: data.CLERK_JWT_KEY,
     clerkAuthorizedParties: data.CLERK_AUTHORIZED_PARTIES,

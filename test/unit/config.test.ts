@@ -62,6 +62,14 @@ test("the direct URL is for migrations, the other where there is none", () => {
   });
 });
 
+test("Clerk's address may have its version, and a key any characters that are no space", () => {
+  for (const given of ["http://clerk.test/v1", "http://clerk.test/v1/", "http://clerk.test//"]) {
+    expect(parseConfig({ CLERK_API_URL: given }).clerkApiUrl).toBe("http://clerk.test");
+  }
+  expect(parseConfig({ CLERK_SECRET_KEY: "sk_test_a-b.c+/=" }).clerkSecretKey).toBe("sk_test_a-b.c+/=");
+  expect(problemsOf({ CLERK_SECRET_KEY: "sk_test a" })).toHaveLength(1);
+});
+
 test("white space around a value does not count and an empty value is none", () => {
   expect(parseConfig({ PORT: " 8080 ", HOST: "", DEFAULT_TURMA: "  " })).toMatchObject({
     port: 8080,
