@@ -1,7 +1,7 @@
 import { createClerkApi } from "../clerk/createClerkApi.ts";
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import { AppError } from "../errors.ts";
-import { parseConfig, type Config } from "../config.ts";
+import { logLevelSchema, parseConfig, type Config } from "../config.ts";
 import { createLog, type Log } from "../log.ts";
 import { createServices, type Services } from "../service/services.ts";
 import { openDatabase, type Database } from "../store/database.ts";
@@ -19,8 +19,13 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Logs go to standard error: standard output is the command's answer. Quiet unless asked, for the answer says it all. */
 export function createCliLog(env: Environment): Promise<Log> {
-  const level = env["LOG_LEVEL"] ? parseConfig({ LOG_LEVEL: env["LOG_LEVEL"] }).logLevel : "error";
-  return createLog({ level, format: process.stderr.isTTY ? "pretty" : "json", destination: 2 });
+  const asked = logLevelSchema.safeParse(env["LOG_LEVEL"]?.trim());
+  // A level that is none is for whoever reads the whole configuration to say.
+  return createLog({
+    level: asked.success ? asked.data : "error",
+    format: process.stderr.isTTY ? "pretty" : "json",
+    destination: 2,
+  });
 }
 
 /** @throws ConfigError; AppError `precondition_failed` without DATABASE_URL */

@@ -3,6 +3,7 @@ import { AppError } from "../errors.ts";
 import { ConfigError, parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { migrateDatabase } from "../store/migrate.ts";
+import { isPostgresError } from "../store/pgErrors.ts";
 import { createCliLog, requireUrl, withContext, type CliContext } from "./cliContext.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
 import { runDoctor } from "./doctor.ts";
@@ -128,7 +129,12 @@ function toFailure(error: unknown): { code: string; message: string } | undefine
   if (error instanceof ConfigError) return { code: "bad_configuration", message: error.message };
   const advice = findDatabaseAdvice(error);
   if (!(error instanceof AppError)) {
-    return advice === undefined ? undefined : { code: "precondition_failed", message: `Database: ${advice}.` };
+    if (advice !== undefined) return { code: "precondition_failed", message: `Database: ${advice}.` };
+    // drizzle puts an error of its own around Postgres'.
+    const refusal = error instanceof Error && !isPostgresError(error) ? error.cause : error;
+    if (!isPostgresError(refusal)) return undefined;
+    // Without its detail, which may hold a row.
+    return { code: "internal", message: `Postgres says: ${refusal.message} (${refusal.code}).` };
   }
   const { code, message } = error;
   // A refusal to migrate has Postgres' own words in it.
@@ -139,8 +145,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   const failure = toFailure(error);
-  if (failure === undefined) throw error;
-  console.error(failure.message);
-  if (output().json) output().answer({ error: failure }, []);
+  const answered = failure ?? { code: "internal", message: "An error of this program; standard error says where." };
+  if (output().json) output().answer({ error: answered }, []);
+  console.error(failure?.message ?? error);
   process.exitCode = 1;
 }

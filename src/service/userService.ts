@@ -41,7 +41,7 @@ export interface UserServiceDeps {
 export interface ApplyOptions {
   /** Milliseconds from now after which waiting changes are given up. */
   readonly deadlineMs?: number;
-  /** Settle deliveries anew that the ledger holds as `dead`. */
+  /** Settle deliveries anew that the ledger holds as `dead` or `ignored`. */
   readonly replay?: boolean;
 }
 
@@ -95,17 +95,18 @@ export function createUserService(deps: UserServiceDeps): UserService {
       return Promise.all(changes.map((change) => applyOne(change, deadlineAtMs, options)));
     },
     getUser: (clerkId) => findUserStatus(database, clerkId),
-    resync: async ({ clerkId, dryRun = false }) => {
-      const result = await resyncUser({
+    resync: ({ clerkId, dryRun = false }) =>
+      resyncUser({
         clerkId,
         dryRun,
         clerk,
         findStatus: (id) => findUserStatus(database, id),
-        report: (change) => applyAndReport(database, { change, dryRun, defaultTurma }),
-      });
-      if (!dryRun) log.info({ clerkId, outcome: result.outcome }, `[UserService] Successfully synced user ${clerkId}`);
-      return result;
-    },
+        report: async (change) => {
+          const report = await applyAndReport(database, { change, dryRun, defaultTurma });
+          if (!dryRun) logOutcome(log, change, report.outcome);
+          return report;
+        },
+      }),
     queueItems: commits.queueItems,
   };
 }

@@ -104,6 +104,11 @@ test("what keeps a connection from being made is said with what to do", async ()
   }
 });
 
+test("a LOG_LEVEL that is none is a line of the report like any other", async () => {
+  const { code, stdout } = await startCli(["doctor"], { LOG_LEVEL: "loud" }).ended;
+  expect([code, stdout]).toEqual([1, expect.stringMatching(/configuration.*LOG_LEVEL must be/)]);
+});
+
 test("pending migrations, an older function and a DEFAULT_TURMA that is no label are failures", async () => {
   const empty = await openDatabaseUrl({ migrated: false });
   const first = await examine({ DATABASE_URL: empty.url });
@@ -172,19 +177,3 @@ test("database and Clerk hung: the command ends within 20 s, exit 1, and says so
   expect(failures).toEqual(["database", "Clerk key"]);
   expect(checks.find((check) => check.name === "database")?.message).toContain("did not answer within 6 s");
 }, 30_000);
-
-test("what refuses a command's connection is said in a sentence with what to do, not as a stack", async () => {
-  const nowhere = new URL(await testServerUrl());
-  nowhere.pathname = "/nowhere";
-  for (const args of [["migrate"], ["status"]]) {
-    const end = await startCli([...args, "--json"], { DATABASE_URL: nowhere.href }).ended;
-    expect(end).toMatchObject({
-      code: 1,
-      stderr: "Database: the database does not exist: check its name in the URL.\n",
-    });
-    expect(JSON.parse(end.stdout)).toMatchObject({ error: { code: "precondition_failed" } });
-  }
-  const away = await startCli(["status"], { DATABASE_URL: "postgres://u:p@127.0.0.1:1/db" }).ended;
-  expect(away.code).toBe(1);
-  expect(away.stderr).toContain("nothing listens there: check host and port, and that the database is running");
-});

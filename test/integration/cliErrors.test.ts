@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { startCli } from "../support/cli.ts";
+import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
+import { toClose } from "../support/toClose.ts";
+
+test("what refuses a command's connection is said in a sentence with what to do, not as a stack", async () => {
+  const nowhere = new URL(await testServerUrl());
+  nowhere.pathname = "/nowhere";
+  for (const args of [["migrate"], ["status"]]) {
+    const end = await startCli([...args, "--json"], { DATABASE_URL: nowhere.href }).ended;
+    expect(end).toMatchObject({
+      code: 1,
+      stderr: "Database: the database does not exist: check its name in the URL.\n",
+    });
+    expect(JSON.parse(end.stdout)).toMatchObject({ error: { code: "precondition_failed" } });
+  }
+  const empty = await openTestDatabase({ migrated: false });
+  toClose.push(() => empty.close());
+  for (const command of ["status", "conflicts", "backfill"]) {
+    const env = { DATABASE_URL: empty.url, CLERK_SECRET_KEY: "sk_test_x" };
+    const end = await startCli([command, "--json"], env).ended;
+    expect(end.stderr).toMatch(/^Database: its (?:tables|functions) are missing or old: run `bun run db:migrate`\.\n$/);
+    expect([end.code, JSON.parse(end.stdout)]).toMatchObject([1, { error: { code: "precondition_failed" } }]);
+  }
+  const away = await startCli(["status"], { DATABASE_URL: "postgres://u:p@127.0.0.1:1/db" }).ended;
+  expect(away.code).toBe(1);
+  expect(away.stderr).toContain("nothing listens there: check host and port, and that the database is running");
+});
