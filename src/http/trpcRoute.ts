@@ -33,7 +33,12 @@ export function createTrpcRoute(
   }
 
   async function answer(c: Context): Promise<Response> {
-    const trpc = await (loading ??= load());
+    loading ??= load().catch((error: unknown) => {
+      // Files could not be read; the next call tries again.
+      loading = undefined;
+      throw error;
+    });
+    const trpc = await loading;
     const res = await trpc(c, async () => {});
     return res ?? Promise.reject(new Error("tRPC gave no answer"));
   }
