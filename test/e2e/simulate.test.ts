@@ -93,7 +93,10 @@ test("where nothing listens it ends soon, says so, and standard output is still 
   const { stdout, stderr, status } = await run(simulate("--users", "500", "--json"));
   expect(status).toBe(1);
   expect(stderr).toContain("Nothing answered");
-  expect(JSON.parse(stdout)).toMatchObject({ users: 500, deliveries: 2, answers: { "no answer": 2 } });
+  const report = JSON.parse(stdout) as { users: number; deliveries: number; answers: Record<string, number> };
+  expect(report).toMatchObject({ users: 500, answers: { "no answer": report.deliveries } });
+  // The first event and its repetition, both perhaps doubled; none of the others.
+  expect([2, 3, 4]).toContain(report.deliveries);
 });
 
 test.each<[string, [string, string]]>([
