@@ -16,7 +16,13 @@ child.stderr.on("data", (chunk: Buffer) => {
   process.stderr.write(chunk);
   tail = `${tail}${chunk.toString()}`.slice(-4000);
 });
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.kill(-(child.pid ?? 0), signal));
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // A second Ctrl-C may come when it is gone already.
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(-child.pid, signal);
+  });
+}
 child.once("close", (code) => {
   const plain = Bun.stripANSI(tail);
   const count = (what: string) => Number(new RegExp(`^ *(\\d+) ${what}$`, "m").exec(plain)?.[1] ?? 0);

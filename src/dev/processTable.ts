@@ -3,7 +3,7 @@ import { ifThere } from "./ifThere.ts";
 import { runCommand } from "./postgresUser.ts";
 
 /** A process that ended between two looks, and one of another account where the system shows only one's own. */
-const goneOrHidden = ["ESRCH", "EACCES", "EPERM"];
+export const goneOrHidden: readonly string[] = ["ESRCH", "EACCES", "EPERM"];
 
 /** What the system says of a process. */
 export interface ProcessEntry {

@@ -27,7 +27,8 @@ export function createFleetService(deps: { database: Database }): FleetService {
     for (;;) {
       if (cached && Date.now() - cached.atMs < userFiguresMaxAgeMs) return cached.figures;
       if (!cached?.isUnderWay) return startCounting();
-      // Too old to share, but a second count beside it would only make both slower.
+      // Too old to share, but a second count beside it would only make both slower. Whoever asked for it hears if it
+      // fails; here it only has to be over.
       await cached.figures.catch(() => undefined);
     }
   }

@@ -3,6 +3,7 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import type { Span, SyncObserver } from "../domain/observer.ts";
+import type { Log } from "../log.ts";
 
 /** A collector that takes longer is given up for that batch; nobody waits for it. */
 const exportTimeoutMs = 3_000;
@@ -24,7 +25,7 @@ export interface Tracing {
  * dynamically, when there is a collector.
  * @param options.endpoint its base address; spans go to `/v1/traces` there
  */
-export function openTracing(options: { endpoint: string }): Tracing {
+export function openTracing(options: { endpoint: string; log: Log }): Tracing {
   const exporter = new OTLPTraceExporter({
     url: `${options.endpoint.replace(/\/+$/, "")}/v1/traces`,
     timeoutMillis: exportTimeoutMs,
@@ -67,7 +68,10 @@ export function openTracing(options: { endpoint: string }): Tracing {
     },
     close: async () => {
       // A collector that is away is no reason to fail, one that hangs none to wait.
-      await Promise.race([provider.shutdown().catch(() => undefined), Bun.sleep(closeMs)]);
+      const sent = provider.shutdown().catch((err: unknown) => {
+        options.log.warn({ err }, "[Tracing] The last spans could not be sent");
+      });
+      await Promise.race([sent, Bun.sleep(closeMs)]);
     },
   };
 }

@@ -140,7 +140,8 @@ test("calls of Clerk are counted by route, never by user, and by what came back"
   });
   const services = createServices({ database: t.database, clerk, log: silentLog, defaultTurma: "neon_estrutura" });
   await services.users.resync({ clerkId: "user_Known" });
-  await services.users.resync({ clerkId: "user_Unknown" }).catch(() => undefined);
+  const unknown = services.users.resync({ clerkId: "user_Unknown" });
+  expect(await unknown.catch((error: unknown) => error)).toMatchObject({ code: "not_found" });
   const { text } = await own.read();
   expect(valueOf(text, 'clerk_sync_clerk_api_requests_total{route="/v1/users/:id",status="200"}')).toBe(1);
   expect(valueOf(text, 'clerk_sync_clerk_api_requests_total{route="/v1/users/:id",status="404"}')).toBe(1);

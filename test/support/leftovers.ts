@@ -1,10 +1,11 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
+import { findProcess } from "../../src/dev/processTable.ts";
 
 /** Command lines of the running processes that name `text`. */
 export async function findProcesses(text: string): Promise<string[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")));
-  return lines.filter((line) => line.includes(text));
+  const found = await Promise.all(pids.map((pid) => findProcess(Number(pid))));
+  return found.flatMap((entry) => (entry?.command.includes(text) ? [entry.command] : []));
 }
 
 /** The same after they have had a moment to end. */

@@ -1,4 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
+import { ifThere } from "../../../src/dev/ifThere.ts";
+import { goneOrHidden } from "../../../src/dev/processTable.ts";
 
 /** The kernel counts in these; 100 a second on every Linux. */
 const tickUs = 10_000;
@@ -23,13 +25,13 @@ export async function findServerCpuUs(postmasterPid: number): Promise<number | u
 
 /** Memory a process holds, bytes; undefined where there is no /proc. */
 export async function findMemoryBytes(pid: number): Promise<number | undefined> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => undefined);
+  const status = await ifThere(readFile(`/proc/${pid}/status`, "utf8"), goneOrHidden);
   const kib = status && /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
   return kib ? Number(kib) * 1024 : undefined;
 }
 
 async function readStat(pid: number) {
-  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  const text = await ifThere(readFile(`/proc/${pid}/stat`, "utf8"), goneOrHidden);
   if (text === undefined) return undefined;
   // The command, in parentheses, may hold anything; proc(5) counts the state after it as field 3.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
