@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { ConfigError, parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { migrateDatabase } from "../store/migrate.ts";
-import { isPostgresError } from "../store/pgErrors.ts";
+import { findPostgresError } from "../store/pgErrors.ts";
 import { createCliLog, requireUrl, withContext, type CliContext } from "./cliContext.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
 import { runDoctor } from "./doctor.ts";
@@ -130,11 +130,9 @@ function toFailure(error: unknown): { code: string; message: string } | undefine
   const advice = findDatabaseAdvice(error);
   if (!(error instanceof AppError)) {
     if (advice !== undefined) return { code: "precondition_failed", message: `Database: ${advice}.` };
-    // drizzle puts an error of its own around Postgres'.
-    const refusal = error instanceof Error && !isPostgresError(error) ? error.cause : error;
-    if (!isPostgresError(refusal)) return undefined;
+    const refusal = findPostgresError(error);
     // Without its detail, which may hold a row.
-    return { code: "internal", message: `Postgres says: ${refusal.message} (${refusal.code}).` };
+    return refusal && { code: "internal", message: `Postgres says: ${refusal.message} (${refusal.code}).` };
   }
   const { code, message } = error;
   // A refusal to migrate has Postgres' own words in it.

@@ -31,6 +31,12 @@ export function isPostgresError(error: unknown): error is PostgresError {
   return error instanceof PostgresError;
 }
 
+/** The same inside the error that drizzle puts around it; undefined if it is none. */
+export function findPostgresError(error: unknown): PostgresError | undefined {
+  const inner = error instanceof DrizzleQueryError ? error.cause : error;
+  return isPostgresError(inner) ? inner : undefined;
+}
+
 /** Whether the same call may succeed a moment later: the database is away, asleep, overloaded or out of time. */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error);

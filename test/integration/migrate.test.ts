@@ -105,6 +105,17 @@ test("a role with a search_path, an isolation level, a DateStyle and timeouts of
   expect((await db.sql`select to_regclass('public.users')::text as name`)[0]?.["name"]).toContain("users");
 });
 
+test("lags that were counted before their sums were kept count as their buckets say", async () => {
+  await migrate();
+  await db.sql`alter table event_counters drop column lag_ms_sum`;
+  await db.sql`delete from drizzle.clerk_neon_sync_migrations where id = (select max(id) from drizzle.clerk_neon_sync_migrations)`;
+  await db.sql`insert into event_counters (hour, outcome, lag_bucket, events)
+               values (now(), 'applied', 50, 3), ('-infinity', 'applied', -1, 3)`;
+  await migrate();
+  const sums = await db.sql<{ sum: number }[]>`select lag_ms_sum as sum from event_counters order by lag_bucket`;
+  expect(sums.map(({ sum }) => Math.round(sum))).toEqual([0, Math.round(3 * 1.1 ** 50)]);
+});
+
 test("another program's drizzle ledger in the same database is neither read nor written", async () => {
   await db.sql
     .unsafe(`create schema drizzle; create table drizzle.__drizzle_migrations (id serial, hash text, created_at bigint);
