@@ -1,27 +1,30 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { developmentWebhookSecret } from "../../src/dev/developmentKeys.ts";
 import { openTestApp, testSecret, type TestApp } from "../support/testApp.ts";
+import { openTestDatabase } from "../support/testDatabase.ts";
 
 const root = join(import.meta.dir, "../..");
 let t: TestApp;
 let server: Bun.Server<undefined>;
 /** What is answered instead of the app, if anything. */
 let before: () => Promise<Response | undefined>;
-beforeAll(async () => {
-  t = await openTestApp({ app: { webhookSecrets: [developmentWebhookSecret] } });
-}, 30_000);
-afterAll(() => t.close());
+// The server and its template are made before any test's time runs.
+beforeAll(async () => (await openTestDatabase()).close(), 30_000);
 beforeEach(async () => {
   before = () => Promise.resolve(undefined);
-  await t.sql`truncate users, mentorados, webhook_events cascade`;
+  // Each has its own: what a simulation sent that was stopped may still be on its way into the tables.
+  t = await openTestApp({ app: { webhookSecrets: [developmentWebhookSecret] } });
   server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
     fetch: async (req) => (await before()) ?? t.app.fetch(req),
   });
 });
-afterEach(() => server.stop(true));
+afterEach(async () => {
+  await server.stop(true);
+  await t.close();
+});
 
 function start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const { PATH = "", HOME = "" } = process.env;
