@@ -7,7 +7,7 @@ COPY package.json bun.lock bunfig.toml tsconfig.json ./
 RUN bun install --frozen-lockfile --ignore-scripts
 COPY drizzle drizzle
 COPY src src
-RUN bun src/build.ts /build/clerk-neon-sync
+RUN bun src/tools/build.ts /build/clerk-neon-sync
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /build/clerk-neon-sync /clerk-neon-sync

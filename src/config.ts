@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { parseJwtKey } from "./clerk/jwtKey.ts";
-import { parseDsn } from "./store/dsn.ts";
+import { parseJwtKey } from "./auth/parseJwtKey.ts";
+import { parseDsn } from "./store/connection/dsn.ts";
 
 /** Shorter tokens can be guessed. */
 const adminTokenCharsMin = 32;

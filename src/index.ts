@@ -43,7 +43,7 @@ export {
 } from "./library.ts";
 export type { Services } from "./service/services.ts";
 export type { UserService } from "./service/userService.ts";
-export type { Database } from "./store/database.ts";
+export type { Database } from "./store/connection/database.ts";
 export { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 export { appRouter, type AppRouter } from "./trpc/appRouter.ts";
 export type { CreateContext, SyncContext } from "./trpc/context.ts";

@@ -1,18 +1,18 @@
 import type { Hono } from "hono";
 import type { ClerkApi } from "./clerk/clerkApi.ts";
 import { createClerkApi } from "./clerk/createClerkApi.ts";
-import { createSessionVerifier } from "./clerk/session.ts";
+import { createSessionVerifier } from "./auth/sessionVerifier.ts";
 import type { Config } from "./config.ts";
 import type { SyncObserver } from "./domain/observer.ts";
 import { AppError } from "./errors.ts";
 import { createApp as createHttpApp, type AppDeps } from "./http/app.ts";
 import { silentLog, type Log } from "./log.ts";
 import { createRetention } from "./service/retention.ts";
-import { startScheduler } from "./service/scheduler.ts";
+import { startScheduler } from "./service/runs/scheduler.ts";
 import { createServices as createAllServices, type Services } from "./service/services.ts";
 import { createUserService as createOneUserService, type UserService } from "./service/userService.ts";
-import { openDatabase as openPool, type Database } from "./store/database.ts";
-import { migrateDatabase as migrate } from "./store/migrate.ts";
+import { openDatabase as openPool, type Database } from "./store/connection/database.ts";
+import { migrateDatabase as migrate } from "./store/migration/migrate.ts";
 import { createContextFactory as createFactory, type CreateContext } from "./trpc/context.ts";
 
 const dayMs = 86_400_000;

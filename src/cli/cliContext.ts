@@ -4,7 +4,7 @@ import { AppError } from "../errors.ts";
 import { logLevelSchema, parseConfig, type Config } from "../config.ts";
 import { createLog, type Log } from "../log.ts";
 import { createServices, type Services } from "../service/services.ts";
-import { openDatabase, type Database } from "../store/database.ts";
+import { openDatabase, type Database } from "../store/connection/database.ts";
 
 /** What a command works with; the same services as the server's, over a connection of its own. */
 export interface CliContext {

@@ -1,10 +1,10 @@
 import { AppError } from "../errors.ts";
 import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
-import { describeDsn, isLoopback, parseDsn, type Dsn } from "../store/dsn.ts";
-import { openDatabase, type Database } from "../store/database.ts";
-import { findPendingMigrations } from "../store/migrate.ts";
-import { findTurmaLabels } from "../store/turmaLabels.ts";
+import { describeDsn, isLoopback, parseDsn, type Dsn } from "../store/connection/dsn.ts";
+import { openDatabase, type Database } from "../store/connection/database.ts";
+import { findPendingMigrations } from "../store/migration/migrate.ts";
+import { findTurmaLabels } from "../store/migration/turmaLabels.ts";
 import { failure, ok, warning, type Check } from "./check.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
 

@@ -2,13 +2,13 @@ import { Command } from "commander";
 import { AppError } from "../errors.ts";
 import { ConfigError, parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
-import { migrateDatabase } from "../store/migrate.ts";
-import { findPostgresError } from "../store/pgErrors.ts";
+import { migrateDatabase } from "../store/migration/migrate.ts";
+import { findPostgresError } from "../store/connection/pgErrors.ts";
 import { createCliLog, requireUrl, withContext, type CliContext } from "./cliContext.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
 import { runDoctor } from "./doctor.ts";
 import { createOutput, toCheckLine, toLines, type Output } from "./output.ts";
-import { followRun } from "./runProgress.ts";
+import { followRun } from "./followRun.ts";
 import { simulate } from "./simulate.ts";
 
 const { env } = process;

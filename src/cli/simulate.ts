@@ -46,9 +46,9 @@ export async function simulate(
   const [{ bypassProxyOnLoopback }, { createCourier }, { developmentWebhookSecret }, { createTraffic }] =
     await Promise.all([
       import("../dev/bypassProxy.ts"),
-      import("../dev/courier.ts"),
-      import("../dev/developmentKeys.ts"),
-      import("../dev/simulatedTraffic.ts"),
+      import("../dev/clerk/courier.ts"),
+      import("../dev/clerk/developmentKeys.ts"),
+      import("../dev/clerk/simulatedTraffic.ts"),
     ]);
   bypassProxyOnLoopback(options.env);
   const runSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;

@@ -1,7 +1,7 @@
-import { type ClerkEvent, otherEvents, toEvent } from "./clerkEvents.ts";
-import { currentShapes } from "./clerkUserShapes.ts";
-import type { Person } from "./person.ts";
-import type { SimulatedClerk } from "./simulatedClerk.ts";
+import { type ClerkEvent, otherEvents, toEvent } from "./clerk/clerkEvents.ts";
+import { currentShapes } from "./clerk/clerkUserShapes.ts";
+import type { Person } from "./clerk/person.ts";
+import type { SimulatedClerk } from "./clerk/simulatedClerk.ts";
 
 /** Profiles that are there before anybody signs up. */
 export const registeredProfiles = [

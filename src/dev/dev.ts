@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { AppError } from "../errors.ts";
 import { ConfigError, parseConfig } from "../config.ts";
 import { createLog } from "../log.ts";
-import { migrateDatabase } from "../store/migrate.ts";
+import { migrateDatabase } from "../store/migration/migrate.ts";
 import { bypassProxyOnLoopback } from "./bypassProxy.ts";
 import { openDevParts, writeEnvFile, type DevParts } from "./devParts.ts";
 

@@ -5,10 +5,10 @@ import postgres from "postgres";
 import type { Config } from "../config.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { createCourier } from "./courier.ts";
-import { developmentAdminToken, developmentSeed, developmentWebhookSecret } from "./developmentKeys.ts";
-import { openEmbeddedPostgres } from "./embeddedPostgres.ts";
-import { openSimulatedClerk } from "./simulatedClerk.ts";
+import { createCourier } from "./clerk/courier.ts";
+import { developmentAdminToken, developmentSeed, developmentWebhookSecret } from "./clerk/developmentKeys.ts";
+import { openEmbeddedPostgres } from "./postgres/embeddedPostgres.ts";
+import { openSimulatedClerk } from "./clerk/simulatedClerk.ts";
 
 /** Enough to page through, few enough to look at. */
 const simulatedUsers = 1_000;

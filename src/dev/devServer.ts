@@ -1,7 +1,7 @@
 // The server as `dev` runs it: with the schema of the code as it is now, and no longer than `dev` itself.
 import { parseConfig } from "../config.ts";
 import { createLog } from "../log.ts";
-import { migrateDatabase } from "../store/migrate.ts";
+import { migrateDatabase } from "../store/migration/migrate.ts";
 
 /** A parent that was killed can tell nobody; the system then gives its children another. */
 const orphanCheckEveryMs = 500;

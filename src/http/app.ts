@@ -4,16 +4,16 @@ import { createBodyVerifier } from "../clerk/verify.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
 import type { Services } from "../service/services.ts";
-import type { Database } from "../store/database.ts";
+import type { Database } from "../store/connection/database.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createContextFactory, type ContextDeps } from "../trpc/context.ts";
-import { createRateLimits, type RateLimits } from "../trpc/rateLimits.ts";
+import { createRateLimits, type RateLimits } from "../auth/rateLimits.ts";
 import { createClerkWebhook } from "./clerkWebhook.ts";
 import { findClientAddress } from "./clientAddress.ts";
 import { toErrorResponse } from "./errorResponse.ts";
-import { createReadiness } from "./health.ts";
+import { createReadiness } from "./readiness.ts";
 import { createMetricsRoute } from "./metricsRoute.ts";
-import { createOperatorPage } from "./page.ts";
+import { createOperatorPage } from "./operatorPage.ts";
 import { createTrpcRoute } from "./trpcRoute.ts";
 
 export interface AppDeps {

@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createTokenCheck, findBearerToken } from "../trpc/context.ts";
-import type { RateLimits } from "../trpc/rateLimits.ts";
+import type { RateLimits } from "../auth/rateLimits.ts";
 
 /** `GET /metrics`, for whoever has the admin token. Touches no database. */
 export function createMetricsRoute(deps: {

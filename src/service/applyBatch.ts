@@ -4,9 +4,9 @@ import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { Log } from "../log.ts";
-import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "../store/applyUserChanges.ts";
-import type { Database } from "../store/database.ts";
-import { isRowAtFault } from "../store/pgErrors.ts";
+import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "../store/users/userBatch.ts";
+import type { Database } from "../store/connection/database.ts";
+import { isRowAtFault } from "../store/connection/pgErrors.ts";
 
 /** A change with its place in a batch prepared. */
 export interface PreparedChange {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../log.ts";
-import type { Database } from "../store/database.ts";
-import { erasePayloads } from "../store/eventPayloads.ts";
+import type { Database } from "../store/connection/database.ts";
+import { erasePayloads } from "../store/events/eventPayloads.ts";
 
 /** Some milliseconds of the database's time, so that no delivery waits for a batch. */
 const batchEvents = 500;

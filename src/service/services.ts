@@ -1,12 +1,12 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
-import type { Database } from "../store/database.ts";
-import { createEventsService, type EventsService } from "./events.ts";
+import type { Database } from "../store/connection/database.ts";
+import { createEventsService, type EventsService } from "./eventsService.ts";
 import { createFirstLogin, type FirstLoginService } from "./firstLogin.ts";
-import { createFleetService, type FleetService } from "./fleetStatus.ts";
-import { createLinksService, type LinksService } from "./links.ts";
-import { createRunsService, type RunsService } from "./runs.ts";
+import { createFleetService, type FleetService } from "./statusService.ts";
+import { createLinksService, type LinksService } from "./linksService.ts";
+import { createRunsService, type RunsService } from "./runs/runsService.ts";
 import { createUserService, type UserService } from "./userService.ts";
 
 /** Everything the transports can ask for. */

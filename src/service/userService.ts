@@ -4,13 +4,13 @@ import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
 import type { Log } from "../log.ts";
-import { toBatchItem } from "../store/applyUserChanges.ts";
-import { applyAndReport } from "../store/applyAndReport.ts";
-import type { Database } from "../store/database.ts";
-import { findUserStatus } from "../store/userState.ts";
+import { toBatchItem } from "../store/users/userBatch.ts";
+import { applyAndReport } from "../store/users/applyAndReport.ts";
+import type { Database } from "../store/connection/database.ts";
+import { findUserStatus } from "../store/users/userStatus.ts";
 import { createApplyBatch, type PreparedChange } from "./applyBatch.ts";
 import { createGroupCommit } from "./groupCommit.ts";
-import { resyncUser, type ResyncResult } from "./resync.ts";
+import { resyncUser, type ResyncResult } from "./resyncUser.ts";
 
 // A batch of 500 takes some 30 ms of the one writer's time: large enough to be worth its round trip, short enough
 // that nobody behind it waits long.

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Log } from "../log.ts";
 import type { Services } from "../service/services.ts";
-import { createRateLimits, type RateLimits } from "./rateLimits.ts";
+import { createRateLimits, type RateLimits } from "../auth/rateLimits.ts";
 
 /** Who calls: a machine with the admin token, or a person with a Clerk session. */
 export type Actor = { readonly kind: "machine" } | { readonly kind: "session"; readonly clerkId: string };

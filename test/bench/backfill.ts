@@ -5,7 +5,7 @@ import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
 import { silentLog } from "../../src/log.ts";
 import { createServices } from "../../src/service/services.ts";
 import type { RunKind, SyncRun } from "../../src/domain/syncRun.ts";
-import { openDatabase } from "../../src/store/database.ts";
+import { openDatabase } from "../../src/store/connection/database.ts";
 import type { ClerkAnswer, ClerkRequest } from "./backfillClerk.ts";
 import { createDatabase, openBenchServer } from "./lib/databases.ts";
 import { startIpcChild } from "./lib/ipcChild.ts";

@@ -1,5 +1,5 @@
 // The simulated Clerk in a process of its own, so that what it costs is not in the memory and time that are measured.
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
+import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 
 export type ClerkRequest = { readonly users: number } | "requestCount";
 export type ClerkAnswer = Pick<SimulatedClerk, "apiUrl" | "secretKey"> & { readonly requestCount: number };

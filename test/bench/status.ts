@@ -4,7 +4,7 @@ import postgres from "postgres";
 import { createServices } from "../../src/service/services.ts";
 import { createApp } from "../../src/http/app.ts";
 import { silentLog } from "../../src/log.ts";
-import { openDatabase } from "../../src/store/database.ts";
+import { openDatabase } from "../../src/store/connection/database.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { createFixedClerk, signDelivery, testAdminToken, testSecret } from "../support/testApp.ts";
 import { connectTo } from "../support/trpcClient.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createSessionVerifier } from "../../src/clerk/session.ts";
+import { createSessionVerifier } from "../../src/auth/sessionVerifier.ts";
 import { parseConfig } from "../../src/config.ts";
 import { silentLog } from "../../src/log.ts";
 import { appRouter } from "../../src/trpc/appRouter.ts";

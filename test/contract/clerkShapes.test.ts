@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { ClerkUser } from "../../src/clerk/clerkApi.ts";
-import { deletionEvent, type EnvelopeForm, otherEvents, toEvent, userEvent } from "../../src/dev/clerkEvents.ts";
-import { legacyShapes } from "../../src/dev/clerkLegacyShapes.ts";
-import { currentShapes } from "../../src/dev/clerkUserShapes.ts";
-import { createPerson, type Person } from "../../src/dev/person.ts";
+import { deletionEvent, type EnvelopeForm, otherEvents, toEvent, userEvent } from "../../src/dev/clerk/clerkEvents.ts";
+import { legacyShapes } from "../support/clerkLegacyShapes.ts";
+import { currentShapes } from "../../src/dev/clerk/clerkUserShapes.ts";
+import { createPerson, type Person } from "../../src/dev/clerk/person.ts";
 import { toUserUpsert } from "../../src/clerk/userChange.ts";
 import { openTestApp, type TestApp } from "../support/testApp.ts";
 

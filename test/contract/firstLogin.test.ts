@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
-import { createSessionVerifier } from "../../src/clerk/session.ts";
+import { createSessionVerifier } from "../../src/auth/sessionVerifier.ts";
 import { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import type { SyncClient } from "../../src/trpc/client.ts";

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { AppError } from "../../src/errors.ts";
-import { createRateLimits, defaultRateLimits, toAddressKey } from "../../src/trpc/rateLimits.ts";
+import { createRateLimits, defaultRateLimits, toAddressKey } from "../../src/auth/rateLimits.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { signSession, testJwtKey } from "../support/sessionTokens.ts";
 import { openTestApp, signDelivery, testAdminToken, type TestApp } from "../support/testApp.ts";
-import { createSessionVerifier } from "../../src/clerk/session.ts";
+import { createSessionVerifier } from "../../src/auth/sessionVerifier.ts";
 import { silentLog } from "../../src/log.ts";
 
 const limits = { failuresPerMinute: 5, machineCallsPer10s: 60, sessionCallsPer10s: 3 };

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { ClerkEvent } from "../../src/dev/clerkEvents.ts";
-import { currentShapes } from "../../src/dev/clerkUserShapes.ts";
-import { findDifferences } from "../../src/dev/compareWithClerk.ts";
-import { createCourier, type DeliveryAttempt } from "../../src/dev/courier.ts";
-import { createRandom } from "../../src/dev/seeded.ts";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
+import type { ClerkEvent } from "../../src/dev/clerk/clerkEvents.ts";
+import { currentShapes } from "../../src/dev/clerk/clerkUserShapes.ts";
+import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
+import { createCourier, type DeliveryAttempt } from "../../src/dev/clerk/courier.ts";
+import { createRandom } from "../../src/dev/clerk/seeded.ts";
+import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import { openTestApp, testSecret, type TestApp } from "../support/testApp.ts";
 
 let t: TestApp;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
-import { migrateDatabase } from "../../src/store/migrate.ts";
+import { migrateDatabase } from "../../src/store/migration/migrate.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
 import { openTestApp, type TestApp } from "../support/testApp.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";

@@ -16,7 +16,7 @@ let path: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "clerk-neon-sync-artefact-"));
   path = join(folder, "clerk-neon-sync");
-  const built = spawnSync(process.execPath, ["src/build.ts", path], { cwd: root, encoding: "utf8" });
+  const built = spawnSync(process.execPath, ["src/tools/build.ts", path], { cwd: root, encoding: "utf8" });
   expect([built.status, built.stderr]).toEqual([0, ""]);
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

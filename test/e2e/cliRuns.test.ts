@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { findDifferences } from "../../src/dev/compareWithClerk.ts";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
+import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
+import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import { lastLine, startCli } from "../support/cli.ts";
 import { toClose } from "../support/toClose.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";

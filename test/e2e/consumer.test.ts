@@ -44,7 +44,12 @@ function run(command: string, args: string[], cwd: string): string {
 
 test("the package holds what it exports, and no test, development part or local file", () => {
   const files = readdirSync(join(folder, "node_modules/clerk-neon-sync"), { recursive: true }).map(String);
-  for (const path of ["src/index.ts", "src/trpc/client.ts", "src/store/schema.ts", "src/store/sql/user_state.sql"]) {
+  for (const path of [
+    "src/index.ts",
+    "src/trpc/client.ts",
+    "src/store/schema.ts",
+    "src/store/sql/users/user_state.sql",
+  ]) {
     expect(files).toContain(path);
   }
   expect(files.filter((path) => /^(?:test|\.|node_modules|dist|bun\.lock)/.test(path))).toEqual([]);

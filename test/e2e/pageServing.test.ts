@@ -80,7 +80,7 @@ test("a program that was bundled ahead of time carries the page", async () => {
   const folder = await mkdtemp(join(tmpdir(), "page-"));
   try {
     const built = await Bun.build({
-      entrypoints: [join(import.meta.dir, "../../src/http/page.ts")],
+      entrypoints: [join(import.meta.dir, "../../src/http/operatorPage.ts")],
       outdir: folder,
       target: "bun",
       minify: true,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { findDifferences } from "../../src/dev/compareWithClerk.ts";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
+import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
+import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import { createSyncClient } from "../../src/trpc/client.ts";
 import { toClose } from "../support/toClose.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { join } from "node:path";
-import { developmentWebhookSecret } from "../../src/dev/developmentKeys.ts";
+import { developmentWebhookSecret } from "../../src/dev/clerk/developmentKeys.ts";
 import { openTestApp, testSecret, type TestApp } from "../support/testApp.ts";
 import { openTestDatabase } from "../support/testDatabase.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { silentLog } from "../../src/log.ts";
-import { openDatabase, type Database } from "../../src/store/database.ts";
+import { openDatabase, type Database } from "../../src/store/connection/database.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { openTcpProxy } from "../support/proxy.ts";
 import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";

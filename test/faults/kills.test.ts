@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import postgres from "postgres";
-import { openEmbeddedPostgres } from "../../src/dev/embeddedPostgres.ts";
+import { openEmbeddedPostgres } from "../../src/dev/postgres/embeddedPostgres.ts";
 import { silentLog } from "../../src/log.ts";
-import { migrateDatabase } from "../../src/store/migrate.ts";
+import { migrateDatabase } from "../../src/store/migration/migrate.ts";
 import { expectAnswered, expectKept, startLoad } from "../support/load.ts";
 import { openTcpProxy } from "../support/proxy.ts";
 import { startServerProcess, waitFor, type TimedAnswer } from "../support/serverProcess.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Webhook } from "svix";
-import type { ClerkEvent } from "../../src/dev/clerkEvents.ts";
-import { createCourier, type Courier, type CourierOptions, type DeliveryAttempt } from "../../src/dev/courier.ts";
+import type { ClerkEvent } from "../../src/dev/clerk/clerkEvents.ts";
+import { createCourier, type Courier, type CourierOptions, type DeliveryAttempt } from "../../src/dev/clerk/courier.ts";
 import { testSecret } from "../support/testApp.ts";
 
 const otherSecret = `whsec_${Buffer.alloc(32, 9).toString("base64")}`;

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
-import { openDatabase } from "../../src/store/database.ts";
-import { describeDsn, parseDsn } from "../../src/store/dsn.ts";
+import { openDatabase } from "../../src/store/connection/database.ts";
+import { describeDsn, parseDsn } from "../../src/store/connection/dsn.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 
 // Real servers on a machine that may be busy.

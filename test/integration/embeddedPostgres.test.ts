@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import postgres from "postgres";
-import { openEmbeddedPostgres } from "../../src/dev/embeddedPostgres.ts";
+import { openEmbeddedPostgres } from "../../src/dev/postgres/embeddedPostgres.ts";
 import { silentLog } from "../../src/log.ts";
 
 test("what was committed survives kill -9 of the server", async () => {

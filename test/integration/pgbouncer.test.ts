@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
-import { openDatabase } from "../../src/store/database.ts";
-import { findPendingMigrations, migrateDatabase } from "../../src/store/migrate.ts";
+import { openDatabase } from "../../src/store/connection/database.ts";
+import { findPendingMigrations, migrateDatabase } from "../../src/store/migration/migrate.ts";
 import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
 import { openPgBouncer, type PgBouncer } from "../support/pgBouncer.ts";
 import { openTestApp } from "../support/testApp.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
 import { createRetention } from "../../src/service/retention.ts";
-import { startScheduler } from "../../src/service/scheduler.ts";
+import { startScheduler } from "../../src/service/runs/scheduler.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { toClose } from "../support/toClose.ts";
 import { openRunsTest, waitUntil } from "../support/runs.ts";

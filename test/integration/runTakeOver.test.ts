@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
-import { createRunsService } from "../../src/service/runs.ts";
-import { openDatabase } from "../../src/store/database.ts";
+import { createRunsService } from "../../src/service/runs/runsService.ts";
+import { openDatabase } from "../../src/store/connection/database.ts";
 import { toClose } from "../support/toClose.ts";
 import { pagedId } from "../support/pagedClerk.ts";
 import { figuresOf, holdPages, openRunsTest, waitUntil, type RunsTest } from "../support/runs.ts";

@@ -1,7 +1,11 @@
 import { afterEach, expect, test } from "bun:test";
-import { createSessionVerifier } from "../../src/clerk/session.ts";
-import { baseUser } from "../../src/dev/clerkUserShapes.ts";
-import { openSimulatedClerk, type SimulatedClerk, type SimulatedClerkOptions } from "../../src/dev/simulatedClerk.ts";
+import { createSessionVerifier } from "../../src/auth/sessionVerifier.ts";
+import { baseUser } from "../../src/dev/clerk/clerkUserShapes.ts";
+import {
+  openSimulatedClerk,
+  type SimulatedClerk,
+  type SimulatedClerkOptions,
+} from "../../src/dev/clerk/simulatedClerk.ts";
 import { silentLog } from "../../src/log.ts";
 import { failureOf, openApi } from "../support/fakeClerk.ts";
 

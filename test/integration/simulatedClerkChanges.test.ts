@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import type { ClerkUser } from "../../src/clerk/clerkApi.ts";
-import type { ClerkEvent } from "../../src/dev/clerkEvents.ts";
-import { currentShapes } from "../../src/dev/clerkUserShapes.ts";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
+import type { ClerkEvent } from "../../src/dev/clerk/clerkEvents.ts";
+import { currentShapes } from "../../src/dev/clerk/clerkUserShapes.ts";
+import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 
 let clerk: SimulatedClerk;
 let told: ClerkEvent[];

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
+import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import { failureOf, openApi } from "../support/fakeClerk.ts";
 
 let clerk: SimulatedClerk;

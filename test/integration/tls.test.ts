@@ -3,9 +3,9 @@ import { chown, copyFile, stat } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import postgres from "postgres";
-import { openEmbeddedPostgres, type EmbeddedPostgres } from "../../src/dev/embeddedPostgres.ts";
+import { openEmbeddedPostgres, type EmbeddedPostgres } from "../../src/dev/postgres/embeddedPostgres.ts";
 import { silentLog } from "../../src/log.ts";
-import { openDatabase } from "../../src/store/database.ts";
+import { openDatabase } from "../../src/store/connection/database.ts";
 import { openTcpProxy, type TcpProxy } from "../support/proxy.ts";
 
 // Real servers on a machine that may be busy.

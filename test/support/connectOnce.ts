@@ -2,7 +2,7 @@
 // what Postgres says of the connection, or what went wrong.
 import type { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
-import { openDatabase } from "../../src/store/database.ts";
+import { openDatabase } from "../../src/store/connection/database.ts";
 
 const database = openDatabase({ url: process.env["DATABASE_URL"] ?? "", log: silentLog });
 try {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { RunKind } from "../../src/domain/syncRun.ts";
 import { AppError } from "../../src/errors.ts";
-import type { Database } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/connection/database.ts";
 import { toBody, toClerkUser, type Fact, type Snapshot } from "./clerkFacts.ts";
 import type { History } from "./historyStory.ts";
 import { createModel, type Arrival, type Model } from "./model.ts";

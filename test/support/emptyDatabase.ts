@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, setDefaultTimeout } from "bun:test";
 import { silentLog } from "../../src/log.ts";
-import { migrateDatabase } from "../../src/store/migrate.ts";
+import { migrateDatabase } from "../../src/store/migration/migrate.ts";
 import { openTestDatabase, type TestDatabase } from "./testDatabase.ts";
 
 /** An empty database for each test of a file, and what can be done to it and seen of it. */

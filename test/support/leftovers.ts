@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { findProcess } from "../../src/dev/processTable.ts";
+import { findProcess } from "../../src/dev/postgres/processTable.ts";
 
 /** Command lines of the running processes that name `text`. */
 export async function findProcesses(text: string): Promise<string[]> {

@@ -1,6 +1,6 @@
 import type { Browser, Page } from "playwright-core";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/simulatedClerk.ts";
+import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import type { AppDeps } from "../../src/http/app.ts";
 import { silentLog } from "../../src/log.ts";
 import { openBrowser, withPage, type PageOptions } from "./browser.ts";

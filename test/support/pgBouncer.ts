@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findFreePort } from "../../src/dev/freePort.ts";
-import { openTemporaryRoot } from "../../src/dev/postgresBinaries.ts";
-import { findPostgresUser } from "../../src/dev/postgresUser.ts";
+import { openTemporaryRoot } from "../../src/dev/postgres/postgresBinaries.ts";
+import { findPostgresUser } from "../../src/dev/postgres/postgresUser.ts";
 import { waitFor } from "./serverProcess.ts";
 
 /** A PgBouncer as Neon's pooler is set up: transaction mode; and as old ones are: no prepared statements. */

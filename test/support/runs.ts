@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import type { RunKind, SyncRun } from "../../src/domain/syncRun.ts";
 import { silentLog } from "../../src/log.ts";
-import { createRunsService, type RunsService } from "../../src/service/runs.ts";
+import { createRunsService, type RunsService } from "../../src/service/runs/runsService.ts";
 import { toClose } from "./toClose.ts";
 import { createPagedClerk, type PagedClerk } from "./pagedClerk.ts";
 import { openTestApp, type TestApp } from "./testApp.ts";

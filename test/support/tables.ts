@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createFleetService } from "../../src/service/fleetStatus.ts";
+import { createFleetService } from "../../src/service/statusService.ts";
 import type { Model } from "./model.ts";
 import type { ModelUser } from "./modelLinks.ts";
 import type { TestApp } from "./testApp.ts";

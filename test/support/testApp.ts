@@ -4,7 +4,7 @@ import type { ClerkApi, ClerkUser } from "../../src/clerk/clerkApi.ts";
 import { createApp, type AppDeps } from "../../src/http/app.ts";
 import { silentLog } from "../../src/log.ts";
 import { createServices, type Services } from "../../src/service/services.ts";
-import { openDatabase, type Database } from "../../src/store/database.ts";
+import { openDatabase, type Database } from "../../src/store/connection/database.ts";
 import { openTestDatabase, type TestDatabase } from "./testDatabase.ts";
 
 export const testSecret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;

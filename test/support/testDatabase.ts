@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import postgres from "postgres";
-import { openEmbeddedPostgres } from "../../src/dev/embeddedPostgres.ts";
+import { openEmbeddedPostgres } from "../../src/dev/postgres/embeddedPostgres.ts";
 import { silentLog } from "../../src/log.ts";
-import { migrateDatabase } from "../../src/store/migrate.ts";
+import { migrateDatabase } from "../../src/store/migration/migrate.ts";
 
 /** Where `bun run test` says its server is; under a bare `bun test` each process opens one of its own. */
 const testServerVariable = "TEST_POSTGRES_URL";

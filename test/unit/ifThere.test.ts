@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ifThere } from "../../src/dev/ifThere.ts";
+import { ifThere } from "../../src/dev/postgres/ifThere.ts";
 
 const failWith = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
 

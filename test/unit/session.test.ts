@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { createHmac, createSign, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { createSessionVerifier, type SessionVerifierOptions } from "../../src/clerk/session.ts";
+import { createSessionVerifier, type SessionVerifierOptions } from "../../src/auth/sessionVerifier.ts";
 import { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
-import { neverSentCode, watchSocket, type SocketWatch } from "../../src/store/watchSocket.ts";
+import { neverSentCode, watchSocket, type SocketWatch } from "../../src/store/connection/watchSocket.ts";
 
 const toClose: (() => unknown)[] = [];
 afterEach(() => {

@@ -21,7 +21,10 @@ const commandOf: Readonly<Record<ContestantName, readonly string[]>> = {
 
 /** Has to be called before `artefact` is started. */
 export function buildArtefact(): void {
-  const { status } = spawnSync(process.execPath, ["src/build.ts", artefact], { cwd: root, stdio: ["ignore", 2, 2] });
+  const { status } = spawnSync(process.execPath, ["src/tools/build.ts", artefact], {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+  });
   if (status !== 0) throw new Error("The one-file build failed");
 }
 

@@ -1,7 +1,7 @@
 import postgres from "postgres";
-import { openEmbeddedPostgres, type EmbeddedPostgres } from "../../../src/dev/embeddedPostgres.ts";
+import { openEmbeddedPostgres, type EmbeddedPostgres } from "../../../src/dev/postgres/embeddedPostgres.ts";
 import { silentLog } from "../../../src/log.ts";
-import { migrateDatabase } from "../../../src/store/migrate.ts";
+import { migrateDatabase } from "../../../src/store/migration/migrate.ts";
 import { storedAtMs, toClerkId, toClerkUser } from "./deliveries.ts";
 
 /** Whose tables a database has: this program's, or those the baselines know. */

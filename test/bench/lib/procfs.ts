@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
-import { ifThere } from "../../../src/dev/ifThere.ts";
-import { goneOrHidden } from "../../../src/dev/processTable.ts";
+import { ifThere } from "../../../src/dev/postgres/ifThere.ts";
+import { goneOrHidden } from "../../../src/dev/postgres/processTable.ts";
 
 /** The kernel counts in these; 100 a second on every Linux. */
 const tickUs = 10_000;

@@ -1,4 +1,4 @@
-import type { EmbeddedPostgres } from "../../../src/dev/embeddedPostgres.ts";
+import type { EmbeddedPostgres } from "../../../src/dev/postgres/embeddedPostgres.ts";
 import type { OpenLink } from "../link.ts";
 import { checkTables } from "./checkTables.ts";
 import { startContestant, type ContestantName } from "./contestants.ts";

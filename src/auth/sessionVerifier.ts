@@ -1,0 +1,125 @@
+import { TokenBucket } from "limiter";
+import { isClerkId } from "../domain/clerkId.ts";
+import { AppError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { parseJwtKey } from "./parseJwtKey.ts";
+
+/** Loading Clerk's signing keys, the SDK's own retries included: a caller is waiting. */
+const jwksDeadlineMs = 5_000;
+/** A key id not seen before costs a request to Clerk, and anybody can invent key ids. */
+const newKeysPer10s = 10;
+
+/** The user a session token speaks for; null for a token that proves nothing. */
+export type VerifySession = (token: string) => Promise<{ clerkId: string } | null>;
+
+export interface SessionVerifierOptions {
+  /** PEM of the instance's public key; with it no network is needed. */
+  readonly jwtKey?: string | undefined;
+  /** Else the keys are fetched from the Backend API with this, and kept by the SDK for 5 minutes. */
+  readonly secretKey?: string | undefined;
+  readonly apiUrl: string;
+  /** Origins the token may come from. With any, a token without `azp` is refused, as the SDK decides. */
+  readonly authorizedParties?: readonly string[] | undefined;
+  readonly log: Log;
+}
+
+/**
+ * Without either key every token proves nothing.
+ * @throws Error if `jwtKey` is no key. The built function throws AppError `clerk_unavailable` if Clerk's signing keys could not be loaded.
+ */
+export function createSessionVerifier(options: SessionVerifierOptions): VerifySession {
+  const { secretKey } = options;
+  const jwtKey = options.jwtKey === undefined ? undefined : parseJwtKey(options.jwtKey);
+  if (jwtKey === undefined && secretKey === undefined) return () => Promise.resolve(null);
+  const admitKey = createKeyGate();
+  return async (token) => {
+    // The SDK costs 40 ms and 12 MB to load, which a server that sees no sessions need not pay.
+    const { decodeJwt } = await import("@clerk/backend/jwt");
+    const claims = readClaims(token, decodeJwt);
+    if (claims === null) return null;
+    if (jwtKey === undefined && !admitKey.mayLoad(claims.keyId)) {
+      throw new AppError("clerk_unavailable", "Too many unknown signing keys; try again shortly.", {
+        retryAfterSeconds: 10,
+      });
+    }
+    const clerkId = await verify(token, { ...options, jwtKey });
+    if (clerkId !== null) admitKey.remember(claims.keyId);
+    return clerkId === null ? null : { clerkId };
+  };
+}
+
+async function verify(token: string, options: SessionVerifierOptions): Promise<string | null> {
+  const { verifyToken } = await import("@clerk/backend");
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("Clerk's signing keys did not come in time")), jwksDeadlineMs);
+  try {
+    const payload = await Promise.race([
+      verifyToken(token, {
+        ...(options.jwtKey === undefined ? { secretKey: options.secretKey ?? "" } : { jwtKey: options.jwtKey }),
+        apiUrl: options.apiUrl,
+        authorizedParties: [...(options.authorizedParties ?? [])],
+      }),
+      late,
+    ]);
+    // Signed in but for a task that Clerk demands first (a second factor, a new password): nobody yet, as in the SDK.
+    if (payload["sts"] === "pending") return null;
+    return isClerkId(payload.sub) ? payload.sub : null;
+  } catch (cause) {
+    if (options.jwtKey !== undefined || (await isAboutToken(cause))) {
+      options.log.debug({ reason: toReason(cause) }, "[Session] Refused a token");
+      return null;
+    }
+    throw new AppError("clerk_unavailable", "Clerk's signing keys cannot be loaded.", { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Judged before any network call: a token that cannot name a user is not worth asking Clerk for a key. */
+function readClaims(
+  token: string,
+  decodeJwt: (token: string) => { header: unknown; payload: unknown },
+): { keyId: string } | null {
+  try {
+    const { header, payload } = decodeJwt(token);
+    if (!isObject(header) || !isObject(payload) || !isClerkId(payload["sub"])) return null;
+    const algorithm = header["alg"];
+    const keyId = header["kid"];
+    // Clerk signs with RSA; an HMAC made with the public key, or none at all, is an attack.
+    if (typeof algorithm !== "string" || !/^RS(256|384|512)$/.test(algorithm)) return null;
+    return { keyId: typeof keyId === "string" ? keyId : "" };
+  } catch {
+    // Not three parts, not base64url, not JSON: no token.
+    return null;
+  }
+}
+
+/** Whether the SDK's failure is the token's fault, rather than that Clerk's keys did not come. */
+async function isAboutToken(error: unknown): Promise<boolean> {
+  const { TokenVerificationError, TokenVerificationErrorReason: reason } = await import("@clerk/backend/errors");
+  // What is no error of the SDK's comes from its fetch, or from reading what that brought.
+  return (
+    error instanceof TokenVerificationError &&
+    error.reason !== reason.RemoteJWKFailedToLoad &&
+    error.reason !== reason.InvalidSecretKey
+  );
+}
+
+function toReason(error: unknown): unknown {
+  return isObject(error) ? error["reason"] : undefined;
+}
+
+/** Key ids that have proved a token pass freely; others share a small allowance. */
+function createKeyGate(): { mayLoad: (keyId: string) => boolean; remember: (keyId: string) => void } {
+  const known = new Set<string>();
+  const bucket = new TokenBucket({ bucketSize: newKeysPer10s, tokensPerInterval: newKeysPer10s, interval: 10_000 });
+  bucket.content = newKeysPer10s;
+  return {
+    mayLoad: (keyId) => known.has(keyId) || bucket.tryRemoveTokens(1),
+    remember: (keyId) => known.add(keyId),
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,102 @@
+import type { Sql } from "postgres";
+import type { ClerkUser } from "../../clerk/clerkApi.ts";
+import { toEpochMs } from "../../clerk/clerkTime.ts";
+import type { ClerkDirectory } from "./clerkDirectory.ts";
+import type { Json } from "./clerkUserParts.ts";
+
+interface Row {
+  readonly clerkId: string;
+  readonly name: string | null;
+  readonly email: string | null;
+  readonly emailVerified: boolean;
+  readonly role: string;
+  readonly imageUrl: string | null;
+  readonly isDeleted: boolean;
+  readonly isErased: boolean;
+  readonly clerkUpdatedMs: number | null;
+  readonly mentoradoId: number | null;
+  /** Profiles that have this row's address, whoever they belong to. */
+  readonly profilesWithAddress: number;
+}
+
+/**
+ * What the tables say otherwise than a simulated Clerk does, one line each; empty: nothing. Works the rules out anew
+ * instead of asking the program's own mapper, which would only agree with itself.
+ * @param deleted the ids Clerk once had
+ */
+export async function findDifferences(
+  sql: Sql,
+  directory: ClerkDirectory,
+  deleted: readonly string[],
+): Promise<string[]> {
+  const rows = await readRows(sql);
+  const byId = new Map(rows.map((row) => [row.clerkId, row]));
+  const users = directory.list({ limit: Infinity, orderBy: { field: "created_at", descending: false } });
+  const known = new Set([...users.map((user) => user.id), ...deleted]);
+  const claimed = rows.flatMap((row) => row.mentoradoId ?? []);
+  return [
+    ...users.flatMap((user) => compareUser(user, byId.get(user.id))),
+    ...deleted.flatMap((clerkId) => compareDeleted(clerkId, byId.get(clerkId))),
+    ...rows.filter((row) => !known.has(row.clerkId)).map((row) => `${row.clerkId} is in the table, Clerk never had it`),
+    ...(rows.length === byId.size ? [] : ["a user stands in the table more than once"]),
+    ...(claimed.length === new Set(claimed).size ? [] : ["a profile belongs to two users"]),
+  ];
+}
+
+function compareUser(user: ClerkUser, row: Row | undefined): string[] {
+  if (!row) return [`${user.id} is missing`];
+  if (row.isDeleted) return [`${user.id} is deleted in the table, but not in Clerk`];
+  const email = toAddress(user);
+  const metadata = user["public_metadata"] as Json;
+  const expected: Partial<Row> = {
+    name: toName(user),
+    email: email?.address ?? null,
+    emailVerified: email?.isVerified ?? false,
+    imageUrl: user["image_url"] as string,
+    clerkUpdatedMs: toEpochMs(user["updated_at"]),
+    ...(metadata["role"] === "admin" ? { role: "admin" } : {}),
+  };
+  const differing = Object.entries(expected).filter(([key, value]) => row[key as keyof Row] !== value);
+  return [
+    ...differing.map(
+      ([key, value]) =>
+        `${user.id}: ${key} is ${JSON.stringify(row[key as keyof Row])}, Clerk says ${JSON.stringify(value)}`,
+    ),
+    ...(email?.isVerified && row.mentoradoId === null && row.profilesWithAddress === 0
+      ? [`${user.id} has a verified address and no profile`]
+      : []),
+  ];
+}
+
+function compareDeleted(clerkId: string, row: Row | undefined): string[] {
+  if (!row?.isDeleted) return [`${clerkId} is deleted in Clerk, but not in the table`];
+  if (!row.isErased) return [`${clerkId} is deleted, but something personal is left`];
+  return row.mentoradoId === null ? [] : [`${clerkId} is deleted, but still has a profile`];
+}
+
+function toName(user: ClerkUser): string | null {
+  const parts = [user["first_name"], user["last_name"]].filter((part) => typeof part === "string" && part !== "");
+  return parts.join(" ") || ((user["username"] ?? null) as string | null);
+}
+
+function toAddress(user: ClerkUser): { address: string; isVerified: boolean } | undefined {
+  const all = (user["email_addresses"] as Json[]).map((one) => ({
+    id: one["id"],
+    address: one["email_address"] as string,
+    isVerified: (one["verification"] as Json | null)?.["status"] === "verified",
+  }));
+  const primary = all.find((one) => one.id === user["primary_email_address_id"]);
+  return primary ?? all.find((one) => one.isVerified) ?? all[0];
+}
+
+function readRows(sql: Sql): Promise<Row[]> {
+  return sql<Row[]>`
+    select u.clerk_id as "clerkId", u.name, u.email, u.email_verified as "emailVerified", u.role, u.image_url as "imageUrl",
+           u.deleted_at is not null as "isDeleted",
+           num_nonnulls(u.name, u.email, u.image_url, u.raw_json) = 0 and not u.email_verified and u.role = 'user'
+             and not exists (select from webhook_events e where e.clerk_id = u.clerk_id and e.payload is not null)
+             as "isErased",
+           (extract(epoch from u.clerk_updated_at) * 1000)::float8 as "clerkUpdatedMs", m.id as "mentoradoId",
+           (select count(*)::int from mentorados p where lower(trim(p.email)) = lower(trim(u.email))) as "profilesWithAddress"
+    from users u left join mentorados m on m.user_id = u.id`;
+}

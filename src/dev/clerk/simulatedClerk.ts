@@ -1,0 +1,109 @@
+import { createBackendApi } from "./backendApi.ts";
+import { createClerkChanges, type ClerkChanges } from "./clerkChanges.ts";
+import { createClerkDirectory, type ClerkDirectory } from "./clerkDirectory.ts";
+import { answerWith, type ClerkFault } from "./clerkFault.ts";
+import { findFreePort } from "../freePort.ts";
+import { createSessionTokens, type SessionTokens } from "./sessionTokens.ts";
+
+export interface SimulatedClerkOptions {
+  /** Everything random comes from it; default 1. */
+  readonly seed?: number;
+  /** How many users the instance begins with, up to millions; default 0. */
+  readonly users?: number;
+  /**
+   * What ids of sign-ups and events are made from, counted on; default `users`. A Clerk that comes back to a database
+   * which remembers an earlier one needs another, or its ids come again.
+   */
+  readonly firstSequence?: number;
+  /** Begins with `sk_test_` or `sk_live_`; default `sk_test_simulated`. */
+  readonly secretKey?: string;
+  readonly instanceId?: string;
+  /** Of the Backend API, on 127.0.0.1; default: one that is free. */
+  readonly port?: number;
+  /** Default: Clerk's own, 100 with an `sk_test_` key and 1000 with another; `Infinity`: none. */
+  readonly requestsPer10s?: number;
+  /** Epoch milliseconds; default the machine's clock. */
+  readonly now?: () => number;
+}
+
+/** A Clerk instance in memory, whose Backend API answers over HTTP. */
+export interface SimulatedClerk {
+  /** For `CLERK_API_URL`, such as `http://127.0.0.1:40000`. */
+  readonly apiUrl: string;
+  /** For `CLERK_SECRET_KEY`. */
+  readonly secretKey: string;
+  readonly instanceId: string;
+  /** The users; what is changed here nobody is told of, as when a webhook is lost. */
+  readonly directory: ClerkDirectory;
+  /** Sign-ups, updates and deletions with the events that tell of them. */
+  readonly changes: ClerkChanges;
+  /** The instance's key pair, made at the first call (a tenth of a second). */
+  readonly sessions: () => Promise<SessionTokens>;
+  /** From now on the API fails in this way; `undefined`: it is well again. */
+  readonly setFault: (fault: ClerkFault | undefined) => Promise<void>;
+  /** Requests that reached the API, the refused ones included. */
+  readonly requestCount: () => number;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens a simulated Clerk: users from a seed, generated as they are asked for, so that a million take no memory.
+ * @throws Error if the port is taken
+ */
+export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): Promise<SimulatedClerk> {
+  const {
+    seed = 1,
+    users = 0,
+    secretKey = "sk_test_simulated",
+    instanceId = "ins_simulated",
+    now = Date.now,
+  } = options;
+  const firstSequence = options.firstSequence ?? users;
+  const directory = createClerkDirectory({ seed, users, firstSequence, now });
+  let tokens: Promise<SessionTokens> | undefined;
+  const sessions = () => (tokens ??= createSessionTokens({ instanceId, now }));
+  const changes = createClerkChanges({ directory, seed, firstSequence, instanceId, now });
+  const api = createBackendApi({
+    directory,
+    changes,
+    secretKey,
+    requestsPer10s: options.requestsPer10s ?? (secretKey.startsWith("sk_test_") ? 100 : 1000),
+    sessions,
+    now,
+  });
+  let fault: ClerkFault | undefined;
+  let requests = 0;
+  const port = options.port ?? (await findFreePort());
+  const listen = () =>
+    Bun.serve({
+      port,
+      hostname: "127.0.0.1",
+      // A slow answer is a fault to be tested, not one for the server to cut.
+      idleTimeout: 60,
+      fetch: (req) => {
+        requests++;
+        return answerWith(fault, () => api(req));
+      },
+    });
+  let server: ReturnType<typeof listen> | undefined = listen();
+  return {
+    apiUrl: server.url.origin,
+    secretKey,
+    instanceId,
+    directory,
+    changes,
+    sessions,
+    setFault: async (next) => {
+      fault = next;
+      if (next?.kind === "down") {
+        await server?.stop(true);
+        server = undefined;
+      } else server ??= listen();
+    },
+    requestCount: () => requests,
+    close: async () => {
+      await server?.stop(true);
+      server = undefined;
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { AppError } from "../errors.ts";
+import { toUserChange } from "../clerk/userChange.ts";
+import type { Outcome } from "../domain/outcome.ts";
+import type { EventSummary } from "../domain/userStatus.ts";
+import type { Log } from "../log.ts";
+import type { Database } from "../store/connection/database.ts";
+import { listEventHours, type EventHour } from "../store/events/eventSeries.ts";
+import { findEvent, listEvents, type EventCursor, type EventWithPayload } from "../store/events/webhookEvents.ts";
+import type { UserService } from "./userService.ts";
+
+export interface EventsService {
+  /** Newest first. */
+  readonly list: (filter: {
+    outcome?: EventSummary["outcome"] | undefined;
+    clerkId?: string | undefined;
+    after?: EventCursor | undefined;
+    limit: number;
+  }) => Promise<EventSummary[]>;
+  /** @throws AppError `not_found` */
+  readonly get: (svixId: string) => Promise<EventWithPayload>;
+  /**
+   * Takes the kept text of an event the way a webhook goes. One that was `dead` or `ignored` gets its new
+   * outcome in the ledger.
+   * @throws AppError `not_found`, or `precondition_failed` if the text is no longer kept
+   */
+  readonly replay: (input: { svixId: string; actor: string }) => Promise<{ svixId: string; outcome: Outcome }>;
+  readonly series: (input: { hours: number }) => Promise<EventHour[]>;
+}
+
+export function createEventsService(deps: {
+  database: Database;
+  users: Pick<UserService, "applyChanges">;
+  log: Log;
+  instanceId?: string | undefined;
+}): EventsService {
+  const { database, users, log } = deps;
+
+  async function get(svixId: string): Promise<EventWithPayload> {
+    const event = await findEvent(database, svixId);
+    if (event === null) throw new AppError("not_found", "There is no event with this svix-id.");
+    return event;
+  }
+
+  return {
+    list: (filter) => listEvents(database, filter),
+    get,
+    replay: async ({ svixId, actor }) => {
+      const event = await get(svixId);
+      if (event.payload === null)
+        throw new AppError("precondition_failed", "The text of this event is no longer kept.");
+      const received = { svixId, body: event.payload, receivedAtMs: Date.parse(event.receivedAt) };
+      const [outcome] = await users.applyChanges([toUserChange(received, deps)], { replay: true });
+      if (outcome === undefined) throw new Error("A change had no outcome");
+      log.info({ svixId, outcome, actor }, "[Events] Replayed an event");
+      return { svixId, outcome };
+    },
+    series: (input) => listEventHours(database, input),
+  };
+}

@@ -1,0 +1,68 @@
+import { AppError } from "../errors.ts";
+import type { UserStatus } from "../domain/userStatus.ts";
+import type { Log } from "../log.ts";
+import type { Database } from "../store/connection/database.ts";
+import {
+  listLinkConflicts,
+  resolveLink,
+  unlinkMentorado,
+  type LinkConflict,
+  type LinkDecision,
+} from "../store/links/mentoradoLinks.ts";
+import type { UserService } from "./userService.ts";
+
+export interface LinksService {
+  readonly listConflicts: (page: {
+    afterUserId: number;
+    limit: number;
+  }) => Promise<(LinkConflict & { userId: number })[]>;
+  /**
+   * Gives a profile to a user; the one they had before is released.
+   * @throws AppError `not_found`, or `conflict` if the profile belongs to another active user
+   */
+  readonly resolve: (input: {
+    clerkId: string;
+    mentoradoId: number;
+    actor: string;
+  }) => Promise<UserStatus & { mentoradoId: number }>;
+  /** Takes a profile from its user, for good: only `resolve` ends it. @throws AppError `not_found` */
+  readonly unlink: (input: {
+    mentoradoId: number;
+    actor: string;
+  }) => Promise<{ mentoradoId: number; clerkId: string | null }>;
+}
+
+export function createLinksService(deps: {
+  database: Database;
+  users: Pick<UserService, "getUser">;
+  log: Log;
+}): LinksService {
+  const { database, users, log } = deps;
+  return {
+    listConflicts: (page) => listLinkConflicts(database, page),
+    resolve: async (input) => {
+      failOn(await resolveLink(database, input));
+      log.info(input, "[Links] An operator linked a profile");
+      return { ...(await users.getUser(input.clerkId)), mentoradoId: input.mentoradoId };
+    },
+    unlink: async (input) => {
+      const decision = failOn(await unlinkMentorado(database, input));
+      const clerkId = decision.clerk_id ?? null;
+      log.info({ ...input, clerkId }, "[Links] An operator unlinked a profile");
+      return { mentoradoId: input.mentoradoId, clerkId };
+    },
+  };
+}
+
+function failOn(decision: LinkDecision): LinkDecision {
+  switch (decision.error) {
+    case null:
+      return decision;
+    case "user_not_found":
+      throw new AppError("not_found", "There is no active user with this id.");
+    case "mentorado_not_found":
+      throw new AppError("not_found", "There is no mentorado with this id.");
+    case "claimed":
+      throw new AppError("conflict", "This profile belongs to another active user.");
+  }
+}

@@ -1,0 +1,59 @@
+import { AppError } from "../errors.ts";
+import type { ClerkApi } from "../clerk/clerkApi.ts";
+import { toUserDeletion, toUserUpsert } from "../clerk/userChange.ts";
+import type { LinkState, Outcome } from "../domain/outcome.ts";
+import type { UserDeletion, UserUpsert } from "../domain/userChange.ts";
+import type { UserRow, UserStatus } from "../domain/userStatus.ts";
+import type { ChangeReport } from "../store/users/applyAndReport.ts";
+
+/** A user's row and link, before or after a re-sync. */
+export type ResyncSide = UserRow & { readonly link: LinkState; readonly mentoradoId: number | null };
+
+export interface ResyncResult {
+  readonly clerkId: string;
+  readonly outcome: Outcome;
+  readonly dryRun: boolean;
+  readonly before: ResyncSide | null;
+  readonly after: ResyncSide | null;
+  /** Names of the columns in which `before` and `after` differ, the sync's own bookkeeping left out. */
+  readonly changed: string[];
+}
+
+/** Says when and whence a row came, not what the user is. */
+const bookkeeping: ReadonlySet<string> = new Set([
+  "updatedAt",
+  "syncedAt",
+  "syncSource",
+  "clerkUpdatedAt",
+  "createdAt",
+  "id",
+]);
+
+/** Asks Clerk for the user as it is now, and applies the answer. */
+export async function resyncUser(input: {
+  clerkId: string;
+  dryRun: boolean;
+  clerk: ClerkApi;
+  findStatus: (clerkId: string) => Promise<UserStatus>;
+  report: (change: UserUpsert | UserDeletion) => Promise<ChangeReport>;
+}): Promise<ResyncResult> {
+  const { clerkId, dryRun } = input;
+  const from = { source: "resync", learnedAtMs: Date.now() } as const;
+  const user = await input.clerk.getUser(clerkId);
+  if (user === null && (await input.findStatus(clerkId)).state === "missing") {
+    throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
+  }
+  const report = await input.report(user === null ? toUserDeletion(clerkId, from) : toUserUpsert(user, from));
+  const before = toSide(report.before);
+  const after = toSide(report.after);
+  return { clerkId, outcome: report.outcome, dryRun, before, after, changed: findChanged(before, after) };
+}
+
+function toSide(status: UserStatus): ResyncSide | null {
+  return status.user && { ...status.user, link: status.link, mentoradoId: status.mentorado?.id ?? null };
+}
+
+function findChanged(before: ResyncSide | null, after: ResyncSide | null): string[] {
+  const names = Object.keys(after ?? before ?? {}) as (keyof ResyncSide)[];
+  return names.filter((name) => !bookkeeping.has(name) && (before?.[name] ?? null) !== (after?.[name] ?? null));
+}

@@ -1,0 +1,100 @@
+import type { ClerkApi, ClerkUser, ClerkUserPageQuery } from "../../clerk/clerkApi.ts";
+import { toEpochMs } from "../../clerk/clerkTime.ts";
+import { AppError } from "../../errors.ts";
+import type { PassPosition } from "../../domain/runCursor.ts";
+
+/** Clerk's own limit. */
+const pageUsersMax = 500;
+/** Users that may be deleted between two pages without any other being looked at twice. */
+const trailUsers = 20;
+/** Of users made at one moment some may become visible a little later than others. */
+const fallbackOverlapMs = 1_000;
+
+export interface UserPage {
+  /** Users not looked at before, in the order of their creation. */
+  readonly users: readonly ClerkUser[];
+  readonly askedAtMs: number;
+  /** Where the pass stands when the first `count` of them are written. */
+  readonly positionAfter: (count: number) => PassPosition;
+}
+
+/**
+ * Every user of Clerk in the order of their creation, one request a page. A page that is short or empty ends nothing:
+ * the end is where a page that begins before the last user shows that user and nobody after. So neither a deleted
+ * cursor, nor a page cut short, nor one empty by mistake leaves anybody out.
+ * @throws AppError `clerk_unavailable` if Clerk's lists contradict each other
+ */
+export async function* listAllUsers(
+  clerk: Pick<ClerkApi, "listUsers">,
+  from: PassPosition,
+): AsyncGenerator<UserPage, void> {
+  let position = from;
+  let known = new Set(position.trail);
+  // How many users of the trail the next page shows again.
+  let back = 0;
+  for (;;) {
+    const askedAtMs = Date.now();
+    const anchor = findAnchor(position, back);
+    const users = await listAfter(clerk, anchor, position);
+    if (users === null || (users.length === 0 && anchor.startingAfter !== undefined)) {
+      back = back === 0 ? 1 : back * 2;
+      continue;
+    }
+    const fresh = users.filter((user) => !known.has(user.id));
+    if (fresh.length === 0 && users.length < pageUsersMax) {
+      if (users.length > 0 || position.firstId === null || (await hasUsers(clerk))) return;
+      throw new AppError("clerk_unavailable", "Clerk listed users before and now lists none.");
+    }
+    const reached = position;
+    position = advance(reached, fresh.length > 0 ? fresh : users);
+    known = new Set([...position.trail, ...users.map((user) => user.id)]);
+    back = users.length < pageUsersMax ? 1 : 0;
+    if (fresh.length > 0) {
+      yield { users: fresh, askedAtMs, positionAfter: (count) => advance(reached, fresh.slice(0, count)) };
+    }
+  }
+}
+
+type Anchor = Pick<ClerkUserPageQuery, "startingAfter" | "createdAtAfterMs">;
+
+/** Where a page begins that shows the last `back` users of the trail again; before all of them if there are not so many. */
+function findAnchor({ trail, createdAtMs }: PassPosition, back: number): Anchor {
+  const startingAfter = trail.at(-1 - back);
+  if (startingAfter !== undefined) return { startingAfter };
+  if (trail.length < trailUsers || createdAtMs === null) return {};
+  return { createdAtAfterMs: createdAtMs - fallbackOverlapMs };
+}
+
+/** Null: Clerk does not know the user to start after, or does as if it had not been asked to. */
+async function listAfter(
+  clerk: Pick<ClerkApi, "listUsers">,
+  anchor: Anchor,
+  { firstId }: PassPosition,
+): Promise<readonly ClerkUser[] | null> {
+  try {
+    const users = await clerk.listUsers({ limit: pageUsersMax, orderBy: "+created_at", ...anchor });
+    const { createdAtAfterMs = 0 } = anchor;
+    if (users.some((user) => (toEpochMs(user["created_at"]) ?? createdAtAfterMs) < createdAtAfterMs)) {
+      throw new AppError("clerk_unavailable", "Clerk listed users that were not asked for.");
+    }
+    const ignored = anchor.startingAfter !== undefined && users.some((user) => user.id === firstId);
+    return ignored ? null : users;
+  } catch (error) {
+    if (anchor.startingAfter !== undefined && error instanceof AppError && error.code === "not_found") return null;
+    throw error;
+  }
+}
+
+async function hasUsers(clerk: Pick<ClerkApi, "listUsers">): Promise<boolean> {
+  return (await clerk.listUsers({ limit: 1, orderBy: "+created_at" })).length > 0;
+}
+
+function advance(position: PassPosition, users: readonly ClerkUser[]): PassPosition {
+  const last = users.at(-1);
+  if (last === undefined) return position;
+  return {
+    firstId: position.firstId ?? users[0]?.id ?? null,
+    trail: [...position.trail, ...users.map((user) => user.id)].slice(-trailUsers),
+    createdAtMs: toEpochMs(last["created_at"]) ?? position.createdAtMs,
+  };
+}

@@ -1,0 +1,63 @@
+import type { ClerkUser } from "../../clerk/clerkApi.ts";
+import { toEpochMs } from "../../clerk/clerkTime.ts";
+import { AppError } from "../../errors.ts";
+import { countActiveUsers, findWatermarkMs } from "../../store/runs/reconcileRows.ts";
+import { passOverUsers, requireNoUsers } from "./backfill.ts";
+import { deleteGoneUsers } from "./deleteGoneUsers.ts";
+import { lookAgainForProfiles } from "./lookAgainForMentorados.ts";
+import { compareChangedUsers } from "./compareChangedUsers.ts";
+import type { RunContext } from "./runContext.ts";
+
+/** Makes the tables equal to what Clerk says, and counts what was not. */
+export async function reconcile(ctx: RunContext): Promise<void> {
+  return ctx.run.full ? reconcileEveryone(ctx) : reconcileChanged(ctx);
+}
+
+async function reconcileEveryone(ctx: RunContext): Promise<void> {
+  const { clerk, database, run, writer } = ctx;
+  const resumed = run.cursor !== null && run.cursor.phase === "users";
+  if (run.cursor === null) {
+    const activeUsers = await countActiveUsers(database);
+    const [newest] = await clerk.listUsers({ limit: 1, orderBy: "-updated_at" });
+    if (newest === undefined) await requireEmptyInstance(ctx, activeUsers);
+    await writer.save({ activeUsers, watermarkMs: newest ? toWatermarkMs(newest) : null });
+  }
+  if (writer.cursor().phase === "users") {
+    await passOverUsers(ctx);
+    if (writer.cursor().position.firstId === null) await requireEmptyInstance(ctx, writer.cursor().activeUsers);
+    // What was compared before the interruption may have changed during it.
+    if (resumed) await compareChangedUsers(ctx, writer.cursor().watermarkMs, { lookedAt: false });
+    await writer.save({ phase: "deletions", resumable: false });
+  }
+  await deleteGoneUsers(ctx);
+}
+
+async function reconcileChanged(ctx: RunContext): Promise<void> {
+  const { clerk, database, writer } = ctx;
+  const sinceMs = await findWatermarkMs(database);
+  const [newest] = await clerk.listUsers({ limit: 1, orderBy: "-updated_at" });
+  if (newest === undefined) return requireEmptyInstance(ctx, await countActiveUsers(database));
+  await writer.save({ resumable: false, watermarkMs: toWatermarkMs(newest) ?? sinceMs });
+  await compareChangedUsers(ctx, sinceMs);
+  await lookAgainForProfiles(ctx);
+}
+
+/**
+ * Epoch milliseconds by Clerk's own clock: a change made while this run goes on is at or after it. One user from the
+ * future must not hide everybody else's changes until then.
+ */
+function toWatermarkMs(newest: ClerkUser): number | null {
+  const updatedAtMs = toEpochMs(newest["updated_at"]);
+  return updatedAtMs && Math.min(updatedAtMs, Date.now());
+}
+
+/** An empty list is believed only where there is nobody to lose. @throws AppError */
+async function requireEmptyInstance(ctx: RunContext, activeUsers: number): Promise<void> {
+  if (activeUsers > 0) {
+    throw new AppError(
+      "clerk_unavailable",
+      `Clerk shows no users at all, and ${activeUsers} are active here. Nobody was deleted; check that CLERK_SECRET_KEY belongs to the right instance.`,
+    );
+  }
+  await requireNoUsers(ctx);
+}

@@ -1,0 +1,125 @@
+import { AppError } from "../../errors.ts";
+import { toUserUpsert } from "../../clerk/userChange.ts";
+import type { ClerkUser } from "../../clerk/clerkApi.ts";
+import { runStart, type RunCursor } from "../../domain/runCursor.ts";
+import type { RunKind } from "../../domain/syncRun.ts";
+import type { Log } from "../../log.ts";
+import { toBatchItem, type BatchItem } from "../../store/users/userBatch.ts";
+import type { Database } from "../../store/connection/database.ts";
+import { isRowAtFault } from "../../store/connection/pgErrors.ts";
+import type { OpenRun } from "../../store/runs/runLease.ts";
+import { applyRunPage } from "../../store/runs/applyRunPage.ts";
+import { pause, RunStopped } from "./runContext.ts";
+
+/** UTF-16 units of JSON text that go to the database at once: deliveries wait behind it for some 100 ms at most. */
+const chunkSizeMax = 4 * 1024 * 1024;
+/** An interruption of the database that a run outlasts. */
+const databasePatienceMs = 30_000;
+const firstRetryMs = 250;
+const retryMsMax = 2_000;
+/** Enough to look into; the record is no list. */
+const refusedIdsMax = 10;
+
+type CursorChanges = Partial<Omit<RunCursor, "step">>;
+
+/** Writes what a run learns, and with it where the run goes on. Every method throws `RunStopped` once it has to stop. */
+export interface RunWriter {
+  readonly cursor: () => RunCursor;
+  /**
+   * Applies changes in their order.
+   * @param options.lookedAt whether they count as users looked at; if not, they count only where something comes of it
+   * @param options.advance what the cursor says when the first `count` of them are written
+   */
+  readonly apply: (
+    items: readonly BatchItem[],
+    options?: { lookedAt?: boolean; advance?: (count: number) => CursorChanges },
+  ) => Promise<void>;
+  readonly save: (changes: CursorChanges) => Promise<void>;
+}
+
+/** A user of Clerk as a change of this run. */
+export function toRunItem(user: ClerkUser, kind: RunKind, learnedAtMs: number): BatchItem {
+  return toBatchItem(toUserUpsert(user, { source: kind, learnedAtMs }));
+}
+
+export function createRunWriter(deps: {
+  database: Database;
+  run: OpenRun;
+  owner: string;
+  defaultTurma: string;
+  log: Log;
+  signal: AbortSignal;
+}): RunWriter {
+  const { database, run, owner, defaultTurma, log, signal } = deps;
+  let cursor = run.cursor ?? runStart;
+
+  async function write(items: readonly BatchItem[], lookedAt: number, changes: CursorChanges): Promise<void> {
+    const next = { ...cursor, ...changes, step: cursor.step + 1 };
+    const page = { runId: run.runId, owner, step: cursor.step, items, lookedAt, cursor: next, defaultTurma };
+    const givesUpAtMs = Date.now() + databasePatienceMs;
+    for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
+      signal.throwIfAborted();
+      try {
+        const state = await applyRunPage(database, page);
+        if (state !== "saved") throw new RunStopped(state);
+        cursor = next;
+        return;
+      } catch (error) {
+        if (!(error instanceof AppError && error.code === "unavailable") || Date.now() > givesUpAtMs) throw error;
+        log.warn({ err: error, runId: run.runId }, "[Runs] A page could not be written and is tried again");
+      }
+      await pause(waitMs, signal);
+    }
+  }
+
+  async function applyChunk(
+    chunk: readonly BatchItem[],
+    before: number,
+    options: { lookedAt: boolean; advance: (count: number) => CursorChanges },
+  ): Promise<void> {
+    try {
+      await write(chunk, options.lookedAt ? chunk.length : 0, options.advance(before + chunk.length));
+    } catch (error) {
+      if (!isRowAtFault(error)) throw error;
+      if (chunk.length > 1) {
+        const middle = chunk.length >> 1;
+        await applyChunk(chunk.slice(0, middle), before, options);
+        await applyChunk(chunk.slice(middle), before + middle, options);
+        return;
+      }
+      const clerkId = chunk[0]?.clerkId ?? "";
+      log.error({ err: error, clerkId, runId: run.runId }, "[Runs] A user cannot be stored");
+      await write([], options.lookedAt ? 1 : 0, { ...options.advance(before + 1), ...refuse(cursor, clerkId) });
+    }
+  }
+
+  return {
+    cursor: () => cursor,
+    apply: async (items, { lookedAt = true, advance = () => ({}) } = {}) => {
+      let before = 0;
+      for (const chunk of toChunks(items)) {
+        await applyChunk(chunk, before, { lookedAt, advance });
+        before += chunk.length;
+      }
+    },
+    save: (changes) => write([], 0, changes),
+  };
+}
+
+function refuse(cursor: RunCursor, clerkId: string): CursorChanges {
+  if (cursor.refusedIds.includes(clerkId)) return {};
+  return { refused: cursor.refused + 1, refusedIds: [...cursor.refusedIds, clerkId].slice(0, refusedIdsMax) };
+}
+
+/** In their order, none over the limit unless a single item is. */
+function toChunks(items: readonly BatchItem[]): BatchItem[][] {
+  const chunks: BatchItem[][] = [];
+  let size = 0;
+  for (const item of items) {
+    const last = chunks.at(-1);
+    if (last && size + item.size <= chunkSizeMax) last.push(item);
+    else chunks.push([item]);
+    size = last === chunks.at(-1) ? size + item.size : item.size;
+  }
+  return chunks;
+}

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { AppError } from "../../errors.ts";
+import type { ClerkApi } from "../../clerk/clerkApi.ts";
+import type { RunKind, SyncRun } from "../../domain/syncRun.ts";
+import { openRun, requestCancel, type OpenRunAnswer } from "../../store/runs/runLease.ts";
+import { findRun, listRuns, type RunPageKey } from "../../store/runs/syncRuns.ts";
+import { RunStopped } from "./runContext.ts";
+import { createRunWorkers, type RunWorkersDeps } from "./runWorkers.ts";
+
+/**
+ * What a stopped run saw within this time is built on by the next. A backfill only has to write everybody once; a
+ * reconcile says that everybody is right, of about one moment.
+ */
+const resumeWithinMs: Readonly<Record<RunKind, number>> = { backfill: 24 * 3_600_000, reconcile: 15 * 60_000 };
+/** How long a cancel waits for a run of this process to have ended. */
+const cancelWaitMs = 3_000;
+
+export interface RunsService {
+  /**
+   * Starts a run in the background, goes on with one that was stopped, or takes over one whose process died.
+   * @throws AppError `conflict` while one of the kind is running, `precondition_failed` without `CLERK_SECRET_KEY`
+   */
+  readonly start: (input: { kind: RunKind; dryRun?: boolean | undefined }) => Promise<{ runId: string }>;
+  /** @throws AppError `not_found` */
+  readonly get: (runId: string) => Promise<SyncRun>;
+  /** Newest first. */
+  readonly list: (page: { limit: number; after?: RunPageKey | undefined }) => Promise<SyncRun[]>;
+  /** Asks the run to stop, whichever process works on it. @throws AppError `not_found` */
+  readonly cancel: (runId: string) => Promise<SyncRun>;
+  /** Stops a run of this process so that the next start goes on where it was. */
+  readonly interrupt: (runId: string) => Promise<void>;
+  /** Resolves when this process no longer works on the run. */
+  readonly waitFor: (runId: string) => Promise<void>;
+  /** Takes over what died elsewhere. */
+  readonly adopt: () => Promise<void>;
+  /** The schedule's reconcile, if it is due. @returns when the next one is, in milliseconds */
+  readonly startScheduled: (input: { everyMs: number; firstDueInMs: number }) => Promise<{ dueInMs: number }>;
+  /** Stops the runs of this process and lets others go on. */
+  readonly close: () => Promise<void>;
+}
+
+export function createRunsService(deps: RunWorkersDeps): RunsService {
+  const { database, clerk } = deps;
+  const workers = createRunWorkers(deps);
+
+  async function open(
+    kind: RunKind,
+    input: Pick<Parameters<typeof openRun>[1], "dryRun" | "startedBy" | "everyMs" | "firstDueInMs" | "adopt">,
+  ): Promise<OpenRunAnswer> {
+    const answer = await openRun(database, {
+      runId: crypto.randomUUID(),
+      owner: workers.owner,
+      kind,
+      full: true,
+      resumeMs: resumeWithinMs[kind],
+      ...input,
+    });
+    if ("run" in answer) workers.work(answer.run);
+    return answer;
+  }
+
+  async function get(runId: string): Promise<SyncRun> {
+    const run = await findRun(database, runId);
+    if (run === null) throw new AppError("not_found", "There is no run with this id.");
+    return run;
+  }
+
+  return {
+    start: async ({ kind, dryRun = false }) => {
+      await requireClerkKey(clerk);
+      const answer = await open(kind, { dryRun, startedBy: "person" });
+      if ("run" in answer) return { runId: answer.run.runId };
+      const runId = "busy" in answer ? answer.busy.runId : "";
+      throw new AppError("conflict", `A ${kind} is running already: ${runId}.`);
+    },
+    get,
+    list: (page) => listRuns(database, page),
+    cancel: async (runId) => {
+      await get(runId);
+      await requestCancel(database, runId);
+      await Promise.race([workers.stop(runId, "cancelled"), sleep(cancelWaitMs)]);
+      return get(runId);
+    },
+    interrupt: (runId) => workers.stop(runId, "interrupted"),
+    waitFor: workers.waitFor,
+    adopt: async () => {
+      for (const kind of ["backfill", "reconcile"] as const) {
+        await open(kind, { dryRun: false, startedBy: "schedule", adopt: true });
+      }
+    },
+    startScheduled: async ({ everyMs, firstDueInMs }) => {
+      const answer = await open("reconcile", { dryRun: false, startedBy: "schedule", everyMs, firstDueInMs });
+      return { dueInMs: "dueInMs" in answer ? answer.dueInMs : everyMs };
+    },
+    close: workers.close,
+  };
+}
+
+/** Known without asking Clerk: a client without a key refuses before it looks at the signal. */
+async function requireClerkKey(clerk: ClerkApi): Promise<void> {
+  try {
+    await clerk.countUsers(AbortSignal.abort(new RunStopped("lost")));
+  } catch (error) {
+    if (error instanceof AppError && error.code === "precondition_failed") throw error;
+  }
+}

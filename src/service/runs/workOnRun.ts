@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ClerkApi } from "../../clerk/clerkApi.ts";
+import { AppError } from "../../errors.ts";
+import type { SyncObserver } from "../../domain/observer.ts";
+import type { RunStatus } from "../../domain/syncRun.ts";
+import type { Log } from "../../log.ts";
+import type { Database } from "../../store/connection/database.ts";
+import { finishRun, releaseLease, renewLease, type OpenRun } from "../../store/runs/runLease.ts";
+import { backfill } from "./backfill.ts";
+import { reconcile } from "./reconcile.ts";
+import { createPatientClerk, RunStopped } from "./runContext.ts";
+import { createRunWriter } from "./runWriter.ts";
+
+/** Several times in the life of a lease (7 s); a request to stop is heard as often. */
+const renewEveryMs = 2_000;
+/** How often the end of a run is tried to be written; after that its lease has run out and another process goes on. */
+const finishTriesMax = 5;
+const finishRetryMs = 1_000;
+
+export interface RunsWorkerDeps {
+  readonly database: Database;
+  readonly clerk: ClerkApi;
+  readonly log: Log;
+  readonly defaultTurma: string;
+  /** This process, among all that work on the database. */
+  readonly owner: string;
+  /** Before Clerk is asked once more after it failed. */
+  readonly clerkRetryMs: number;
+  readonly observer?: SyncObserver | undefined;
+}
+
+interface RunEnd {
+  readonly status: Exclude<RunStatus, "running">;
+  readonly error: string | null;
+  readonly resumable: boolean;
+}
+
+/** Works on a run to its end, whatever that is. Never throws. `controller` is aborted with a `RunStopped` to stop it. */
+export async function workOnRun(deps: RunsWorkerDeps, run: OpenRun, controller: AbortController): Promise<void> {
+  const log = deps.log.child({ runId: run.runId, kind: run.kind });
+  const heartbeat = setInterval(() => void renew({ ...deps, log }, run, controller), renewEveryMs);
+  log.info({ dryRun: run.dryRun, full: run.full, resumed: run.cursor !== null }, "[Runs] Started");
+  deps.observer?.onRun?.({ kind: run.kind, status: "running" });
+  try {
+    await finish({ ...deps, log }, run, await work({ ...deps, log }, run, controller.signal));
+  } catch (error) {
+    // The lease runs out by itself, and another process goes on.
+    log.error({ err: error }, "[Runs] The end of the run could not be written");
+  } finally {
+    clearInterval(heartbeat);
+    // Ends a request to Clerk that nobody waits for any more.
+    controller.abort(new RunStopped("lost"));
+  }
+}
+
+async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Promise<RunEnd | "released" | "lost"> {
+  const { database, log } = deps;
+  const writer = createRunWriter({ ...deps, run, signal });
+  const clerk = createPatientClerk(deps.clerk, { signal, log, retryMs: deps.clerkRetryMs });
+  try {
+    await (run.kind === "backfill" ? backfill : reconcile)({ run, database, clerk, writer, log });
+  } catch (cause) {
+    return toEndOfStopped(run, signal.aborted ? (signal.reason as unknown) : cause, log);
+  }
+  const { refused, refusedIds } = writer.cursor();
+  if (refused === 0) return { status: "done", error: null, resumable: false };
+  const error = `${refused} users could not be stored, everybody else was: ${refusedIds.join(", ")}`;
+  return { status: "failed", error, resumable: false };
+}
+
+function toEndOfStopped(run: OpenRun, cause: unknown, log: Log): RunEnd | "released" | "lost" {
+  const reason = cause instanceof RunStopped ? cause.reason : "failed";
+  if (reason === "lost") return "lost";
+  if (reason === "shutdown") return "released";
+  // A reconcile that was cancelled or failed compares everybody anew: its figures are of one moment.
+  if (reason !== "failed") {
+    return { status: "cancelled", error: null, resumable: reason === "interrupted" || run.kind === "backfill" };
+  }
+  log.error({ err: cause }, "[Runs] Failed");
+  const error =
+    cause instanceof AppError ? cause.message : "Something went wrong here; the log of the process says what.";
+  return { status: "failed", error, resumable: run.kind === "backfill" };
+}
+
+async function finish(deps: RunsWorkerDeps, run: OpenRun, end: RunEnd | "released" | "lost"): Promise<void> {
+  const { database, log, owner } = deps;
+  const lease = { runId: run.runId, owner };
+  if (end === "lost") {
+    log.warn("[Runs] Stopped: another process has taken the run over");
+    return;
+  }
+  if (end === "released") {
+    await releaseLease(database, lease);
+    log.info("[Runs] Stopped; another process may go on");
+    return;
+  }
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await finishRun(database, { ...lease, ...end });
+      log.info({ status: end.status }, "[Runs] Finished");
+      deps.observer?.onRun?.({ kind: run.kind, status: end.status });
+      return;
+    } catch (error) {
+      if (tries === finishTriesMax) throw error;
+      await sleep(finishRetryMs);
+    }
+  }
+}
+
+/** A heartbeat that fails is no reason to stop: every page asks again whose the run is. */
+async function renew(deps: RunsWorkerDeps, run: OpenRun, controller: AbortController): Promise<void> {
+  try {
+    const state = await renewLease(deps.database, { runId: run.runId, owner: deps.owner });
+    if (state !== "held") controller.abort(new RunStopped(state));
+  } catch (error) {
+    deps.log.warn({ err: error }, "[Runs] The lease could not be renewed");
+  }
+}

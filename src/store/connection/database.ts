@@ -1,0 +1,190 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { BrokenCircuitError, circuitBreaker, CircuitState, handleWhen, type IBreaker } from "cockatiel";
+import postgres, { type Sql } from "postgres";
+import { AppError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { createSocketSource, type SocketSource } from "./socketSource.ts";
+import { parseDsn, type Dsn } from "./dsn.ts";
+import { callThroughPooler } from "./callThroughPooler.ts";
+import { isNeverSent, isStartingUp, isTransient } from "./pgErrors.ts";
+
+/** Failures in a row after which calls fail at once instead of each finding out for itself … */
+const failuresBeforeOpen = 3;
+/** … but not those of one moment: connections that were all cut at once are all made again. */
+const failingMsBeforeOpen = 100;
+/** How often one call is let through while the database is away; 200s have to be back within 5 s of its return. */
+const probeEveryMs = 1_000;
+/** A call that only finds out whether the database is back must not hang as long as one that works. */
+const probeDeadlineMs = 2_000;
+/** A database that is waking up says so; asked this often, until the call's deadline, it costs a delay and no failure. */
+const startingUpPauseMs = 200;
+/** Below the five minutes after which Neon suspends a compute, so that our idle connections do not keep it awake. */
+const idleTimeoutSeconds = 120;
+/** How long closing waits for calls under way. */
+const closeDeadlineMs = 3_000;
+
+export interface DatabaseOptions {
+  /** As Neon prints it, see `parseDsn`. */
+  readonly url: string;
+  /** Connections. */
+  readonly poolMax?: number;
+  readonly log: Log;
+}
+
+/** A pool of connections where every call has a deadline and an absent database costs nothing. */
+export interface Database {
+  /**
+   * `select name(argument::jsonb)` in one round trip, also through a pooler.
+   * @param name of a SQL function of this program
+   * @throws AppError `unavailable` when the database is away, overloaded or does not answer within `deadlineMs`;
+   * any other error is Postgres' own
+   */
+  readonly callFunction: (
+    name: string,
+    argumentJson: string,
+    options: { deadlineMs: number; /** A second argument. */ texts?: string },
+  ) => Promise<unknown>;
+  /**
+   * Anything else, with the same deadline and errors. `work` is called again if a statement met a connection that had
+   * ended before anything was sent, or a database that is starting up: what it writes stands in one statement or in
+   * one `sql.begin`.
+   */
+  readonly run: <T>(work: (sql: Sql) => PromiseLike<T>, options: { deadlineMs: number }) => Promise<T>;
+  /** `open`: calls fail at once, but for one a second. */
+  readonly state: () => "closed" | "half-open" | "open";
+  /** Connection attempts made so far. */
+  readonly connectionAttempts: () => number;
+  /** Waits a moment for calls under way, then ends every connection. */
+  readonly close: () => Promise<void>;
+}
+
+/** Opens nothing yet: the first call connects. @throws Error if the URL is malformed, without its value */
+export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Database {
+  const dsn = parseDsn(url);
+  const sockets = createSocketSource(dsn);
+  const sql = openPool(dsn, sockets, poolMax);
+  const breaker = circuitBreaker(
+    handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
+    { halfOpenAfter: probeEveryMs, breaker: createStreakBreaker() },
+  );
+  breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
+  breaker.onReset(() => log.info("[Database] Back"));
+
+  const calls = new Set<symbol>();
+
+  async function insist<T>(work: (sql: Sql) => PromiseLike<T>, deadlineAtMs: number): Promise<T> {
+    for (;;) {
+      try {
+        return await work(sql);
+      } catch (cause) {
+        const pauseMs = isNeverSent(cause) ? 0 : isStartingUp(cause) ? startingUpPauseMs : undefined;
+        if (pauseMs === undefined || Date.now() + pauseMs >= deadlineAtMs) throw cause;
+        await sleep(pauseMs);
+      }
+    }
+  }
+
+  async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
+    const deadline = Promise.withResolvers<never>();
+    const sinceMs = Date.now();
+    const timer = setTimeout(() => {
+      sockets.destroySuspects({ silentMs: deadlineMs / 2, sinceMs });
+      deadline.reject(unavailable("The database did not answer in time."));
+    }, deadlineMs);
+    try {
+      return await Promise.race([insist(work, sinceMs + deadlineMs), deadline.promise]);
+    } catch (cause) {
+      throw isTransient(cause) ? unavailable("The database cannot be reached.", cause) : cause;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function run<T>(work: (sql: Sql) => PromiseLike<T>, { deadlineMs }: { deadlineMs: number }): Promise<T> {
+    const call = Symbol("call");
+    calls.add(call);
+    try {
+      const probing = breaker.state !== CircuitState.Closed;
+      return await breaker.execute(() => attempt(work, probing ? Math.min(deadlineMs, probeDeadlineMs) : deadlineMs));
+    } catch (cause) {
+      throw cause instanceof BrokenCircuitError ? unavailable("The database cannot be reached.", cause) : cause;
+    } finally {
+      calls.delete(call);
+    }
+  }
+
+  return {
+    run,
+    callFunction: (name, argumentJson, options) =>
+      run(async (sql) => {
+        const given = options.texts === undefined ? [argumentJson] : [argumentJson, options.texts];
+        const parameters = given.length === 1 ? "$1::text::jsonb" : "$1::text::jsonb, $2::text";
+        const [row] = dsn.pooled
+          ? await callThroughPooler(sql, name, given)
+          : await sql.unsafe(`select public.${name}(${parameters}) as answer`, given, { prepare: true });
+        return row?.["answer"] as unknown;
+      }, options),
+    state: () =>
+      breaker.state === CircuitState.Closed ? "closed" : breaker.state === CircuitState.HalfOpen ? "half-open" : "open",
+    connectionAttempts: sockets.attempts,
+    close: async () => {
+      const deadlineAtMs = Date.now() + closeDeadlineMs;
+      while (calls.size > 0 && Date.now() < deadlineAtMs) await sleep(10);
+      // Not left to postgres.js, which also waits for statements that failed with their connection.
+      await sql.end({ timeout: 0 });
+    },
+  };
+}
+
+function createStreakBreaker(): IBreaker {
+  let failures = 0;
+  let firstAtMs = 0;
+  return {
+    state: undefined,
+    success: () => {
+      failures = 0;
+    },
+    failure: () => {
+      if (failures === 0) firstAtMs = Date.now();
+      failures += 1;
+      return failures >= failuresBeforeOpen && Date.now() - firstAtMs >= failingMsBeforeOpen;
+    },
+  };
+}
+
+function openPool(dsn: Dsn, sockets: SocketSource, poolMax: number): Sql {
+  return postgres({
+    host: dsn.host,
+    port: dsn.port,
+    database: dsn.database,
+    user: dsn.user,
+    password: dsn.password,
+    max: poolMax,
+    // TLS is made before postgres.js sees the socket.
+    ssl: false,
+    socket: sockets.open,
+    // As few questions behind another on one connection as postgres.js can, so that a silent one holds up nobody else.
+    max_pipeline: 1,
+    prepare: !dsn.pooled,
+    fetch_types: false,
+    // Times stay text, see toIsoTime; drizzle would otherwise change under everybody how they are parsed.
+    types: { instant: { to: 1184, from: [1082, 1114, 1184], serialize: String, parse: String } },
+    idle_timeout: idleTimeoutSeconds,
+    connect_timeout: dsn.connectTimeoutSeconds,
+    backoff: () => 0,
+    connection: toStartupParameters(dsn),
+    onnotice: () => undefined,
+  } as postgres.Options<Record<string, postgres.PostgresType>>);
+}
+
+/** What the connection is told about itself: only what Postgres, Neon's proxy and every PgBouncer take. */
+function toStartupParameters(dsn: Dsn): Record<string, string> {
+  // Times are read as text. Names are looked up in `public` and the functions need read committed, whatever the role
+  // or the database has for a default; a pooler cannot be told here.
+  const direct = { search_path: "public", default_transaction_isolation: "read committed" };
+  return { application_name: dsn.applicationName, DateStyle: "ISO", ...(dsn.pooled ? {} : direct) };
+}
+
+function unavailable(message: string, cause?: unknown): AppError {
+  return new AppError("unavailable", message, { cause, retryAfterSeconds: 5 });
+}

@@ -1,0 +1,51 @@
+import type { Database } from "../connection/database.ts";
+import { findPercentileMs, type LagGroup } from "../status/figures.ts";
+import { toIsoTime } from "../instant.ts";
+
+const readDeadlineMs = 5_000;
+
+/** What became of the deliveries of one hour. Lag: Clerk's `timestamp` to the commit here, null where unknown. */
+export interface EventHour {
+  /** The beginning of the hour. */
+  readonly hour: string;
+  readonly applied: number;
+  readonly unchanged: number;
+  readonly stale: number;
+  readonly ignored: number;
+  readonly dead: number;
+  readonly duplicate: number;
+  readonly lagP50Ms: number | null;
+  readonly lagP95Ms: number | null;
+}
+
+/** The hours with deliveries among the last `hours`, oldest first. */
+export async function listEventHours(database: Database, { hours }: { hours: number }): Promise<EventHour[]> {
+  const rows = await database.run(
+    (sql) => sql<{ hour: string; outcomes: Record<string, number> | null; lags: LagGroup[] | null }[]>`
+      select hour,
+             (select json_object_agg(outcome, total) from (
+                select outcome, sum(events) as total from event_counters c where c.hour = h.hour group by outcome
+              ) o) as outcomes,
+             (select json_agg(json_build_array(total, lag_ms_sum) order by lag_bucket) from (
+                select lag_bucket, sum(events) as total, sum(lag_ms_sum) as lag_ms_sum from event_counters c
+                where c.hour = h.hour and lag_bucket >= 0 group by lag_bucket
+              ) l) as lags
+      from (
+        select distinct hour from event_counters
+        where hour >= date_trunc('hour', now()) - make_interval(hours => ${hours}::int)
+      ) h
+      order by hour`,
+    { deadlineMs: readDeadlineMs },
+  );
+  return rows.map(({ hour, outcomes, lags }) => ({
+    hour: toIsoTime(hour),
+    applied: outcomes?.["applied"] ?? 0,
+    unchanged: outcomes?.["unchanged"] ?? 0,
+    stale: outcomes?.["stale"] ?? 0,
+    ignored: outcomes?.["ignored"] ?? 0,
+    dead: outcomes?.["dead"] ?? 0,
+    duplicate: outcomes?.["duplicate"] ?? 0,
+    lagP50Ms: findPercentileMs(lags ?? [], 0.5),
+    lagP95Ms: findPercentileMs(lags ?? [], 0.95),
+  }));
+}

@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import type { ISql } from "postgres";
+import { AppError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { openDatabase } from "../connection/database.ts";
+import { findMigrationObstacles } from "./migrationPreflight.ts";
+import { migrationJournal, migrationTexts } from "./migrationFiles.ts";
+import { isPostgresError } from "../connection/pgErrors.ts";
+import { findOutdatedFunctions, installFunctions } from "./sqlFunctions.ts";
+
+/** Chosen at random; any other use of this advisory lock would only wait. */
+const migrateLock = 4_821_094_417_730;
+/** Building an index over millions of rows takes minutes. */
+const migrateDeadlineMs = 30 * 60_000;
+/**
+ * As drizzle-kit has it, but in a table of our own: the team that made the older tables may use drizzle too, and both
+ * would skip what is older than the other's newest migration.
+ */
+const ledgerTable = "drizzle.clerk_neon_sync_migrations";
+/** Whoever waits for a table holds up everybody who comes after; better to try again in a quiet moment. */
+const lockTimeout = "10s";
+
+/**
+ * Brings a database to this program's schema and functions, in one transaction; a second call changes nothing, of
+ * several at once each waits for the one before. Works through a pooler too.
+ * @throws AppError `precondition_failed` if data from before breaks a rule, naming table, column and rows, or if
+ * Postgres refuses, in its words; `unavailable` if it cannot be reached or a table is in use. Nothing is changed then.
+ */
+export async function migrateDatabase({ url, log }: { url: string; log: Log }): Promise<void> {
+  const database = openDatabase({ url, poolMax: 1, log });
+  try {
+    const installed = await database.run(
+      (sql) => sql.begin("isolation level read committed", (tx) => migrateIn(tx).catch(refuse)),
+      { deadlineMs: migrateDeadlineMs },
+    );
+    log.info({ functions: installed }, "[Migrate] Schema and functions are up to date");
+  } finally {
+    await database.close();
+  }
+}
+
+async function migrateIn(tx: ISql): Promise<string[]> {
+  // Whatever role and database have for defaults.
+  await tx`select set_config('search_path', 'public', true), set_config('statement_timeout', '0', true),
+                  set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`;
+  await tx`select pg_advisory_xact_lock(${migrateLock})`;
+  await tx`select set_config('lock_timeout', ${lockTimeout}, true)`;
+  const obstacles = await findMigrationObstacles(tx);
+  if (obstacles.length > 0) throw refusal(obstacles.map((obstacle) => `\n- ${obstacle}`).join(""));
+  for (const entry of await findPendingEntries(tx)) {
+    const text = migrationTexts[entry.tag] ?? "";
+    for (const statement of text.split("--> statement-breakpoint")) await tx.unsafe(statement);
+    await ensureLedger(tx);
+    await tx`insert into ${tx(ledgerTable)} (hash, created_at)
+             values (${createHash("sha256").update(text).digest("hex")}, ${entry.when})`;
+  }
+  return installFunctions(tx);
+}
+
+async function ensureLedger(tx: ISql): Promise<void> {
+  // Asked first: `if not exists` demands the right to create all the same.
+  const [found] = await tx`select to_regclass(${ledgerTable}) is not null as ledger,
+                                  to_regnamespace('drizzle') is not null as schema`;
+  if (!found?.["schema"]) await tx`create schema drizzle`;
+  if (!found?.["ledger"]) {
+    await tx`create table ${tx(ledgerTable)} (id serial primary key, hash text not null, created_at bigint not null)`;
+  }
+}
+
+async function findPendingEntries(sql: ISql): Promise<typeof migrationJournal.entries> {
+  const [ledger] = await sql<{ name: string | null }[]>`select to_regclass(${ledgerTable})::text as name`;
+  const rows = ledger?.name
+    ? await sql<{ createdAt: string }[]>`select created_at::text as "createdAt" from ${sql(ledgerTable)}`
+    : [];
+  const applied = new Set(rows.map((row) => Number(row.createdAt)));
+  return migrationJournal.entries.filter((entry) => !applied.has(entry.when));
+}
+
+/** Whether the database is what this program expects; the names of what is missing, for `/readyz` and `doctor`. */
+export async function findPendingMigrations(sql: ISql): Promise<string[]> {
+  const pending = await findPendingEntries(sql);
+  return [...pending.map((entry) => entry.tag), ...(await findOutdatedFunctions(sql))];
+}
+
+/** What Postgres refuses is for the operator to settle, who needs its words. */
+function refuse(error: unknown): never {
+  if (!isPostgresError(error)) throw error;
+  if (error.code === "55P03") {
+    const message = "A table to be changed is in use by another transaction; nothing was changed. Try again later.";
+    throw new AppError("unavailable", message, { cause: error });
+  }
+  // Connection trouble is told from a refusal by the caller.
+  if (/^(?:08|57|53|58|40)/.test(error.code)) throw error;
+  throw refusal(` Postgres says: ${error.message} (${error.code}).${error.detail ? ` ${error.detail}` : ""}`, error);
+}
+
+function refusal(why: string, cause?: unknown): AppError {
+  return new AppError("precondition_failed", `The migration cannot be applied; nothing was changed.${why}`, { cause });
+}

@@ -1,0 +1,20 @@
+// Programs that use this one as a library do not come across the declaration otherwise, and there is nothing to import.
+// oxlint-disable-next-line typescript/triple-slash-reference
+/// <reference path="../sql.d.ts" />
+import journal from "../../../drizzle/meta/_journal.json" with { type: "json" };
+import init from "../../../drizzle/0000_init.sql" with { type: "text" };
+import statusIndexes from "../../../drizzle/0001_status_indexes.sql" with { type: "text" };
+import runPages from "../../../drizzle/0002_run_pages.sql" with { type: "text" };
+import lagSums from "../../../drizzle/0003_lag_sums.sql" with { type: "text" };
+
+/**
+ * The migrations as part of the program, so that a single-file build carries them. Add a line for each new one; a test
+ * compares this with `drizzle/`.
+ */
+export const migrationJournal = journal;
+export const migrationTexts: Readonly<Record<string, string>> = {
+  "0000_init": init,
+  "0001_status_indexes": statusIndexes,
+  "0002_run_pages": runPages,
+  "0003_lag_sums": lagSums,
+};

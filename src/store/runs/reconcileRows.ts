@@ -1,0 +1,54 @@
+import type { Database } from "../connection/database.ts";
+
+/** Counting a million rows takes a fraction of a second, comparing them with a million ids a second or two. */
+const scanDeadlineMs = 60_000;
+
+export async function countActiveUsers(database: Database): Promise<number> {
+  const rows = await database.run(
+    (sql) => sql<{ count: number }[]>`select count(*)::int as count from users where deleted_at is null`,
+    { deadlineMs: scanDeadlineMs },
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** Where a reconcile that looks only at what changed may stop, epoch milliseconds; null before the first full one. */
+export async function findWatermarkMs(database: Database): Promise<number | null> {
+  const rows = await database.run(
+    (sql) => sql<{ watermark: string | null }[]>`
+      select cursor ->> 'watermarkMs' as watermark from sync_runs
+      where kind = 'reconcile' and status = 'done' and not dry_run
+      order by started_at desc nulls last, id desc nulls last limit 1`,
+    { deadlineMs: scanDeadlineMs },
+  );
+  const watermark = rows[0]?.watermark;
+  return watermark == null ? null : Number(watermark);
+}
+
+export interface UserKey {
+  readonly userId: number;
+  readonly clerkId: string;
+}
+
+/** Active users that a full reconcile did not see at Clerk, by ascending row id. */
+export async function listUnseenUsers(
+  database: Database,
+  page: { runId: string; afterUserId: number; limit: number },
+): Promise<readonly UserKey[]> {
+  const argument = { run_id: page.runId, after_user_id: page.afterUserId, limit: page.limit };
+  const answer = await database.callFunction("list_unseen_users", JSON.stringify(argument), {
+    deadlineMs: scanDeadlineMs,
+  });
+  return answer as UserKey[];
+}
+
+/** Active users without a profile who could have one by now, by ascending row id. */
+export async function listLinkableUsers(
+  database: Database,
+  page: { afterUserId: number; limit: number },
+): Promise<readonly UserKey[]> {
+  const argument = { after_user_id: page.afterUserId, limit: page.limit };
+  const answer = await database.callFunction("list_linkable_users", JSON.stringify(argument), {
+    deadlineMs: scanDeadlineMs,
+  });
+  return answer as UserKey[];
+}

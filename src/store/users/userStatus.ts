@@ -1,0 +1,51 @@
+import type { EventSummary, MentoradoRow, UserRow, UserStatus } from "../../domain/userStatus.ts";
+import type { Database } from "../connection/database.ts";
+import { toIsoTime } from "../instant.ts";
+
+/** What the SQL function `user_state` answers; the shapes are written there. */
+interface UserState {
+  readonly state: UserStatus["state"];
+  readonly link: UserStatus["link"];
+  readonly user: UserRow | null;
+  readonly mentorado: MentoradoRow | null;
+  readonly lastEvent: EventSummary | null;
+}
+
+const readDeadlineMs = 5_000;
+
+/** One query, whatever the user's state. */
+export async function findUserStatus(database: Database, clerkId: string): Promise<UserStatus> {
+  const rows = await database.run((sql) => sql<{ state: unknown }[]>`select user_state(${clerkId}) as state`, {
+    deadlineMs: readDeadlineMs,
+  });
+  return toUserStatus(clerkId, rows[0]?.state);
+}
+
+/** The answer of `user_state` in the shape the outside sees. */
+export function toUserStatus(clerkId: string, answer: unknown): UserStatus {
+  const { state, link, user, mentorado, lastEvent } = toIsoTimes(answer) as UserState;
+  const lagMs =
+    lastEvent?.occurredAt == null ? null : Date.parse(lastEvent.settledAt) - Date.parse(lastEvent.occurredAt);
+  return {
+    clerkId,
+    state,
+    link,
+    user,
+    mentorado,
+    lastEvent,
+    syncedAt: user?.syncedAt ?? null,
+    source: user?.syncSource ?? null,
+    lagMs: lagMs === null ? null : Math.max(0, lagMs),
+  };
+}
+
+function toIsoTimes(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(toIsoTimes);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      typeof inner === "string" && /(?:At|lastSignedIn)$/.test(key) ? toIsoTime(inner) : toIsoTimes(inner),
+    ]),
+  );
+}

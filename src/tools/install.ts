@@ -1,0 +1,53 @@
+// Runs before anything else on a fresh clone: nothing but what the runtime brings may be imported here.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../..");
+const modules = join(root, "node_modules");
+/** Says of which lockfile `node_modules` is the image, if this file made it. */
+const stamp = join(modules, ".installed-lockfile");
+const lockfile = createHash("sha256")
+  .update(readFileSync(join(root, "bun.lock")))
+  .digest("hex");
+/** Set for the process that comes after an installation: one that still finds something missing must not install for ever. */
+const afterInstall = "DEPENDENCIES_INSTALLED";
+const isProduction = process.env["NODE_ENV"] === "production";
+
+if (!process.env[afterInstall] && (existsSync(stamp) ? readFileSync(stamp, "utf8") !== lockfile : !isComplete())) {
+  console.error("Installing the locked dependencies…");
+  const args = ["install", "--frozen-lockfile", ...(isProduction ? ["--production"] : [])];
+  // Standard output belongs to the command that follows.
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
+  if (status !== 0) process.exit(status ?? 1);
+  if (!isProduction) writeFileSync(stamp, lockfile);
+  // As a preload: this process remembers that there was no node_modules, another one in its place does not.
+  if (!import.meta.main) startAnew();
+}
+
+/** Whether somebody else installed what package.json pins, as in an image built with `bun install --production`. */
+function isComplete(): boolean {
+  const manifest = readManifest(root);
+  const wanted = { ...manifest?.dependencies, ...(isProduction ? {} : manifest?.devDependencies) };
+  return Object.entries(wanted).every(([name, version]) => readManifest(join(modules, name))?.version === version);
+}
+
+interface Manifest {
+  readonly version?: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+}
+
+function readManifest(folder: string): Manifest | undefined {
+  const file = join(folder, "package.json");
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Manifest) : undefined;
+}
+
+function startAnew(): never {
+  const args = [...process.execArgv, ...process.argv.slice(1)];
+  const env = { ...process.env, [afterInstall]: "1" };
+  if (process.platform !== "win32") process.execve?.(process.execPath, [process.execPath, ...args], env);
+  const { status } = spawnSync(process.execPath, args, { stdio: "inherit", env });
+  process.exit(status ?? 1);
+}
