@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "../store/users/userBatch.ts";
 import type { Database } from "../store/connection/database.ts";
 import { isRowAtFault } from "../store/connection/pgErrors.ts";
+import { bisect } from "./bisect.ts";
 
 /** A change with its place in a batch prepared. */
 export interface PreparedChange {
@@ -61,34 +62,35 @@ export function createApplyBatch(deps: {
     }
   }
 
-  async function settle(items: readonly PreparedChange[], isAgain: boolean): Promise<(Outcome | Error)[]> {
-    try {
-      return await callTwice(items);
-    } catch (error) {
-      if (!isRowAtFault(error)) throw error;
-      if (items.length > 1) {
-        const middle = items.length >> 1;
-        return [...(await settle(items.slice(0, middle), true)), ...(await settle(items.slice(middle), true))];
-      }
-      // Another program's write at the same moment looks just like a bad row; the next look sees it and goes by it.
-      if (!isAgain) return settle(items, true);
-      const culprit = items[0];
-      const { clerkId, delivery } = culprit?.change ?? {};
-      deps.log.error({ err: error, clerkId, svixId: delivery?.svixId }, "[UserService] A change cannot be stored");
-      // A delivery that even the ledger refuses comes again, as whatever is answered other than 2xx does.
-      if (!delivery || culprit?.change.kind === "dead") {
-        return [new AppError("internal", "This user cannot be stored.", { cause: error })];
-      }
-      const change: UserChange = {
-        kind: "dead",
-        source: "webhook",
-        clerkId: clerkId ?? null,
-        errorCode: "apply_failed",
-        delivery,
-      };
-      return settle([{ change, batchItem: toBatchItem(change) }], true);
-    }
+  /** A culprit as a `dead` event of the ledger, where it is a delivery. */
+  async function settleCulprit({ change }: PreparedChange, cause: unknown): Promise<Outcome | Error> {
+    const { clerkId, delivery } = change;
+    deps.log.error({ err: cause, clerkId, svixId: delivery?.svixId }, "[UserService] A change cannot be stored");
+    // A delivery that even the ledger refuses is not answered 2xx, so it is sent again.
+    if (!delivery || change.kind === "dead") return new AppError("internal", "This user cannot be stored.", { cause });
+    const dead: UserChange = { kind: "dead", source: "webhook", clerkId, errorCode: "apply_failed", delivery };
+    const [outcome] = await settle([{ change: dead, batchItem: toBatchItem(dead) }], settleCulprit);
+    return outcome ?? new Error("A change had no outcome");
   }
 
-  return (items) => settle(items, false);
+  function settle(
+    items: readonly PreparedChange[],
+    onCulprit: (item: PreparedChange, error: unknown) => Promise<Outcome | Error>,
+  ): Promise<(Outcome | Error)[]> {
+    return bisect<PreparedChange, Outcome | Error>(items, {
+      commit: callTwice,
+      isItemAtFault: isRowAtFault,
+      onCulprit,
+    });
+  }
+
+  return async (items) => {
+    // A concurrent write of another program looks just like a bad row; a second call sees that write. A part of a
+    // larger batch has had its second call.
+    if (items.length > 1) return settle(items, settleCulprit);
+    return settle(
+      items,
+      async (item) => (await settle([item], settleCulprit))[0] ?? new Error("A change had no outcome"),
+    );
+  };
 }

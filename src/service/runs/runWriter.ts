@@ -9,7 +9,9 @@ import type { Database } from "../../store/connection/database.ts";
 import { isRowAtFault } from "../../store/connection/pgErrors.ts";
 import type { OpenRun } from "../../store/runs/runLease.ts";
 import { applyRunPage } from "../../store/runs/applyRunPage.ts";
-import { pause, RunStopped } from "./runContext.ts";
+import { bisect } from "../bisect.ts";
+import { RunStopped } from "./runStopped.ts";
+import { pause } from "./retryingClerk.ts";
 
 /** UTF-16 units of JSON text that go to the database at once: deliveries wait behind it for some 100 ms at most. */
 const chunkSizeMax = 4 * 1024 * 1024;
@@ -77,20 +79,19 @@ export function createRunWriter(deps: {
     before: number,
     options: { lookedAt: boolean; advance: (count: number) => CursorChanges },
   ): Promise<void> {
-    try {
-      await write(chunk, options.lookedAt ? chunk.length : 0, options.advance(before + chunk.length));
-    } catch (error) {
-      if (!isRowAtFault(error)) throw error;
-      if (chunk.length > 1) {
-        const middle = chunk.length >> 1;
-        await applyChunk(chunk.slice(0, middle), before, options);
-        await applyChunk(chunk.slice(middle), before + middle, options);
-        return;
-      }
-      const clerkId = chunk[0]?.clerkId ?? "";
-      log.error({ err: error, clerkId, runId: run.runId }, "[Runs] A user cannot be stored");
-      await write([], options.lookedAt ? 1 : 0, { ...options.advance(before + 1), ...refuse(cursor, clerkId) });
-    }
+    await bisect(chunk, {
+      commit: async (part, startPlace) => {
+        const lookedAt = options.lookedAt ? part.length : 0;
+        await write(part, lookedAt, options.advance(before + startPlace + part.length));
+        return [];
+      },
+      isItemAtFault: isRowAtFault,
+      onCulprit: async ({ clerkId }, error, place) => {
+        log.error({ err: error, clerkId, runId: run.runId }, "[Runs] A user cannot be stored");
+        const changes = { ...options.advance(before + place + 1), ...refuse(cursor, clerkId ?? "") };
+        await write([], options.lookedAt ? 1 : 0, changes);
+      },
+    });
   }
 
   return {

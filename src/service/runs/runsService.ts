@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../errors.ts";
 import type { ClerkApi } from "../../clerk/clerkApi.ts";
 import type { RunKind, SyncRun } from "../../domain/syncRun.ts";
-import { openRun, requestCancel, type OpenRunAnswer } from "../../store/runs/runLease.ts";
+import { openRun, requestCancel, type OpenRun, type OpenRunAnswer } from "../../store/runs/runLease.ts";
 import { findRun, listRuns, type RunPageKey } from "../../store/runs/syncRuns.ts";
-import { RunStopped } from "./runContext.ts";
-import { createRunWorkers, type RunWorkersDeps } from "./runWorkers.ts";
+import { RunStopped, type StopReason } from "./runStopped.ts";
+import { workOnRun, type RunsWorkerDeps } from "./workOnRun.ts";
 
 /**
  * What a stopped run saw within this time is built on by the next. A backfill only has to write everybody once; a
@@ -14,6 +14,11 @@ import { createRunWorkers, type RunWorkersDeps } from "./runWorkers.ts";
 const resumeWithinMs: Readonly<Record<RunKind, number>> = { backfill: 24 * 3_600_000, reconcile: 15 * 60_000 };
 /** How long a cancel waits for a run of this process to have ended. */
 const cancelWaitMs = 3_000;
+const defaultClerkRetryMs = 2_000;
+
+export type RunsServiceDeps = Omit<RunsWorkerDeps, "owner" | "clerkRetryMs"> & {
+  readonly clerkRetryMs?: number | undefined;
+};
 
 export interface RunsService {
   /**
@@ -39,9 +44,10 @@ export interface RunsService {
   readonly close: () => Promise<void>;
 }
 
-export function createRunsService(deps: RunWorkersDeps): RunsService {
+export function createRunsService(deps: RunsServiceDeps): RunsService {
   const { database, clerk } = deps;
-  const workers = createRunWorkers(deps);
+  const owner = crypto.randomUUID();
+  const ownRuns = createOwnRuns({ ...deps, owner, clerkRetryMs: deps.clerkRetryMs ?? defaultClerkRetryMs });
 
   async function open(
     kind: RunKind,
@@ -49,13 +55,13 @@ export function createRunsService(deps: RunWorkersDeps): RunsService {
   ): Promise<OpenRunAnswer> {
     const answer = await openRun(database, {
       runId: crypto.randomUUID(),
-      owner: workers.owner,
+      owner,
       kind,
       full: true,
       resumeMs: resumeWithinMs[kind],
       ...input,
     });
-    if ("run" in answer) workers.work(answer.run);
+    if ("run" in answer) ownRuns.work(answer.run);
     return answer;
   }
 
@@ -78,11 +84,11 @@ export function createRunsService(deps: RunWorkersDeps): RunsService {
     cancel: async (runId) => {
       await get(runId);
       await requestCancel(database, runId);
-      await Promise.race([workers.stop(runId, "cancelled"), sleep(cancelWaitMs)]);
+      await Promise.race([ownRuns.stop(runId, "cancelled"), sleep(cancelWaitMs)]);
       return get(runId);
     },
-    interrupt: (runId) => workers.stop(runId, "interrupted"),
-    waitFor: workers.waitFor,
+    interrupt: (runId) => ownRuns.stop(runId, "interrupted"),
+    waitFor: ownRuns.waitFor,
     adopt: async () => {
       for (const kind of ["backfill", "reconcile"] as const) {
         await open(kind, { dryRun: false, startedBy: "schedule", adopt: true });
@@ -92,7 +98,38 @@ export function createRunsService(deps: RunWorkersDeps): RunsService {
       const answer = await open("reconcile", { dryRun: false, startedBy: "schedule", everyMs, firstDueInMs });
       return { dueInMs: "dueInMs" in answer ? answer.dueInMs : everyMs };
     },
-    close: workers.close,
+    close: ownRuns.close,
+  };
+}
+
+/** The runs that this process works on. */
+function createOwnRuns(deps: RunsWorkerDeps) {
+  const runs = new Map<string, { controller: AbortController; ended: Promise<void> }>();
+  let isClosed = false;
+
+  async function stop(runId: string, reason: StopReason): Promise<void> {
+    const run = runs.get(runId);
+    run?.controller.abort(new RunStopped(reason));
+    await run?.ended;
+  }
+
+  return {
+    work: (run: OpenRun): void => {
+      const controller = new AbortController();
+      const ended = workOnRun(deps, run, controller).finally(() => runs.delete(run.runId));
+      runs.set(run.runId, { controller, ended });
+      // The lease was taken while this process was already closing.
+      if (isClosed) controller.abort(new RunStopped("shutdown"));
+    },
+    /** Resolves when this process no longer works on the run. */
+    stop,
+    waitFor: async (runId: string): Promise<void> => {
+      await runs.get(runId)?.ended;
+    },
+    close: async (): Promise<void> => {
+      isClosed = true;
+      await Promise.all([...runs.keys()].map((runId) => stop(runId, "shutdown")));
+    },
   };
 }
 

@@ -8,7 +8,8 @@ import type { Database } from "../../store/connection/database.ts";
 import { finishRun, releaseLease, renewLease, type OpenRun } from "../../store/runs/runLease.ts";
 import { backfill } from "./backfill.ts";
 import { reconcile } from "./reconcile.ts";
-import { createPatientClerk, RunStopped } from "./runContext.ts";
+import { createRetryingClerk } from "./retryingClerk.ts";
+import { RunStopped } from "./runStopped.ts";
 import { createRunWriter } from "./runWriter.ts";
 
 /** Several times in the life of a lease (7 s); a request to stop is heard as often. */
@@ -56,7 +57,7 @@ export async function workOnRun(deps: RunsWorkerDeps, run: OpenRun, controller: 
 async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Promise<RunEnd | "released" | "lost"> {
   const { database, log } = deps;
   const writer = createRunWriter({ ...deps, run, signal });
-  const clerk = createPatientClerk(deps.clerk, { signal, log, retryMs: deps.clerkRetryMs });
+  const clerk = createRetryingClerk(deps.clerk, { signal, log, retryMs: deps.clerkRetryMs });
   try {
     await (run.kind === "backfill" ? backfill : reconcile)({ run, database, clerk, writer, log });
   } catch (cause) {

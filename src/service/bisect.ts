@@ -1,0 +1,28 @@
+/**
+ * Commits a batch; where the batch fails because of one of its items, halves it until that item stands alone.
+ * @param options.isItemAtFault whether the error is about an item of the batch; any other error is thrown
+ * @param options.onCulprit settles the item that stands alone
+ * @returns what `commit` and `onCulprit` returned, in the order of the items
+ */
+export async function bisect<Item, Result>(
+  items: readonly Item[],
+  options: {
+    readonly commit: (items: readonly Item[], startPlace: number) => Promise<readonly Result[]>;
+    readonly isItemAtFault: (error: unknown) => boolean;
+    readonly onCulprit: (item: Item, error: unknown, place: number) => Promise<Result>;
+  },
+): Promise<Result[]> {
+  async function settle(part: readonly Item[], startPlace: number): Promise<readonly Result[]> {
+    try {
+      return await options.commit(part, startPlace);
+    } catch (error) {
+      const [first] = part;
+      if (first === undefined || !options.isItemAtFault(error)) throw error;
+      if (part.length === 1) return [await options.onCulprit(first, error, startPlace)];
+      const middle = part.length >> 1;
+      const before = await settle(part.slice(0, middle), startPlace);
+      return [...before, ...(await settle(part.slice(middle), startPlace + middle))];
+    }
+  }
+  return [...(await settle(items, 0))];
+}
