@@ -25,6 +25,12 @@ const protocolVersion = 0x0003_0000;
  * - `error` and `close` are held back for a tick, in which what waits is written; an idle connection, which a statement
  *   may be given at any time, learns of its end by the next write, and that statement fails with `neverSentCode`;
  * - a socket on which no start-up message comes first is of no use and ended, until the bytes have run out.
+ *
+ * Reports at github.com/porsager/postgres, all open in November 2026: #1209 (a write after the end of its connection,
+ * for #1208), #1193 with the fix proposed in #1214 (a clean end during start-up: the statement is never settled and
+ * reconnects have no pause), #1186 (statements of a transaction never settled after their connection ended), #1089 (a
+ * peer that no longer answers: a statement waits for ever). This file can go when a release fixes all of them; the
+ * tests in `test/faults/connections.test.ts` then pass without it.
  */
 export function watchSocket(socket: Socket): SocketWatch {
   let state: "starting" | "idle" | "in-transaction" | "answer-due" | "ended" = "starting";
