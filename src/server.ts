@@ -3,7 +3,7 @@ import { combineObservers } from "./domain/observer.ts";
 import { createApp, createServices, openDatabase, startSchedule } from "./library.ts";
 import type { Log } from "./log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
-import { startTracing } from "./telemetry/startTracing.ts";
+import { openTracing } from "./telemetry/tracing.ts";
 
 /** Above the longest answer (8 s), so that the runtime never cuts one off; Bun's own default is 10 s. */
 const idleTimeoutSeconds = 30;
@@ -25,7 +25,7 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
   const database = openDatabase(config, { log });
   const metrics = createMetrics();
   const endpoint = config.otelExporterOtlpEndpoint;
-  const tracing = endpoint === undefined ? undefined : startTracing({ endpoint, log });
+  const tracing = endpoint === undefined ? undefined : openTracing({ endpoint, log });
   const observer = combineObservers([metrics.observer, ...(tracing ? [tracing.observer] : [])]);
   const services = createServices({ config, database, log, observer });
   const deps = { config, database, log, observer, services };

@@ -3,10 +3,9 @@ import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
 import { describeDsn, isLoopback, parseDsn, type Dsn } from "../store/connection/dsn.ts";
 import { openDatabase, type Database } from "../store/connection/database.ts";
-import { findPendingMigrations } from "../store/migration/migrate.ts";
-import { findTurmaLabels } from "../store/migration/turmaLabels.ts";
-import { failure, ok, warning, type Check } from "./check.ts";
+import { findSchemaState } from "../store/migration/migrate.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
+import { failure, ok, warning, type Check } from "./output.ts";
 
 /** Of each of the two questions; doctor as a whole ends within 20 s. */
 const questionDeadlineMs = 6_000;
@@ -74,21 +73,18 @@ async function checkServer(database: Database, dsn: Dsn): Promise<Check> {
 }
 
 async function checkSchema(database: Database, defaultTurma: string): Promise<Check[]> {
-  const [pending, labels] = await database.run(
-    async (sql) => [await findPendingMigrations(sql), await findTurmaLabels(sql)] as const,
-    { deadlineMs: questionDeadlineMs },
-  );
+  const { pending, turmaLabels } = await database.run(findSchemaState, { deadlineMs: questionDeadlineMs });
   return [
     pending.length === 0
       ? ok("migrations", "all applied")
       : failure("migrations", `not applied: ${pending.join(", ")}; run \`bun run db:migrate\``),
-    labels.includes(defaultTurma)
-      ? ok("turma", `DEFAULT_TURMA is a label of the enum (${labels.join(", ")})`)
+    turmaLabels.includes(defaultTurma)
+      ? ok("turma", `DEFAULT_TURMA is a label of the enum (${turmaLabels.join(", ")})`)
       : failure(
           "turma",
-          labels.length === 0
+          turmaLabels.length === 0
             ? "the enum turma is not there yet; run `bun run db:migrate`"
-            : `DEFAULT_TURMA is no label of the enum turma: set it to one of ${labels.join(", ")}`,
+            : `DEFAULT_TURMA is no label of the enum turma: set it to one of ${turmaLabels.join(", ")}`,
         ),
   ];
 }

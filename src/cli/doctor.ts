@@ -2,9 +2,9 @@ import { AppError } from "../errors.ts";
 import { createClerkApi } from "../clerk/createClerkApi.ts";
 import { ConfigError, parseConfig, type Config } from "../config.ts";
 import type { Log } from "../log.ts";
-import { failure, ok, warning, type Check } from "./check.ts";
 import type { Environment } from "./cliContext.ts";
 import { checkDatabase } from "./databaseChecks.ts";
+import { failure, ok, warning, type Check } from "./output.ts";
 
 /** The database's checks need up to 15 s at the same time; everything together ends within 20 s. */
 const clerkDeadlineMs = 8_000;

@@ -33,10 +33,30 @@ function toText(value: unknown): string {
   return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, "?");
 }
 
+/** One line of `doctor`. */
+export interface Check {
+  readonly name: string;
+  readonly status: "ok" | "warning" | "failure";
+  /** What is, and what to do about it. Never a secret. */
+  readonly message: string;
+}
+
+export function ok(name: string, message: string): Check {
+  return { name, status: "ok", message };
+}
+
+export function warning(name: string, message: string): Check {
+  return { name, status: "warning", message };
+}
+
+export function failure(name: string, message: string): Check {
+  return { name, status: "failure", message };
+}
+
 const marks = { ok: ["green", "ok     "], warning: ["yellow", "warning"], failure: ["red", "failure"] } as const;
 
 /** Colour only where it is shown: `styleText` looks at the stream and at NO_COLOR. */
-export function toCheckLine(check: { name: string; status: keyof typeof marks; message: string }): string {
-  const [colour, text] = marks[check.status];
-  return `${styleText(colour, text, { stream: process.stdout })}  ${check.name}: ${check.message}`;
+export function toCheckLine({ name, status, message }: Check): string {
+  const [colour, text] = marks[status];
+  return `${styleText(colour, text, { stream: process.stdout })}  ${name}: ${message}`;
 }

@@ -1,6 +1,5 @@
 import type { Database } from "../store/connection/database.ts";
-import { findPendingMigrations } from "../store/migration/migrate.ts";
-import { findTurmaLabels } from "../store/migration/turmaLabels.ts";
+import { findSchemaState } from "../store/migration/migrate.ts";
 
 /** A probe that waits longer has its answer. */
 const readyDeadlineMs = 3_000;
@@ -29,12 +28,9 @@ export function createReadiness(deps: {
 async function askDatabase(deps: Parameters<typeof createReadiness>[0]): Promise<Readiness> {
   const server = deps.isDraining() ? "draining" : "ok";
   try {
-    const [pending, labels] = await deps.database.run(
-      async (sql) => [await findPendingMigrations(sql), await findTurmaLabels(sql)] as const,
-      { deadlineMs: readyDeadlineMs },
-    );
+    const { pending, turmaLabels } = await deps.database.run(findSchemaState, { deadlineMs: readyDeadlineMs });
     const migrations = pending.length === 0 ? "ok" : "pending";
-    const turma = labels.includes(deps.defaultTurma) ? "ok" : "DEFAULT_TURMA is no label of the enum turma";
+    const turma = turmaLabels.includes(deps.defaultTurma) ? "ok" : "DEFAULT_TURMA is no label of the enum turma";
     const checks = { server, database: "ok", migrations, turma };
     return { ready: Object.values(checks).every((check) => check === "ok"), checks };
   } catch {

@@ -76,10 +76,19 @@ async function findPendingEntries(sql: ISql): Promise<typeof migrationJournal.en
   return migrationJournal.entries.filter((entry) => !applied.has(entry.when));
 }
 
-/** Whether the database is what this program expects; the names of what is missing, for `/readyz` and `doctor`. */
+/** Whether the database is what this program expects: the names of migrations and functions that are missing. */
 export async function findPendingMigrations(sql: ISql): Promise<string[]> {
   const pending = await findPendingEntries(sql);
   return [...pending.map((entry) => entry.tag), ...(await findOutdatedFunctions(sql))];
+}
+
+/** What `/readyz` and `doctor` ask. `turmaLabels` may be more than the migration made; none if the enum is missing. */
+export async function findSchemaState(sql: ISql): Promise<{ pending: string[]; turmaLabels: string[] }> {
+  const pending = await findPendingMigrations(sql);
+  const labels = await sql<{ label: string }[]>`
+    select e.enumlabel as label from pg_enum e
+    where e.enumtypid = to_regtype('public.turma') order by e.enumsortorder`;
+  return { pending, turmaLabels: labels.map((row) => row.label) };
 }
 
 /** What Postgres refuses is for the operator to settle, who needs its words. */
