@@ -17,6 +17,11 @@ export interface VerifiedDelivery {
   readonly receivedAtMs: number;
 }
 
+/**
+ * How far a version may lie ahead of its arrival: clocks differ by seconds, zones by less than a day. One further ahead
+ * counts as of its arrival, so that it cannot outrank what Clerk says later.
+ */
+const versionAheadMsMax = 86_400_000;
 /** Event types are short words; of a longer one the ledger keeps the beginning. */
 const typeCharsMax = 256;
 // More than the 8 KB that Clerk allows can hold, so that nobody hides behind metadata of their own making. Postgres'
@@ -68,16 +73,16 @@ export function toUserChange(
 
 /**
  * A Clerk user as a change. Without a usable `updated_at` its version is the envelope's `timestamp`, else the time it
- * came here (`learnedAtMs`, epoch milliseconds).
+ * came here (`learnedAtMs`, epoch milliseconds); a version more than a day after that time counts as of that time.
  */
 export function toUserUpsert(
   user: ClerkUser,
   from: { source: "webhook"; delivery: Delivery } | { source: Exclude<SyncSource, "webhook">; learnedAtMs: number },
 ): UserUpsert {
   const delivery = from.source === "webhook" ? from.delivery : undefined;
-  const updatedAtMs =
-    toEpochMs(user["updated_at"]) ??
-    (from.source === "webhook" ? (from.delivery.occurredAtMs ?? from.delivery.receivedAtMs) : from.learnedAtMs);
+  const arrivedAtMs = from.source === "webhook" ? from.delivery.receivedAtMs : from.learnedAtMs;
+  const saidMs = toEpochMs(user["updated_at"]) ?? delivery?.occurredAtMs ?? arrivedAtMs;
+  const updatedAtMs = saidMs > arrivedAtMs + versionAheadMsMax ? arrivedAtMs : saidMs;
   const { private_metadata: _, ...raw } = user;
   return {
     kind: "upsert",
