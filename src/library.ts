@@ -2,6 +2,7 @@ import type { Hono } from "hono";
 import type { ClerkApi } from "./clerk/clerkApi.ts";
 import { createClerkApi } from "./clerk/createClerkApi.ts";
 import { createSessionVerifier } from "./auth/sessionVerifier.ts";
+import type { Clock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { SyncObserver } from "./domain/observer.ts";
 import { AppError } from "./errors.ts";
@@ -29,6 +30,8 @@ export interface SyncDeps {
   readonly clerk?: ClerkApi | undefined;
   /** Told what happens, for metrics and traces. */
   readonly observer?: SyncObserver | undefined;
+  /** By default the computer's; to be given to `openDatabase` as well. */
+  readonly clock?: Clock | undefined;
   /** What `createServices` answers, to share between the app, the router and code of your own; by default made anew. */
   readonly services?: Services | undefined;
 }
@@ -42,13 +45,14 @@ export type SyncAppOptions = Pick<AppDeps, "isDraining" | "metrics" | "rateLimit
  */
 export function openDatabase(
   config: Pick<Config, "databaseUrl"> & Partial<Pick<Config, "databasePoolMax">>,
-  { log = silentLog }: { log?: Log } = {},
+  { log = silentLog, clock }: { log?: Log; clock?: Clock | undefined } = {},
 ): Database {
   if (config.databaseUrl === undefined) throw new AppError("precondition_failed", "DATABASE_URL is missing.");
   return openPool({
     url: config.databaseUrl,
     ...(config.databasePoolMax === undefined ? {} : { poolMax: config.databasePoolMax }),
     log,
+    clock,
   });
 }
 
@@ -92,15 +96,16 @@ export function createContextFactory(deps: SyncDeps & Pick<SyncAppOptions, "rate
  * does the work. `services` have to be given: their runs are closed by `stop`.
  */
 export function startSchedule(deps: SyncDeps & { readonly services: Services }): { stop: () => Promise<void> } {
-  const { config, database, services, log = silentLog } = deps;
+  const { config, database, services, clock, log = silentLog } = deps;
   const keepMs = config.eventRetentionDays * dayMs;
   const scheduler = startScheduler({
     runs: services.runs,
-    retention: createRetention({ database, keepMs, log }),
+    retention: createRetention({ database, keepMs, log, clock }),
     reconcileEveryMs: config.reconcileEveryMinutes * 60_000,
     keepMs,
     hasClerkKey: config.clerkSecretKey !== undefined,
     log,
+    clock,
   });
   return {
     stop: async () => {
@@ -110,15 +115,16 @@ export function startSchedule(deps: SyncDeps & { readonly services: Services }):
   };
 }
 
-function toServiceDeps({ config, database, log = silentLog, observer, ...deps }: SyncDeps) {
+function toServiceDeps({ config, database, log = silentLog, observer, clock, ...deps }: SyncDeps) {
   const { clerkSecretKey: secretKey, clerkApiUrl: apiUrl, clerkInstanceId, defaultTurma } = config;
-  const clerk = deps.clerk ?? createClerkApi({ secretKey, apiUrl, log, observer });
-  return { database, clerk, log, defaultTurma, clerkInstanceId, observer };
+  const clerk = deps.clerk ?? createClerkApi({ secretKey, apiUrl, log, observer, clock });
+  return { database, clerk, log, defaultTurma, clerkInstanceId, observer, clock };
 }
 
 function toContextDeps(deps: SyncDeps) {
-  const { config, log = silentLog } = deps;
+  const { config, clock, log = silentLog } = deps;
   return {
+    clock,
     services: deps.services ?? createServices(deps),
     log,
     webhookSecrets: config.webhookSecrets,
@@ -131,6 +137,7 @@ function toContextDeps(deps: SyncDeps) {
       authorizedParties: config.clerkAuthorizedParties,
       apiUrl: config.clerkApiUrl,
       log,
+      clock,
     }),
   };
 }

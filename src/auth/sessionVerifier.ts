@@ -1,4 +1,5 @@
 import { TokenBucket } from "limiter";
+import { systemClock, type Clock } from "../clock.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -21,6 +22,7 @@ export interface SessionVerifierOptions {
   /** Origins the token may come from. With any, a token without `azp` is refused, as the SDK decides. */
   readonly authorizedParties?: readonly string[] | undefined;
   readonly log: Log;
+  readonly clock?: Clock | undefined;
 }
 
 /**
@@ -51,7 +53,9 @@ export function createSessionVerifier(options: SessionVerifierOptions): VerifySe
 async function verify(token: string, options: SessionVerifierOptions): Promise<string | null> {
   const { verifyToken } = await import("@clerk/backend");
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("Clerk's signing keys did not come in time")), jwksDeadlineMs);
+  const cancelDeadline = (options.clock ?? systemClock).setTimer(jwksDeadlineMs, () =>
+    reject(new Error("Clerk's signing keys did not come in time")),
+  );
   try {
     const payload = await Promise.race([
       verifyToken(token, {
@@ -71,7 +75,7 @@ async function verify(token: string, options: SessionVerifierOptions): Promise<s
     }
     throw new AppError("clerk_unavailable", "Clerk's signing keys cannot be loaded.", { cause });
   } finally {
-    clearTimeout(timer);
+    cancelDeadline();
   }
 }
 

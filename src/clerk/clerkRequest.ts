@@ -1,9 +1,9 @@
-import { DelegateBackoff, handleWhen, retry } from "cockatiel";
 import type { TokenBucket } from "limiter";
-import { setTimeout as sleep } from "node:timers/promises";
+import { sleep, startDeadline, type Clock } from "../clock.ts";
 import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { retry } from "../retry.ts";
 import { readBodyText } from "./readBodyText.ts";
 
 /** What Clerk answered: a 200, or a 4xx that the caller has to judge. `body` is undefined if it was no JSON. */
@@ -63,35 +63,41 @@ export function createClerkRequest(options: {
   fetch: Fetch;
   limits: ClerkRequestLimits;
   observer?: SyncObserver | undefined;
+  clock: Clock;
 }): ClerkRequest {
-  const { limits, log } = options;
+  const { limits, log, clock } = options;
+
+  /** Until the next attempt. A wait that would outlast the call is not begun: the caller hears at once how long it is. */
+  function findWaitMs(error: unknown, failures: number, endsAtMs: number): number | undefined {
+    if (!(error instanceof Retryable) || failures > limits.retriesMax) return undefined;
+    if (clock.nowMs() + (error.waitMs ?? 0) >= endsAtMs) return undefined;
+    // Half of the backoff is chance, so that copies of this program do not retry in step.
+    const backoffMs = limits.firstBackoffMs * 2 ** (failures - 1) * (0.5 + Math.random() / 2);
+    const waitMs = error.waitMs ?? Math.round(backoffMs);
+    log.warn({ attempt: failures, delayMs: waitMs }, "[Clerk] Asking again");
+    return waitMs;
+  }
+
   return async (path, query, signal) => {
     signal?.throwIfAborted();
-    const endsAtMs = Date.now() + limits.callDeadlineMs;
+    const endsAtMs = clock.nowMs() + limits.callDeadlineMs;
     const url = `${options.apiUrl}${path}${query.size > 0 ? `?${query.toString()}` : ""}`;
-    const deadline = AbortSignal.timeout(limits.callDeadlineMs);
-    const whole = signal ? AbortSignal.any([signal, deadline]) : deadline;
-    // A wait that would outlast the call is not begun: the caller then hears at once how long Clerk wants it to wait.
-    const policy = retry(
-      handleWhen((error) => error instanceof Retryable && Date.now() + (error.waitMs ?? 0) < endsAtMs),
-      {
-        maxAttempts: limits.retriesMax,
-        backoff: new DelegateBackoff(({ attempt, result }) => {
-          const asked = "error" in result && result.error instanceof Retryable ? result.error.waitMs : undefined;
-          // Half of it is chance, so that copies of this program do not come back in step.
-          return asked ?? limits.firstBackoffMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
-        }),
-      },
-    );
-    policy.onRetry(({ attempt, delay }) => log.warn({ attempt, delayMs: Math.round(delay) }, "[Clerk] Asking again"));
+    const deadline = startDeadline(clock, limits.callDeadlineMs);
+    const whole = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
     try {
-      return await policy.execute(() => attemptOnce(options, url, whole), whole);
+      return await retry(() => attemptOnce(options, url, whole), {
+        clock,
+        signal: whole,
+        findWaitMs: (error, failures) => findWaitMs(error, failures, endsAtMs),
+      });
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof Retryable) throw error.error;
       if (error instanceof AppError) throw error;
-      if (deadline.aborted) throw unavailable("Clerk did not answer in time.", error);
+      if (deadline.signal.aborted) throw unavailable("Clerk did not answer in time.", error);
       throw error;
+    } finally {
+      deadline.cancel();
     }
   };
 }
@@ -101,8 +107,10 @@ async function attemptOnce(
   url: string,
   whole: AbortSignal,
 ): Promise<ClerkAnswer> {
-  await takeToken(options.bucket, whole);
-  const signal = AbortSignal.any([whole, AbortSignal.timeout(options.limits.attemptDeadlineMs)]);
+  const { clock } = options;
+  await takeToken(options.bucket, clock, whole);
+  const deadline = startDeadline(clock, options.limits.attemptDeadlineMs);
+  const signal = AbortSignal.any([whole, deadline.signal]);
   const endSpan = startSpan();
   let res: Response | undefined;
   let text: string | undefined;
@@ -123,22 +131,23 @@ async function attemptOnce(
     if (whole.aborted) throw cause;
     throw new Retryable(unavailable("Clerk cannot be reached.", cause));
   } finally {
+    deadline.cancel();
     const route = new URL(url).pathname.replace(/\/user_\w+/, "/:id");
     options.observer?.onClerkCall?.({ ...endSpan(), route, status: res?.status ?? null });
   }
   if (text === undefined) throw unavailable("Clerk's answer is too large.");
-  return judge(res, text);
+  return judge(res, text, clock);
 }
 
-async function takeToken(bucket: TokenBucket, signal: AbortSignal): Promise<void> {
+async function takeToken(bucket: TokenBucket, clock: Clock, signal: AbortSignal): Promise<void> {
   while (!bucket.tryRemoveTokens(1)) {
-    await sleep(Math.max(bucket.getWaitTime(1), tokenWaitMsMin), undefined, { signal });
+    await sleep(clock, Math.max(bucket.getWaitTime(1), tokenWaitMsMin), signal);
   }
 }
 
-function judge(res: Response, text: string): ClerkAnswer {
+function judge(res: Response, text: string, clock: Clock): ClerkAnswer {
   const { status } = res;
-  const waitMs = toWaitMs(res.headers.get("retry-after"));
+  const waitMs = toWaitMs(res.headers.get("retry-after"), clock);
   if (status === 429) {
     const retryAfterSeconds = Math.max(1, Math.ceil((waitMs ?? 0) / 1000));
     throw new Retryable(
@@ -155,11 +164,11 @@ function judge(res: Response, text: string): ClerkAnswer {
 }
 
 /** `Retry-After`, in seconds (Clerk) or as a date (proxies before it), as milliseconds from now. */
-function toWaitMs(retryAfter: string | null): number | undefined {
+function toWaitMs(retryAfter: string | null, clock: Clock): number | undefined {
   if (retryAfter === null) return undefined;
   if (/^\s*\d{1,6}\s*$/.test(retryAfter)) return Number(retryAfter) * 1000;
   const atMs = Date.parse(retryAfter);
-  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - Date.now());
+  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - clock.nowMs());
 }
 
 function parseJson(text: string): unknown {

@@ -1,4 +1,5 @@
 import { TokenBucket } from "limiter";
+import { systemClock, type Clock } from "../clock.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
@@ -26,6 +27,7 @@ export interface ClerkApiOptions {
   readonly fetch?: Fetch;
   readonly limits?: Partial<ClerkRequestLimits>;
   readonly observer?: SyncObserver | undefined;
+  readonly clock?: Clock | undefined;
 }
 
 /**
@@ -43,7 +45,7 @@ export function createClerkApi(options: ClerkApiOptions): ClerkApi {
 }
 
 function toRequest(options: ClerkApiOptions): ClerkRequest {
-  const { secretKey, apiUrl, log, fetch = globalThis.fetch, limits, observer } = options;
+  const { secretKey, apiUrl, log, fetch = globalThis.fetch, limits, observer, clock = systemClock } = options;
   if (secretKey === undefined) {
     return () => Promise.reject(new AppError("precondition_failed", "CLERK_SECRET_KEY is not set."));
   }
@@ -55,6 +57,7 @@ function toRequest(options: ClerkApiOptions): ClerkRequest {
     bucket: createBucket(secretKey),
     limits: { ...defaultClerkRequestLimits, ...limits },
     observer,
+    clock,
   });
 }
 

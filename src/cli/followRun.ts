@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import cliProgress from "cli-progress";
+import { systemClock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { RunKind, RunStatus, SyncRun } from "../domain/syncRun.ts";
+import { retry } from "../retry.ts";
 import { onStopSignal } from "../stopSignal.ts";
 import type { CliContext } from "./cliContext.ts";
 import { toLines, type Output } from "./output.ts";
@@ -55,21 +57,23 @@ export async function followRun(ctx: CliContext, request: RunRequest, output: Ou
 
 /** Starts the run; where one is in the way, waits a lease's life to see whether its process still lives. */
 async function startRun(ctx: CliContext, request: RunRequest, signal: AbortSignal): Promise<string> {
-  const givesUpAtMs = Date.now() + takeOverWithinMs;
-  for (let seen: SyncRun | undefined; ;) {
-    try {
-      return (await ctx.services.runs.start(request)).runId;
-    } catch (error) {
-      if (!(error instanceof AppError && error.code === "conflict") || Date.now() > givesUpAtMs) throw error;
+  const retriesUntilMs = systemClock.nowMs() + takeOverWithinMs;
+  let seen: SyncRun | undefined;
+  const { runId } = await retry(() => ctx.services.runs.start(request), {
+    clock: systemClock,
+    findWaitMs: async (error) => {
+      const isBusy = error instanceof AppError && error.code === "conflict";
+      if (!isBusy || systemClock.nowMs() > retriesUntilMs) return undefined;
       const [newest] = (await ctx.services.runs.list({ limit: 10 })).filter(
         (run) => run.status === "running" && run.kind === request.kind,
       );
       // One that makes progress is alive.
-      if (signal.aborted || (seen && newest && newest.seen !== seen.seen)) throw error;
+      if (signal.aborted || (seen && newest && newest.seen !== seen.seen)) return undefined;
       seen = newest;
-    }
-    await sleep(takeOverEveryMs);
-  }
+      return takeOverEveryMs;
+    },
+  });
+  return runId;
 }
 
 /** How many users Clerk has, for the bar; undefined if it does not say. */

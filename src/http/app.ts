@@ -1,4 +1,5 @@
 import { Hono, type Context } from "hono";
+import { systemClock, type Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { createBodyVerifier } from "../clerk/verify.ts";
 import type { SyncObserver } from "../domain/observer.ts";
@@ -33,6 +34,7 @@ export interface AppDeps {
   /** Told of every delivery; by default the metrics. */
   readonly observer?: SyncObserver | undefined;
   readonly rateLimits?: RateLimits | undefined;
+  readonly clock?: Clock | undefined;
   /** False: `/` and its assets are left to the app this one is mounted in. */
   readonly hasPage?: boolean | undefined;
 }
@@ -40,8 +42,8 @@ export interface AppDeps {
 /** The whole HTTP side as a Hono app, to serve or to mount with `app.route("/", …)`. */
 export function createApp(deps: AppDeps): Hono {
   const app = new Hono();
-  const { metrics = createMetrics(), rateLimits = createRateLimits() } = deps;
-  const { database, services } = deps;
+  const { database, services, clock = systemClock } = deps;
+  const { metrics = createMetrics({ clock }), rateLimits = createRateLimits() } = deps;
   metrics.watch({
     queueItems: services.users.queueItems,
     breakerState: database.state,
@@ -53,6 +55,7 @@ export function createApp(deps: AppDeps): Hono {
     log: deps.log,
     instanceId: deps.clerkInstanceId,
     observer: deps.observer ?? metrics.observer,
+    clock,
   });
   const findReadiness = createReadiness({ ...deps, isDraining: deps.isDraining ?? (() => false) });
   const readMetrics = createMetricsRoute({ metrics, adminToken: deps.adminToken, rateLimits });
@@ -66,7 +69,7 @@ export function createApp(deps: AppDeps): Hono {
     },
   });
   route(app, "/metrics", { GET: (c) => readMetrics(c.req.raw.headers, findClientAddress(c)) });
-  route(app, "/api/trpc/*", createTrpcRoute(createContextFactory({ ...deps, rateLimits })));
+  route(app, "/api/trpc/*", createTrpcRoute(createContextFactory({ ...deps, rateLimits }), clock));
   if (deps.hasPage ?? true) routePage(app);
   app.notFound(() => toErrorResponse(new AppError("not_found", "There is nothing here.")));
   app.onError((error) => {

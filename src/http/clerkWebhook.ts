@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { toUserChange } from "../clerk/userChange.ts";
 import { parseSignatureHeaders, type VerifyBody } from "../clerk/verify.ts";
@@ -22,29 +23,30 @@ export interface ClerkWebhookDeps {
   /** When set, events that name another Clerk instance are ignored. */
   readonly instanceId?: string | undefined;
   readonly observer?: SyncObserver | undefined;
+  readonly clock: Clock;
 }
 
 /** `POST /api/webhooks/clerk`: 200 says the change is committed, everything else says send it again or look at it. */
 export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request) => Promise<Response> {
-  const { log, userService } = deps;
+  const { clock, log, userService } = deps;
 
   async function settle(req: Request, startedAtMs: number): Promise<{ outcome: Outcome; lagMs: number | null }> {
     // What is cheap to judge comes first: a flood of unsigned requests costs no reading and no hashing.
     const headers = parseSignatureHeaders(req.headers, startedAtMs);
-    const bytes = await readBody(req, { bytesMax: bodyBytesMax, timeoutMs: bodyDeadlineMs });
+    const bytes = await readBody(req, { bytesMax: bodyBytesMax, timeoutMs: bodyDeadlineMs, clock });
     const body = deps.verifyBody(headers, bytes);
     const change = toUserChange({ svixId: headers.svixId, body, receivedAtMs: startedAtMs }, deps);
     const { svixId, type } = change.delivery ?? {};
     log.info({ svixId, clerkId: change.clerkId }, `[Webhook] Received Clerk event: ${toPlainText(type)}`);
-    const deadlineMs = webhookDeadlineMs - (Date.now() - startedAtMs);
+    const deadlineMs = webhookDeadlineMs - (clock.nowMs() - startedAtMs);
     const [outcome] = await userService.applyChanges([change], { deadlineMs });
     if (outcome === undefined) throw new Error("A change had no outcome");
     const occurredAtMs = hasLag.has(outcome) ? change.delivery?.occurredAtMs : null;
-    return { outcome, lagMs: occurredAtMs == null ? null : Math.max(0, Date.now() - occurredAtMs) };
+    return { outcome, lagMs: occurredAtMs == null ? null : Math.max(0, clock.nowMs() - occurredAtMs) };
   }
 
   return async (req) => {
-    const startedAtMs = Date.now();
+    const startedAtMs = clock.nowMs();
     const endSpan = startSpan();
     try {
       const { outcome, lagMs } = await settle(req, startedAtMs);

@@ -1,14 +1,18 @@
+import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
+
+export interface BodyLimits {
+  readonly bytesMax: number;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
 
 /**
  * The exact bytes of a request's body.
  * @throws AppError `payload_too_large` as soon as more than `bytesMax` are declared or have come; `request_timeout`
  * if the sender needs longer than `timeoutMs` or hangs up
  */
-export async function readBody(
-  req: Request,
-  limits: { bytesMax: number; timeoutMs: number },
-): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBody(req: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(req.headers.get("content-length") ?? 0);
   if (declared > limits.bytesMax) throw tooLarge(limits.bytesMax);
   if (req.body === null) return new Uint8Array();
@@ -16,9 +20,9 @@ export async function readBody(
   if (declared > 0) return readWhole(req, limits);
   const reader = req.body.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   const timeout = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
+  const cancelTimer = limits.clock.setTimer(limits.timeoutMs, () => {
     timeout.reject(new AppError("request_timeout", "The body did not come in time."));
-  }, limits.timeoutMs);
+  });
   try {
     return await Promise.race([readAll(reader, limits.bytesMax), timeout.promise]);
   } catch (cause) {
@@ -26,19 +30,16 @@ export async function readBody(
     reader.cancel().catch(() => undefined);
     throw cause instanceof AppError ? cause : new AppError("request_timeout", "The body broke off.", { cause });
   } finally {
-    clearTimeout(timer);
+    cancelTimer();
   }
 }
 
 /** As above. Its reading cannot be called off, but ends with the connection. */
-async function readWhole(
-  req: Request,
-  limits: { bytesMax: number; timeoutMs: number },
-): Promise<Uint8Array<ArrayBuffer>> {
+async function readWhole(req: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   const timeout = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
+  const cancelTimer = limits.clock.setTimer(limits.timeoutMs, () => {
     timeout.reject(new AppError("request_timeout", "The body did not come in time."));
-  }, limits.timeoutMs);
+  });
   try {
     const bytes = await Promise.race([req.bytes() as Promise<Uint8Array<ArrayBuffer>>, timeout.promise]);
     // Where no HTTP server stands between, a body can be longer than it says.
@@ -47,7 +48,7 @@ async function readWhole(
   } catch (cause) {
     throw cause instanceof AppError ? cause : new AppError("request_timeout", "The body broke off.", { cause });
   } finally {
-    clearTimeout(timer);
+    cancelTimer();
   }
 }
 

@@ -1,5 +1,6 @@
 import type { TRPCError } from "@trpc/server";
 import type { Context } from "hono";
+import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { CreateContext } from "../trpc/context.ts";
 import { findClientAddress } from "./clientAddress.ts";
@@ -13,6 +14,7 @@ const batchItemsMax = 50;
 /** `/api/trpc/*`, wherever the app is mounted. */
 export function createTrpcRoute(
   createContext: CreateContext,
+  clock: Clock,
 ): Record<"GET" | "POST", (c: Context) => Promise<Response>> {
   let loading: ReturnType<typeof load> | undefined;
   // By the context of the request: what is read of a body below is another `Request`, which has no connection.
@@ -52,7 +54,7 @@ export function createTrpcRoute(
     POST: async (c) => {
       addresses.set(c, findClientAddress(c));
       // Read here, so that the limit holds for what is streamed as well as for what is declared.
-      const body = await readBody(c.req.raw, { bytesMax: requestBytesMax, timeoutMs: bodyTimeoutMs });
+      const body = await readBody(c.req.raw, { bytesMax: requestBytesMax, timeoutMs: bodyTimeoutMs, clock });
       c.req.raw = new Request(c.req.raw.url, { method: "POST", headers: c.req.raw.headers, body });
       return answer(c);
     },

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "../store/users/userBatch.ts";
 import type { Database } from "../store/connection/database.ts";
 import { isRowAtFault } from "../store/connection/pgErrors.ts";
+import { retry } from "../retry.ts";
 import { bisect } from "./bisect.ts";
 
 /** A change with its place in a batch prepared. */
@@ -31,6 +32,7 @@ export function createApplyBatch(deps: {
   defaultTurma: string;
   log: Log;
   observer?: SyncObserver | undefined;
+  clock: Clock;
 }): ApplyBatch {
   async function call(items: readonly PreparedChange[]): Promise<Outcome[]> {
     const { json, texts } = toBatch(
@@ -51,15 +53,16 @@ export function createApplyBatch(deps: {
     }
   }
 
-  async function callTwice(items: readonly PreparedChange[]): Promise<Outcome[]> {
-    try {
-      return await call(items);
-    } catch (error) {
-      if (!(error instanceof AppError && error.code === "unavailable") || deps.database.state() === "open") throw error;
-      deps.log.warn({ err: error, changes: items.length }, "[UserService] A batch failed and is tried once more");
-      await sleep(retryPauseMs);
-      return call(items);
-    }
+  function callTwice(items: readonly PreparedChange[]): Promise<Outcome[]> {
+    return retry(() => call(items), {
+      clock: deps.clock,
+      findWaitMs: (error, failures) => {
+        const isTransient = error instanceof AppError && error.code === "unavailable";
+        if (!isTransient || failures > 1 || deps.database.state() === "open") return undefined;
+        deps.log.warn({ err: error, changes: items.length }, "[UserService] A batch failed and is tried once more");
+        return retryPauseMs;
+      },
+    });
   }
 
   /** A culprit as a `dead` event of the ledger, where it is a delivery. */

@@ -1,3 +1,4 @@
+import { systemClock, type Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import { toUserUpsert } from "../clerk/userChange.ts";
@@ -16,12 +17,13 @@ export interface FirstLoginService {
 export function createFirstLogin(deps: {
   clerk: Pick<ClerkApi, "getUser">;
   users: Pick<UserService, "applyChanges" | "getUser">;
+  clock?: Clock | undefined;
 }): FirstLoginService {
-  const { clerk, users } = deps;
+  const { clerk, users, clock = systemClock } = deps;
   const arriving = new Map<string, Promise<void>>();
 
   async function fetchAndApply(clerkId: string): Promise<void> {
-    const learnedAtMs = Date.now();
+    const learnedAtMs = clock.nowMs();
     const user = await clerk.getUser(clerkId);
     if (user === null) throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
     await users.applyChanges([toUserUpsert(user, { source: "jit", learnedAtMs })]);

@@ -1,6 +1,8 @@
+import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 
 export interface GroupCommitOptions<Item, Result> {
+  readonly clock: Clock;
   /**
    * Commits a batch and answers one result per item, in order; an Error in an item's place fails that item alone.
    * Throwing fails the whole batch. Has to end by itself.
@@ -50,15 +52,16 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
   let queue: Waiter<Item, Result>[] = [];
   let queueSize = 0;
   let batchesInFlight = 0;
-  let nextDeparture: ReturnType<typeof setTimeout> | undefined;
+  let cancelDeparture: (() => void) | undefined;
+  const { clock } = options;
   const timetable = createTimetable(options);
 
   function pump(): void {
-    clearTimeout(nextDeparture);
+    cancelDeparture?.();
     while (batchesInFlight < options.batchesInFlightMax && queue.length > 0) {
       const waitMs = batchesInFlight === 0 ? 0 : timetable.findWaitMs();
       if (waitMs > 0) {
-        nextDeparture = setTimeout(pump, waitMs);
+        cancelDeparture = clock.setTimer(waitMs, pump);
         return;
       }
       depart();
@@ -102,39 +105,36 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       }
       const { promise, resolve, reject } = Promise.withResolvers<Result>();
       const waiter: Waiter<Item, Result> = { item, resolve, reject };
-      const timer = setTimeout(
-        () => {
-          // An item already in a batch may still be committed; then its repetition is answered as a duplicate.
-          const place = queue.indexOf(waiter);
-          if (place >= 0) {
-            queue.splice(place, 1);
-            queueSize -= size;
-          }
-          reject(new AppError("unavailable", "The database did not answer in time.", { retryAfterSeconds: 5 }));
-        },
-        Math.max(0, deadlineAtMs - Date.now()),
-      );
+      const cancelDeadline = clock.setTimer(Math.max(0, deadlineAtMs - clock.nowMs()), () => {
+        // An item already in a batch may still be committed; then its repetition is answered as a duplicate.
+        const place = queue.indexOf(waiter);
+        if (place >= 0) {
+          queue.splice(place, 1);
+          queueSize -= size;
+        }
+        reject(new AppError("unavailable", "The database did not answer in time.", { retryAfterSeconds: 5 }));
+      });
       queue.push(waiter);
       queueSize += size;
       pump();
-      return promise.finally(() => clearTimeout(timer));
+      return promise.finally(cancelDeadline);
     },
   };
 }
 
 /** When a batch may follow one that is under way. */
-function createTimetable({ nearMs, headwayMs }: { nearMs: number; headwayMs: number }) {
+function createTimetable({ clock, nearMs, headwayMs }: { clock: Clock; nearMs: number; headwayMs: number }) {
   let lastDepartureMs = 0;
   let lastCommitMs = 0;
   return {
     /** Milliseconds until the next batch may depart; 0 or less: now. */
-    findWaitMs: () => lastDepartureMs + (lastCommitMs > nearMs ? headwayMs : nearMs) - performance.now(),
+    findWaitMs: () => lastDepartureMs + (lastCommitMs > nearMs ? headwayMs : nearMs) - clock.monotonicMs(),
     /** To be called at a departure; the function it answers, when that batch is committed or has failed. */
     departed: () => {
-      const departureMs = performance.now();
+      const departureMs = clock.monotonicMs();
       lastDepartureMs = departureMs;
       return () => {
-        lastCommitMs = performance.now() - departureMs;
+        lastCommitMs = clock.monotonicMs() - departureMs;
       };
     },
   };

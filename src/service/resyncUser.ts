@@ -34,11 +34,13 @@ export async function resyncUser(input: {
   clerkId: string;
   dryRun: boolean;
   clerk: ClerkApi;
+  /** Epoch milliseconds before Clerk is asked. */
+  learnedAtMs: number;
   findStatus: (clerkId: string) => Promise<UserStatus>;
   report: (change: UserUpsert | UserDeletion) => Promise<ChangeReport>;
 }): Promise<ResyncResult> {
   const { clerkId, dryRun } = input;
-  const from = { source: "resync", learnedAtMs: Date.now() } as const;
+  const from = { source: "resync", learnedAtMs: input.learnedAtMs } as const;
   const user = await input.clerk.getUser(clerkId);
   if (user === null && (await input.findStatus(clerkId)).state === "missing") {
     throw new AppError("not_found", "Neither Clerk nor the database knows this user.");

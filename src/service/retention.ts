@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { sleep, systemClock, type Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
 import { erasePayloads } from "../store/events/eventPayloads.ts";
@@ -14,7 +14,13 @@ export interface RetentionService {
 }
 
 /** @param deps.keepMs how long the payload of a settled event is kept */
-export function createRetention(deps: { database: Database; keepMs: number; log: Log }): RetentionService {
+export function createRetention(deps: {
+  database: Database;
+  keepMs: number;
+  log: Log;
+  clock?: Clock | undefined;
+}): RetentionService {
+  const { clock = systemClock } = deps;
   return {
     sweep: async (signal) => {
       let erased = 0;
@@ -23,7 +29,7 @@ export function createRetention(deps: { database: Database; keepMs: number; log:
         const batch = await erasePayloads(deps.database, { olderThanMs: deps.keepMs, limit: batchEvents });
         erased += batch;
         if (batch < batchEvents) break;
-        await sleep(pauseMs);
+        await sleep(clock, pauseMs);
       }
       if (erased > 0) deps.log.info({ erased }, "[Retention] Erased payloads of old events");
       return erased;

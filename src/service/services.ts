@@ -1,4 +1,5 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
+import type { Clock } from "../clock.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
@@ -27,6 +28,8 @@ export interface ServicesDeps {
   /** When set, events that name another Clerk instance are ignored, also in a replay. */
   readonly clerkInstanceId?: string | undefined;
   readonly observer?: SyncObserver | undefined;
+  /** By default the computer's. */
+  readonly clock?: Clock | undefined;
 }
 
 export function createServices(deps: ServicesDeps): Services {

@@ -1,3 +1,4 @@
+import { systemClock, type Clock } from "../clock.ts";
 import type { Database } from "../store/connection/database.ts";
 import { findEventFigures, findUserFigures, type EventFigures, type UserFigures } from "../store/status/figures.ts";
 import { findLastReconcileDrift, findNewestRun } from "../store/runs/syncRuns.ts";
@@ -19,13 +20,13 @@ export interface FleetService {
   readonly getStatus: () => Promise<FleetStatus>;
 }
 
-export function createFleetService(deps: { database: Database }): FleetService {
-  const { database } = deps;
+export function createFleetService(deps: { database: Database; clock?: Clock | undefined }): FleetService {
+  const { database, clock = systemClock } = deps;
   let cached: { figures: Promise<UserFigures>; atMs: number; isUnderWay: boolean } | undefined;
 
   async function findCachedUserFigures(): Promise<UserFigures> {
     for (;;) {
-      if (cached && Date.now() - cached.atMs < userFiguresMaxAgeMs) return cached.figures;
+      if (cached && clock.nowMs() - cached.atMs < userFiguresMaxAgeMs) return cached.figures;
       if (!cached?.isUnderWay) return startCounting();
       // Too old to share, but a second count beside it would only make both slower. Whoever asked for it hears if it
       // fails; here it only has to be over.
@@ -35,7 +36,7 @@ export function createFleetService(deps: { database: Database }): FleetService {
 
   function startCounting(): Promise<UserFigures> {
     // Their age counts from before the question, for that is the moment they describe.
-    const entry = { atMs: Date.now(), figures: findUserFigures(database), isUnderWay: true };
+    const entry = { atMs: clock.nowMs(), figures: findUserFigures(database), isUnderWay: true };
     cached = entry;
     entry.figures.then(
       () => (entry.isUnderWay = false),

@@ -1,4 +1,5 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
+import { systemClock, type Clock } from "../clock.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
@@ -36,6 +37,7 @@ export interface UserServiceDeps {
   /** Class of a profile the sync creates; a label of the `turma` enum. */
   readonly defaultTurma: string;
   readonly observer?: SyncObserver | undefined;
+  readonly clock?: Clock | undefined;
 }
 
 export interface ApplyOptions {
@@ -66,9 +68,10 @@ export interface UserService {
 }
 
 export function createUserService(deps: UserServiceDeps): UserService {
-  const { database, clerk, log, defaultTurma } = deps;
+  const { database, clerk, log, defaultTurma, clock = systemClock } = deps;
   const commits = createGroupCommit<PreparedChange, Outcome>({
-    flush: createApplyBatch(deps),
+    clock,
+    flush: createApplyBatch({ ...deps, clock }),
     keysOf: ({ batchItem }) => [
       ...(batchItem.clerkId === null ? [] : [batchItem.clerkId]),
       ...(batchItem.svixId === null ? [] : [`svix:${batchItem.svixId}`]),
@@ -91,7 +94,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
 
   return {
     applyChanges: (changes, options = {}) => {
-      const deadlineAtMs = Date.now() + (options.deadlineMs ?? defaultDeadlineMs);
+      const deadlineAtMs = clock.nowMs() + (options.deadlineMs ?? defaultDeadlineMs);
       return Promise.all(changes.map((change) => applyOne(change, deadlineAtMs, options)));
     },
     getUser: (clerkId) => findUserStatus(database, clerkId),
@@ -100,6 +103,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
         clerkId,
         dryRun,
         clerk,
+        learnedAtMs: clock.nowMs(),
         findStatus: (id) => findUserStatus(database, id),
         report: async (change) => {
           const report = await applyAndReport(database, { change, dryRun, defaultTurma });

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { systemClock, type Clock } from "../clock.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 
 /** Seconds. A delivery takes a few milliseconds next to its database, and is given up after 8 s. */
@@ -24,13 +25,13 @@ export interface Metrics {
 }
 
 /** The metrics of one app, in a registry of its own: several apps may live in one process. */
-export function createMetrics(): Metrics {
+export function createMetrics({ clock = systemClock }: { clock?: Clock } = {}): Metrics {
   const registry = new Registry();
   let collectsDefaults = false;
   let sources: MetricSources | undefined;
   createGauges(registry, () => sources);
   return {
-    observer: createObserver(registry),
+    observer: createObserver(registry, clock),
     watch: (newest) => {
       sources = newest;
     },
@@ -43,7 +44,7 @@ export function createMetrics(): Metrics {
   };
 }
 
-function createObserver(registry: Registry): SyncObserver {
+function createObserver(registry: Registry, clock: Clock): SyncObserver {
   const registers = [registry];
   const histogram = (name: string, help: string, buckets: number[], labelNames: string[] = []) =>
     new Histogram({ name: `clerk_sync_${name}`, help, buckets, labelNames, registers });
@@ -67,14 +68,14 @@ function createObserver(registry: Registry): SyncObserver {
     "kind",
     "status",
   ]);
-  let lastWebhookMs = performance.now();
+  let lastWebhookMs = clock.monotonicMs();
   registry.registerMetric(
     new Gauge({
       name: "clerk_sync_webhook_silence_seconds",
       help: "Since the last verified delivery to this process, or since its start.",
       registers: [],
       collect() {
-        this.set((performance.now() - lastWebhookMs) / 1000);
+        this.set((clock.monotonicMs() - lastWebhookMs) / 1000);
       },
     }),
   );
@@ -86,7 +87,7 @@ function createObserver(registry: Registry): SyncObserver {
       if (lagMs !== null) lag.observe(lagMs / 1000);
       if (code !== null && unverifiedCodes.has(code)) verificationFailures.inc({ code });
       else if (outcome !== null || code === "invalid_event" || code === "unavailable")
-        lastWebhookMs = performance.now();
+        lastWebhookMs = clock.monotonicMs();
     },
     onBatch: ({ items, isCommitted, ms }) => {
       batchItems.observe(items);

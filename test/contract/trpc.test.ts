@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { createServices } from "../../src/service/services.ts";
 import type { SyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
+import { createTestClock } from "../support/testClock.ts";
 import { createFixedClerk, openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";
 
@@ -126,7 +127,8 @@ test("an answer of the Backend API counts as later than any event of its version
 });
 
 test("the status counts users, links and events exactly", async () => {
-  const own = await openTestApp();
+  const clock = createTestClock();
+  const own = await openTestApp({ clock });
   const answer = async () => {
     const res = await own.app.request("/api/trpc/sync.status", {
       headers: { authorization: `Bearer ${testAdminToken}` },
@@ -153,7 +155,7 @@ test("the status counts users, links and events exactly", async () => {
   await own.deliver(deletedEvent("user_D"));
   await own.deliver({ type: "session.created", data: {} });
   await own.deliver("nope");
-  await Bun.sleep(2050);
+  await clock.advance(2_000);
   expect(await answer()).toMatchObject({
     users: { total: 5, active: 4, deleted: 1 },
     links: { linked: 1, unverified: 1, noEmail: 1, conflict: 1 },

@@ -3,6 +3,7 @@ import { silentLog } from "../../src/log.ts";
 import { createRetention } from "../../src/service/retention.ts";
 import { startScheduler } from "../../src/service/runs/scheduler.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
+import { createTestClock } from "../support/testClock.ts";
 import { toClose } from "../support/toClose.ts";
 import { openRunsTest, waitUntil } from "../support/runs.ts";
 
@@ -41,10 +42,22 @@ test.each([0, 1_000])("with a reconcile every %p ms payloads are erased by thems
   const r = await openRunsTest(0);
   await r.t.deliver({ type: "x.y", data: {} });
   await r.t.sql`update webhook_events set settled_at = now() - interval '2 days'`;
-  const keepMs = 4_000;
+  const keepMs = dayMs;
+  const clock = createTestClock();
   const retention = createRetention({ database: r.t.database, keepMs, log: silentLog });
   const hasClerkKey = reconcileEveryMs > 0;
-  const scheduler = startScheduler({ runs: r.runs, retention, reconcileEveryMs, keepMs, hasClerkKey, log: silentLog });
+  const scheduler = startScheduler({
+    runs: r.runs,
+    retention,
+    reconcileEveryMs,
+    keepMs,
+    hasClerkKey,
+    log: silentLog,
+    clock,
+  });
   toClose.unshift(scheduler.stop);
-  await waitUntil(async () => (await r.t.sql`select from webhook_events where payload is null`).length === 1, 10_000);
+  await waitUntil(async () => {
+    await clock.advance(reconcileEveryMs || 5 * 60_000);
+    return (await r.t.sql`select from webhook_events where payload is null`).length === 1;
+  }, 10_000);
 });

@@ -3,8 +3,9 @@ import { pino } from "pino";
 import { silentLog } from "../../src/log.ts";
 import { createRetention } from "../../src/service/retention.ts";
 import { startScheduler } from "../../src/service/runs/scheduler.ts";
-import type { RunsService } from "../../src/service/runs/runsService.ts";
 import { startMs } from "../support/events.ts";
+import { createTestClock } from "../support/testClock.ts";
+import type { Clock } from "../../src/clock.ts";
 import { toClose } from "../support/toClose.ts";
 import { pagedId, pagedUser } from "../support/pagedClerk.ts";
 import { figuresOf, openRunsTest, waitUntil, type RunsTest } from "../support/runs.ts";
@@ -12,15 +13,12 @@ import { figuresOf, openRunsTest, waitUntil, type RunsTest } from "../support/ru
 const dayMs = 86_400_000;
 
 /** The schedule of one process; `runs` are that process's. */
-function schedule(
-  r: RunsTest,
-  options: { runs?: RunsService; everyMs: number; keepMs?: number; hasClerkKey?: boolean; log?: typeof silentLog },
-) {
-  const { everyMs, keepMs = 30 * dayMs, hasClerkKey = true, log = silentLog, runs = r.otherProcess() } = options;
-  const retention = createRetention({ database: r.t.database, keepMs, log });
-  const scheduler = startScheduler({ runs, retention, reconcileEveryMs: everyMs, keepMs, hasClerkKey, log });
-  toClose.unshift(scheduler.stop);
-  return scheduler;
+function schedule(r: RunsTest, options: { clock?: Clock; everyMs: number }) {
+  const { clock, everyMs: reconcileEveryMs } = options;
+  const keepMs = 30 * dayMs;
+  const retention = createRetention({ database: r.t.database, keepMs, log: silentLog });
+  const parts = { runs: r.otherProcess(), retention, reconcileEveryMs, keepMs, hasClerkKey: true };
+  toClose.unshift(startScheduler({ ...parts, log: silentLog, clock }).stop);
 }
 
 async function scheduledRuns(r: RunsTest) {
@@ -107,10 +105,14 @@ test("a process that starts takes over what another left, before any interval is
   await r.t.sql`
     insert into sync_runs (id, kind, status, started_by, lease_owner, lease_until)
     values (${crypto.randomUUID()}, 'backfill', 'running', 'person', 'dead', now() - interval '1 minute')`;
-  schedule(r, { everyMs: 60 * 60_000 });
+  const clock = createTestClock();
+  schedule(r, { clock, everyMs: 60 * 60_000 });
+  await clock.advance(9_999);
+  expect((await r.runs.list({ limit: 1 }))[0]?.seen).toBe(0);
+  await clock.advance(1);
   await waitUntil(async () => (await r.runs.list({ limit: 1 }))[0]?.status === "done", 15_000);
   expect(figuresOf((await r.runs.list({ limit: 1 }))[0] as never)).toEqual({ status: "done", seen: 600, applied: 600 });
-}, 20_000);
+});
 
 test("without a key nothing is scheduled, which is said once; with 0 nothing is said either", async () => {
   const r = await openRunsTest(1);
@@ -122,6 +124,7 @@ test("without a key nothing is scheduled, which is said once; with 0 nothing is 
   };
   const retention = { sweep: () => Promise.resolve(0) };
   for (const reconcileEveryMs of [20, 0]) {
+    const clock = createTestClock();
     const scheduler = startScheduler({
       runs,
       retention,
@@ -129,8 +132,9 @@ test("without a key nothing is scheduled, which is said once; with 0 nothing is 
       keepMs: dayMs,
       hasClerkKey: reconcileEveryMs === 0,
       log,
+      clock,
     });
-    await Bun.sleep(100);
+    if (reconcileEveryMs > 0) await clock.advance(dayMs);
     scheduler.stop();
   }
   expect(lines.length).toBe(1);
@@ -145,6 +149,7 @@ test("between its times a schedule leaves the database alone", async () => {
     startScheduled: () => Promise.resolve({ dueInMs: (calls.push("start"), 400) }),
   };
   const retention = { sweep: () => Promise.resolve(calls.push("sweep")) };
+  const clock = createTestClock();
   const scheduler = startScheduler({
     runs,
     retention,
@@ -152,13 +157,16 @@ test("between its times a schedule leaves the database alone", async () => {
     keepMs: 30 * dayMs,
     hasClerkKey: true,
     log: silentLog,
+    clock,
   });
-  await Bun.sleep(550);
+  await clock.advance(299);
+  expect(calls).toEqual([]);
+  await clock.advance(400);
   expect(calls).toEqual(["adopt", "start", "sweep"]);
-  await Bun.sleep(300);
+  await clock.advance(1);
   expect(calls.length).toBe(6);
   scheduler.stop();
-  await Bun.sleep(500);
+  await clock.advance(dayMs);
   expect(calls.length).toBe(6);
 });
 
@@ -170,6 +178,7 @@ test("a database that is away is asked again later, and the schedule goes on", a
     startScheduled: () => Promise.resolve({ dueInMs: ((starts += 1), 100) }),
   };
   const retention = { sweep: () => Promise.resolve(0) };
+  const clock = createTestClock();
   const scheduler = startScheduler({
     runs,
     retention,
@@ -177,11 +186,12 @@ test("a database that is away is asked again later, and the schedule goes on", a
     keepMs: dayMs,
     hasClerkKey: true,
     log: silentLog,
+    clock,
   });
-  await Bun.sleep(350);
+  await clock.advance(350);
   expect(starts).toBe(0);
   fails = false;
-  await Bun.sleep(350);
+  await clock.advance(300);
   scheduler.stop();
-  expect(starts).toBeWithin(1, 5);
+  expect(starts).toBe(3);
 });

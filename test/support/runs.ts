@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import type { Clock } from "../../src/clock.ts";
 import type { RunKind, SyncRun } from "../../src/domain/syncRun.ts";
 import { silentLog } from "../../src/log.ts";
 import { createRunsService, type RunsService } from "../../src/service/runs/runsService.ts";
@@ -17,7 +18,7 @@ export interface RunsTest {
 }
 
 /** A database of its own and a Clerk with so many users; closed after the test. */
-export async function openRunsTest(users: number): Promise<RunsTest> {
+export async function openRunsTest(users: number, { clock }: { clock?: Clock } = {}): Promise<RunsTest> {
   const clerk = createPagedClerk(users);
   const t = await openTestApp({ clerk: clerk.api });
   const otherProcess = () => {
@@ -28,6 +29,7 @@ export async function openRunsTest(users: number): Promise<RunsTest> {
       log: silentLog,
       defaultTurma: "neon_estrutura",
       clerkRetryMs: 1,
+      clock,
     });
     toClose.unshift(() => runs.close());
     return runs;

@@ -2,6 +2,7 @@ import type { Hono } from "hono";
 import { Webhook } from "svix";
 import type { ClerkApi, ClerkUser } from "../../src/clerk/clerkApi.ts";
 import { createApp, type AppDeps } from "../../src/http/app.ts";
+import type { Clock } from "../../src/clock.ts";
 import { silentLog } from "../../src/log.ts";
 import { createServices, type Services } from "../../src/service/services.ts";
 import { openDatabase, type Database } from "../../src/store/connection/database.ts";
@@ -64,6 +65,8 @@ export function signDelivery(body: string, options: DeliveryOptions = {}): Recor
 export async function openTestApp(
   options: {
     clerk?: ClerkApi;
+    /** Of the services and the HTTP side; the database keeps the computer's. */
+    clock?: Clock;
     app?: Partial<AppDeps>;
     databaseUrl?: (url: string) => string;
     wrapDatabase?: (database: Database) => Database;
@@ -79,6 +82,7 @@ export async function openTestApp(
     log: silentLog,
     defaultTurma,
     observer: options.app?.observer,
+    clock: options.clock,
   });
   const app = createApp({
     services,
@@ -87,6 +91,7 @@ export async function openTestApp(
     webhookSecrets: [testSecret],
     adminToken: testAdminToken,
     defaultTurma,
+    clock: options.clock,
     ...options.app,
   });
   return {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { AppError } from "../../src/errors.ts";
 import { createGroupCommit, type GroupCommitOptions } from "../../src/service/groupCommit.ts";
+import { createTestClock } from "../support/testClock.ts";
 
 interface Item {
   readonly id: string;
@@ -11,7 +12,9 @@ interface Item {
 /** Batches as they were flushed, each to be ended by hand. */
 function openCommits(options: Partial<GroupCommitOptions<Item, string>> = {}) {
   const batches: { ids: string[]; end: PromiseWithResolvers<void> }[] = [];
+  const clock = createTestClock();
   const commits = createGroupCommit<Item, string>({
+    clock,
     flush: async (items) => {
       const end = Promise.withResolvers<void>();
       batches.push({ ids: items.map((item) => item.id), end });
@@ -31,15 +34,15 @@ function openCommits(options: Partial<GroupCommitOptions<Item, string>> = {}) {
   });
   /** The result, or the error's code or message. */
   const submit = (id: string, { key = id, size = 1, deadlineMs = 5_000 } = {}) =>
-    commits.submit({ id, key, size }, Date.now() + deadlineMs).catch((error: unknown) => {
+    commits.submit({ id, key, size }, clock.nowMs() + deadlineMs).catch((error: unknown) => {
       if (error instanceof AppError) return error.code;
       return error instanceof Error ? error.message : "?";
     });
   const endNext = async () => {
     batches.at(-1)?.end.resolve();
-    await Bun.sleep(0);
+    await clock.advance(0);
   };
-  return { batches, submit, endNext, queueItems: commits.queueItems };
+  return { clock, batches, submit, endNext, queueItems: commits.queueItems };
 }
 
 const idsOf = (batches: { ids: string[] }[]) => batches.map((batch) => batch.ids.join());
@@ -54,10 +57,10 @@ test("an item alone is flushed at once; what comes meanwhile waits together, in 
 });
 
 test("no result before its batch has ended", async () => {
-  const { submit, endNext } = openCommits();
+  const { clock, submit, endNext } = openCommits();
   let isDone = false;
   const result = submit("a").then(() => (isDone = true));
-  await Bun.sleep(20);
+  await clock.advance(4_999);
   expect(isDone).toBe(false);
   await endNext();
   await result;
@@ -97,14 +100,13 @@ test("a batch holds no more than its size, but for one item that is larger alone
 });
 
 test("whoever still waits at the deadline is let go, never flushed, and leaves its place to others", async () => {
-  const { batches, submit, endNext, queueItems } = openCommits();
+  const { clock, batches, submit, endNext, queueItems } = openCommits();
   const first = submit("a");
-  const startedAtMs = Date.now();
-  expect(await Promise.all([submit("b", { deadlineMs: 30 }), submit("c", { deadlineMs: 30 })])).toEqual([
-    "unavailable",
-    "unavailable",
-  ]);
-  expect(Date.now() - startedAtMs).toBeLessThan(2_000);
+  const late = [submit("b", { deadlineMs: 30 }), submit("c", { deadlineMs: 30 })];
+  await clock.advance(29);
+  expect(queueItems()).toBe(2);
+  await clock.advance(1);
+  expect(await Promise.all(late)).toEqual(["unavailable", "unavailable"]);
   expect(queueItems()).toBe(0);
   const last = submit("d");
   for (let round = 0; round < 2; round += 1) await endNext();
@@ -113,8 +115,10 @@ test("whoever still waits at the deadline is let go, never flushed, and leaves i
 });
 
 test("whose batch is under way at the deadline is let go too; the batch goes on and the next one follows", async () => {
-  const { batches, submit, endNext } = openCommits();
-  expect(await submit("a", { deadlineMs: 20 })).toBe("unavailable");
+  const { clock, batches, submit, endNext } = openCommits();
+  const late = submit("a", { deadlineMs: 20 });
+  await clock.advance(20);
+  expect(await late).toBe("unavailable");
   const next = submit("b");
   expect(idsOf(batches)).toEqual(["a"]);
   for (let round = 0; round < 2; round += 1) await endNext();
@@ -122,28 +126,38 @@ test("whose batch is under way at the deadline is let go too; the batch goes on 
 });
 
 test("an error in an item's place is that item's alone; a batch that fails fails all its items and no others", async () => {
-  const { submit, endNext, batches } = openCommits();
+  const { clock, submit, endNext, batches } = openCommits();
   const results = [submit("a"), submit("bad"), submit("c")];
   for (let round = 0; round < 2; round += 1) await endNext();
   expect(await Promise.all(results)).toEqual(["done a", "bad", "done c"]);
   const failing = [submit("d"), submit("e")];
   batches.at(-1)?.end.reject(new Error("away"));
-  await Bun.sleep(0);
+  await clock.advance(0);
   await endNext();
   expect(await Promise.all(failing)).toEqual(["away", "done e"]);
 });
 
 test("near the database one batch is under way; a commit that takes longer lets the next depart after a while", async () => {
-  const { batches, submit, endNext } = openCommits({ batchesInFlightMax: 2, nearMs: 40, headwayMs: 5 });
+  const { clock, batches, submit, endNext } = openCommits({ batchesInFlightMax: 2, nearMs: 40, headwayMs: 5 });
   const results = [submit("a"), submit("b")];
   expect(idsOf(batches)).toEqual(["a"]);
+  await clock.advance(39);
   await endNext();
   expect(idsOf(batches)).toEqual(["a", "b"]);
   results.push(submit("c"));
-  await Bun.sleep(10);
+  await clock.advance(39);
   expect(idsOf(batches)).toEqual(["a", "b"]);
-  await Bun.sleep(60);
+  await clock.advance(1);
   expect(idsOf(batches)).toEqual(["a", "b", "c"]);
+  await clock.advance(1);
+  batches[1]?.end.resolve();
+  await clock.advance(0);
+  // That commit took 41 ms.
+  results.push(submit("d"));
+  await clock.advance(3);
+  expect(idsOf(batches)).toEqual(["a", "b", "c"]);
+  await clock.advance(1);
+  expect(idsOf(batches)).toEqual(["a", "b", "c", "d"]);
   for (const batch of batches) batch.end.resolve();
-  expect(await Promise.all(results)).toEqual(["done a", "done b", "done c"]);
+  expect(await Promise.all(results)).toEqual(["done a", "done b", "done c", "done d"]);
 });

@@ -3,6 +3,7 @@ import { createHmac, createSign, generateKeyPairSync, type KeyObject } from "nod
 import { createSessionVerifier, type SessionVerifierOptions } from "../../src/auth/sessionVerifier.ts";
 import { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
+import { createTestClock } from "../support/testClock.ts";
 
 const ours = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const theirs = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -146,7 +147,6 @@ test.each<[string, () => Response | Promise<Response>]>([
   ["401", () => Response.json({ errors: [{ code: "clerk_key_invalid", message: "m" }] }, { status: 401 })],
   ["HTML", html],
   ["no keys", () => Response.json({ keys: [] })],
-  ["silence", () => new Promise<Response>(() => {})],
 ])(
   "%s instead of Clerk's keys is Clerk unavailable, not a bad token",
   async (_, answer) => {
@@ -157,6 +157,19 @@ test.each<[string, () => Response | Promise<Response>]>([
   },
   15_000,
 );
+
+test("silence instead of Clerk's keys is Clerk unavailable after 5 s", async () => {
+  const asked = Promise.withResolvers<void>();
+  const { apiUrl } = fakeJwks(() => {
+    asked.resolve();
+    return new Promise<Response>(() => {});
+  });
+  const clock = createTestClock();
+  const answer = open({ secretKey: freshSecret(), apiUrl, clock })(sign()).catch((cause: unknown) => cause);
+  await asked.promise;
+  await clock.advance(5_000);
+  expect(await answer).toMatchObject({ code: "clerk_unavailable" });
+});
 
 test("nobody listening is Clerk unavailable", async () => {
   const error: unknown = await open({ secretKey: freshSecret() })(sign()).catch((cause: unknown) => cause);

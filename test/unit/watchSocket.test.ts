@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { createTestClock, type TestClock } from "../support/testClock.ts";
 import { neverSentCode, watchSocket, type SocketWatch } from "../../src/store/connection/watchSocket.ts";
 
 const toClose: (() => unknown)[] = [];
@@ -15,6 +16,7 @@ interface Pair {
   readonly socket: Socket;
   readonly peer: Socket;
   readonly watch: SocketWatch;
+  readonly clock: TestClock;
   /** `error: code` and `close`, in the order in which they were told. */
   readonly told: string[];
   /** Until the peer has this many bytes. */
@@ -35,7 +37,8 @@ async function openPair(): Promise<Pair> {
   peer.resume();
   peer.on("error", () => peer.destroy());
   const told: string[] = [];
-  const watch = watchSocket(socket);
+  const clock = createTestClock();
+  const watch = watchSocket(socket, clock);
   socket.on("error", (error: NodeJS.ErrnoException) => told.push(`error: ${error.code ?? error.message}`));
   socket.on("close", () => told.push("close"));
   socket.on("end", () => socket.destroy(Object.assign(new Error("ended"), { code: "ENDED" })));
@@ -43,6 +46,7 @@ async function openPair(): Promise<Pair> {
     socket,
     peer,
     watch,
+    clock,
     told,
     arrived: async (wanted) => {
       while (peer.bytesRead < wanted) await Bun.sleep(1);
@@ -112,18 +116,18 @@ test("a peer that owes an answer, or an idle one not heard of since, is suspect;
   owing.socket.write("statement");
   owing.watch.destroyIfSuspect({ ...suspicion, sinceMs: 0 });
   expect(owing.socket.destroyed).toBe(false);
-  await Bun.sleep(60);
+  await owing.clock.advance(50);
   owing.watch.destroyIfSuspect({ ...suspicion, sinceMs: 0 });
   expect(owing.socket.destroyed).toBe(true);
   const idle = await openIdle();
-  idle.watch.destroyIfSuspect({ ...suspicion, sinceMs: Date.now() - 60_000 });
+  idle.watch.destroyIfSuspect({ ...suspicion, sinceMs: idle.clock.nowMs() - 1 });
   expect(idle.socket.destroyed).toBe(false);
-  idle.watch.destroyIfSuspect({ ...suspicion, sinceMs: Date.now() });
+  idle.watch.destroyIfSuspect({ ...suspicion, sinceMs: idle.clock.nowMs() });
   expect(idle.socket.destroyed).toBe(true);
   const busy = await openIdle();
   const answered = new Promise((done) => busy.socket.once("data", done));
   busy.peer.write(Buffer.from([0x5a, 0, 0, 0, 5, 0x54]));
   await answered;
-  busy.watch.destroyIfSuspect({ ...suspicion, sinceMs: Date.now() + 1 });
+  busy.watch.destroyIfSuspect({ ...suspicion, sinceMs: busy.clock.nowMs() + 1 });
   expect(busy.socket.destroyed).toBe(false);
 });

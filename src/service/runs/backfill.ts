@@ -13,7 +13,7 @@ export async function backfill(ctx: RunContext): Promise<void> {
  * Applies every user of Clerk from where the run stands. The next page is fetched and read while this one is written,
  * and no further: memory stays flat, and a database that is slow is not run over.
  */
-export async function passOverUsers({ clerk, writer, run }: RunContext): Promise<void> {
+export async function passOverUsers({ clerk, writer, run, clock }: RunContext): Promise<void> {
   const pages = toPages();
   let next = pages.next();
   for (;;) {
@@ -27,7 +27,7 @@ export async function passOverUsers({ clerk, writer, run }: RunContext): Promise
   }
 
   async function* toPages() {
-    for await (const { users, askedAtMs, positionAfter } of listAllUsers(clerk, writer.cursor().position)) {
+    for await (const { users, askedAtMs, positionAfter } of listAllUsers(clerk, writer.cursor().position, clock)) {
       yield { items: users.map((user) => toRunItem(user, run.kind, askedAtMs)), positionAfter };
     }
   }

@@ -22,12 +22,12 @@ export async function compareChangedUsers(
   sinceMs: number | null,
   options: { lookedAt?: boolean } = {},
 ): Promise<void> {
-  const { clerk, run, writer } = ctx;
+  const { clerk, clock, run, writer } = ctx;
   const stopsAtMs = sinceMs === null ? 0 : sinceMs - overlapMs;
   let shown = new Set<string>();
   let stepsBack = 0;
   for (let offset = 0; ;) {
-    const askedAtMs = Date.now();
+    const askedAtMs = clock.nowMs();
     const users = await clerk.listUsers({ limit: pageUsersMax, orderBy: "-updated_at", offset });
     if (offset === 0 ? users.length === 0 : !users.some((user) => shown.has(user.id))) {
       // So many were deleted meanwhile that some may have slipped past: from further up.

@@ -36,7 +36,7 @@ export async function deleteGoneUsers(ctx: RunContext): Promise<void> {
   const deletions: BatchItem[] = [];
   for (let place = 0; place < absent.length; place += confirmationsAtOnce) {
     const group = absent.slice(place, place + confirmationsAtOnce);
-    const learnedAtMs = Date.now();
+    const learnedAtMs = ctx.clock.nowMs();
     const answers = await Promise.all(group.map((clerkId) => ctx.clerk.getUser(clerkId)));
     await applyUsers(
       ctx,
@@ -60,7 +60,7 @@ async function findAbsentUsers(ctx: RunContext, check: (count: number) => void):
     const unseen = await listUnseenUsers(ctx.database, { runId: ctx.run.runId, afterUserId, limit: unseenUsersMax });
     for (let place = 0; place < unseen.length; place += groupUsers) {
       const group = unseen.slice(place, place + groupUsers).map((row) => row.clerkId);
-      const askedAtMs = Date.now();
+      const askedAtMs = ctx.clock.nowMs();
       const users = await ctx.clerk.findUsers(group);
       const present = new Set(users.map((user) => user.id));
       absent.push(...group.filter((clerkId) => !present.has(clerkId)));

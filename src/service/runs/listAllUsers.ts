@@ -1,5 +1,6 @@
 import type { ClerkApi, ClerkUser, ClerkUserPageQuery } from "../../clerk/clerkApi.ts";
 import { toEpochMs } from "../../clerk/clerkTime.ts";
+import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { PassPosition } from "../../domain/runCursor.ts";
 
@@ -27,13 +28,14 @@ export interface UserPage {
 export async function* listAllUsers(
   clerk: Pick<ClerkApi, "listUsers">,
   from: PassPosition,
+  clock: Clock,
 ): AsyncGenerator<UserPage, void> {
   let position = from;
   let known = new Set(position.trail);
   // How many users of the trail the next page shows again.
   let back = 0;
   for (;;) {
-    const askedAtMs = Date.now();
+    const askedAtMs = clock.nowMs();
     const anchor = findAnchor(position, back);
     const users = await listAfter(clerk, anchor, position);
     if (users === null || (users.length === 0 && anchor.startingAfter !== undefined)) {

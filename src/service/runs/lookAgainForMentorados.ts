@@ -11,13 +11,13 @@ const linkableUsersMax = 10_000;
  * Looks again at active users without a profile who could have one by now, because a duplicate was removed or a
  * profile registered. They are asked for at Clerk, so that it is what Clerk says today that is linked.
  */
-export async function lookAgainForProfiles({ clerk, database, run, writer }: RunContext): Promise<void> {
+export async function lookAgainForProfiles({ clerk, clock, database, run, writer }: RunContext): Promise<void> {
   let afterUserId = 0;
   for (;;) {
     const linkable = await listLinkableUsers(database, { afterUserId, limit: linkableUsersMax });
     for (let place = 0; place < linkable.length; place += groupUsers) {
       const group = linkable.slice(place, place + groupUsers);
-      const askedAtMs = Date.now();
+      const askedAtMs = clock.nowMs();
       const users = await clerk.findUsers(group.map((row) => row.clerkId));
       await writer.apply(users.map((user) => toRunItem(user, run.kind, askedAtMs)));
     }

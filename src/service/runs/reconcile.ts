@@ -1,5 +1,6 @@
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import { toEpochMs } from "../../clerk/clerkTime.ts";
+import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import { countActiveUsers, findWatermarkMs } from "../../store/runs/reconcileRows.ts";
 import { passOverUsers, requireNoUsers } from "./backfill.ts";
@@ -20,7 +21,7 @@ async function reconcileEveryone(ctx: RunContext): Promise<void> {
     const activeUsers = await countActiveUsers(database);
     const [newest] = await clerk.listUsers({ limit: 1, orderBy: "-updated_at" });
     if (newest === undefined) await requireEmptyInstance(ctx, activeUsers);
-    await writer.save({ activeUsers, watermarkMs: newest ? toWatermarkMs(newest) : null });
+    await writer.save({ activeUsers, watermarkMs: newest ? toWatermarkMs(newest, ctx.clock) : null });
   }
   if (writer.cursor().phase === "users") {
     await passOverUsers(ctx);
@@ -37,7 +38,7 @@ async function reconcileChanged(ctx: RunContext): Promise<void> {
   const sinceMs = await findWatermarkMs(database);
   const [newest] = await clerk.listUsers({ limit: 1, orderBy: "-updated_at" });
   if (newest === undefined) return requireEmptyInstance(ctx, await countActiveUsers(database));
-  await writer.save({ resumable: false, watermarkMs: toWatermarkMs(newest) ?? sinceMs });
+  await writer.save({ resumable: false, watermarkMs: toWatermarkMs(newest, ctx.clock) ?? sinceMs });
   await compareChangedUsers(ctx, sinceMs);
   await lookAgainForProfiles(ctx);
 }
@@ -46,9 +47,9 @@ async function reconcileChanged(ctx: RunContext): Promise<void> {
  * Epoch milliseconds by Clerk's own clock: a change made while this run goes on is at or after it. One user from the
  * future must not hide everybody else's changes until then.
  */
-function toWatermarkMs(newest: ClerkUser): number | null {
+function toWatermarkMs(newest: ClerkUser, clock: Clock): number | null {
   const updatedAtMs = toEpochMs(newest["updated_at"]);
-  return updatedAtMs && Math.min(updatedAtMs, Date.now());
+  return updatedAtMs && Math.min(updatedAtMs, clock.nowMs());
 }
 
 /** An empty list is believed only where there is nobody to lose. @throws AppError */

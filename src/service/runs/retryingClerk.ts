@@ -1,17 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ClerkApi } from "../../clerk/clerkApi.ts";
+import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-
-/** @throws the signal's reason as soon as it is aborted */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(ms, undefined, { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  }
-}
+import { retry } from "../../retry.ts";
 
 /** How long one question waits for Clerk's rate limit to end. */
 const limitWaitMsMax = 10 * 60_000;
@@ -21,24 +12,25 @@ const failuresMax = 1;
 /** A Clerk client for long work: waits as long as the rate limit asks, and retries another failure once. */
 export function createRetryingClerk(
   clerk: ClerkApi,
-  { signal, log, retryMs }: { signal: AbortSignal; log: Log; retryMs: number },
+  { signal, clock, log, retryMs }: { signal: AbortSignal; clock: Clock; log: Log; retryMs: number },
 ): ClerkApi {
-  async function ask<T>(question: () => Promise<T>): Promise<T> {
-    const endsAtMs = Date.now() + limitWaitMsMax;
-    for (let failures = 0; ;) {
-      try {
-        return await question();
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!(error instanceof AppError)) throw error;
-        const waitMs = error.code === "too_many_requests" ? (error.retryAfterSeconds ?? 1) * 1000 : retryMs;
-        if (error.code === "clerk_unavailable") failures += 1;
-        else if (error.code !== "too_many_requests") throw error;
-        if (failures > failuresMax || Date.now() + waitMs > endsAtMs) throw error;
+  function ask<T>(question: () => Promise<T>): Promise<T> {
+    const endsAtMs = clock.nowMs() + limitWaitMsMax;
+    let unavailable = 0;
+    return retry(question, {
+      clock,
+      signal,
+      findWaitMs: (error) => {
+        if (!(error instanceof AppError)) return undefined;
+        const isLimited = error.code === "too_many_requests";
+        if (error.code === "clerk_unavailable") unavailable += 1;
+        else if (!isLimited) return undefined;
+        const waitMs = isLimited ? (error.retryAfterSeconds ?? 1) * 1000 : retryMs;
+        if (unavailable > failuresMax || clock.nowMs() + waitMs > endsAtMs) return undefined;
         log.warn({ err: error, waitMs }, "[Runs] Clerk has to be asked again");
-        await pause(waitMs, signal);
-      }
-    }
+        return waitMs;
+      },
+    });
   }
   return {
     getUser: (clerkId) => ask(() => clerk.getUser(clerkId, signal)),

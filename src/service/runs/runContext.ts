@@ -1,4 +1,5 @@
 import type { ClerkApi } from "../../clerk/clerkApi.ts";
+import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { Database } from "../../store/connection/database.ts";
 import type { OpenRun } from "../../store/runs/runLease.ts";
@@ -12,4 +13,5 @@ export interface RunContext {
   readonly clerk: ClerkApi;
   readonly writer: RunWriter;
   readonly log: Log;
+  readonly clock: Clock;
 }

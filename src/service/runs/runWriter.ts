@@ -1,3 +1,4 @@
+import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import { toUserUpsert } from "../../clerk/userChange.ts";
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
@@ -10,13 +11,13 @@ import { isRowAtFault } from "../../store/connection/pgErrors.ts";
 import type { OpenRun } from "../../store/runs/runLease.ts";
 import { applyRunPage } from "../../store/runs/applyRunPage.ts";
 import { bisect } from "../bisect.ts";
+import { retry } from "../../retry.ts";
 import { RunStopped } from "./runStopped.ts";
-import { pause } from "./retryingClerk.ts";
 
 /** UTF-16 units of JSON text that go to the database at once: deliveries wait behind it for some 100 ms at most. */
 const chunkSizeMax = 4 * 1024 * 1024;
 /** An interruption of the database that a run outlasts. */
-const databasePatienceMs = 30_000;
+const databaseRetryMsMax = 30_000;
 const firstRetryMs = 250;
 const retryMsMax = 2_000;
 /** Enough to look into; the record is no list. */
@@ -50,28 +51,28 @@ export function createRunWriter(deps: {
   owner: string;
   defaultTurma: string;
   log: Log;
+  clock: Clock;
   signal: AbortSignal;
 }): RunWriter {
-  const { database, run, owner, defaultTurma, log, signal } = deps;
+  const { database, run, owner, defaultTurma, log, clock, signal } = deps;
   let cursor = run.cursor ?? runStart;
 
   async function write(items: readonly BatchItem[], lookedAt: number, changes: CursorChanges): Promise<void> {
     const next = { ...cursor, ...changes, step: cursor.step + 1 };
     const page = { runId: run.runId, owner, step: cursor.step, items, lookedAt, cursor: next, defaultTurma };
-    const givesUpAtMs = Date.now() + databasePatienceMs;
-    for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
-      signal.throwIfAborted();
-      try {
-        const state = await applyRunPage(database, page);
-        if (state !== "saved") throw new RunStopped(state);
-        cursor = next;
-        return;
-      } catch (error) {
-        if (!(error instanceof AppError && error.code === "unavailable") || Date.now() > givesUpAtMs) throw error;
+    const retriesUntilMs = clock.nowMs() + databaseRetryMsMax;
+    const state = await retry(() => applyRunPage(database, page), {
+      clock,
+      signal,
+      findWaitMs: (error, failures) => {
+        const isTransient = error instanceof AppError && error.code === "unavailable";
+        if (!isTransient || clock.nowMs() > retriesUntilMs) return undefined;
         log.warn({ err: error, runId: run.runId }, "[Runs] A page could not be written and is tried again");
-      }
-      await pause(waitMs, signal);
-    }
+        return Math.min(firstRetryMs * 2 ** (failures - 1), retryMsMax);
+      },
+    });
+    if (state !== "saved") throw new RunStopped(state);
+    cursor = next;
   }
 
   async function applyChunk(

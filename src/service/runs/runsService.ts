@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../errors.ts";
 import type { ClerkApi } from "../../clerk/clerkApi.ts";
+import { sleep, systemClock, type Clock } from "../../clock.ts";
 import type { RunKind, SyncRun } from "../../domain/syncRun.ts";
 import { openRun, requestCancel, type OpenRun, type OpenRunAnswer } from "../../store/runs/runLease.ts";
 import { findRun, listRuns, type RunPageKey } from "../../store/runs/syncRuns.ts";
@@ -16,7 +16,8 @@ const resumeWithinMs: Readonly<Record<RunKind, number>> = { backfill: 24 * 3_600
 const cancelWaitMs = 3_000;
 const defaultClerkRetryMs = 2_000;
 
-export type RunsServiceDeps = Omit<RunsWorkerDeps, "owner" | "clerkRetryMs"> & {
+export type RunsServiceDeps = Omit<RunsWorkerDeps, "owner" | "clerkRetryMs" | "clock"> & {
+  readonly clock?: Clock | undefined;
   readonly clerkRetryMs?: number | undefined;
 };
 
@@ -45,9 +46,9 @@ export interface RunsService {
 }
 
 export function createRunsService(deps: RunsServiceDeps): RunsService {
-  const { database, clerk } = deps;
+  const { database, clerk, clock = systemClock } = deps;
   const owner = crypto.randomUUID();
-  const ownRuns = createOwnRuns({ ...deps, owner, clerkRetryMs: deps.clerkRetryMs ?? defaultClerkRetryMs });
+  const ownRuns = createOwnRuns({ ...deps, owner, clock, clerkRetryMs: deps.clerkRetryMs ?? defaultClerkRetryMs });
 
   async function open(
     kind: RunKind,
@@ -84,7 +85,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
     cancel: async (runId) => {
       await get(runId);
       await requestCancel(database, runId);
-      await Promise.race([ownRuns.stop(runId, "cancelled"), sleep(cancelWaitMs)]);
+      await Promise.race([ownRuns.stop(runId, "cancelled"), sleep(clock, cancelWaitMs)]);
       return get(runId);
     },
     interrupt: (runId) => ownRuns.stop(runId, "interrupted"),

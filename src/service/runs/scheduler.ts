@@ -1,3 +1,4 @@
+import { systemClock, type Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { RetentionService } from "../retention.ts";
 import type { RunsService } from "./runsService.ts";
@@ -29,30 +30,31 @@ export function startScheduler(deps: {
   keepMs: number;
   hasClerkKey: boolean;
   log: Log;
+  clock?: Clock | undefined;
 }): Scheduler {
-  const { runs, retention, reconcileEveryMs: everyMs, log } = deps;
+  const { runs, retention, reconcileEveryMs: everyMs, log, clock = systemClock } = deps;
   const stopping = new AbortController();
-  const timers = new Set<Timer>();
-  const startedAtMs = Date.now();
+  const timers = new Set<() => void>();
+  const startedAtMs = clock.nowMs();
   const sweepEveryMs = Math.min(sweepEveryMsMax, Math.max(sweepEveryMsMin, deps.keepMs / 4));
 
   function after(ms: number, what: string, job: () => Promise<void>, retryMs?: number): void {
     if (stopping.signal.aborted) return;
-    const timer = setTimeout(() => {
-      timers.delete(timer);
+    const run = () => {
+      timers.delete(cancel);
       job().catch((error: unknown) => {
         if (stopping.signal.aborted) return;
         log.warn({ err: error }, `[Scheduler] ${what} has to wait`);
         if (retryMs !== undefined) after(retryMs, what, job, retryMs);
       });
-    }, ms);
-    timer.unref();
-    timers.add(timer);
+    };
+    const cancel = clock.setTimer(ms, run, { isBackground: true });
+    timers.add(cancel);
   }
 
   async function reconcile(): Promise<void> {
     await runs.adopt();
-    const firstDueInMs = Math.max(0, startedAtMs + everyMs - Date.now());
+    const firstDueInMs = Math.max(0, startedAtMs + everyMs - clock.nowMs());
     const { dueInMs } = await runs.startScheduled({ everyMs, firstDueInMs });
     planReconcile(dueInMs);
     if (sweepEveryMs >= everyMs) planSweep(0, sweepOnce);
@@ -85,7 +87,7 @@ export function startScheduler(deps: {
   return {
     stop: () => {
       stopping.abort();
-      for (const timer of timers) clearTimeout(timer);
+      for (const cancel of timers) cancel();
     },
   };
 }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ClerkApi } from "../../clerk/clerkApi.ts";
+import { repeat, type Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { SyncObserver } from "../../domain/observer.ts";
 import type { RunStatus } from "../../domain/syncRun.ts";
@@ -9,6 +9,7 @@ import { finishRun, releaseLease, renewLease, type OpenRun } from "../../store/r
 import { backfill } from "./backfill.ts";
 import { reconcile } from "./reconcile.ts";
 import { createRetryingClerk } from "./retryingClerk.ts";
+import { retry } from "../../retry.ts";
 import { RunStopped } from "./runStopped.ts";
 import { createRunWriter } from "./runWriter.ts";
 
@@ -28,6 +29,7 @@ export interface RunsWorkerDeps {
   /** Before Clerk is asked once more after it failed. */
   readonly clerkRetryMs: number;
   readonly observer?: SyncObserver | undefined;
+  readonly clock: Clock;
 }
 
 interface RunEnd {
@@ -39,7 +41,7 @@ interface RunEnd {
 /** Works on a run to its end, whatever that is. Never throws. `controller` is aborted with a `RunStopped` to stop it. */
 export async function workOnRun(deps: RunsWorkerDeps, run: OpenRun, controller: AbortController): Promise<void> {
   const log = deps.log.child({ runId: run.runId, kind: run.kind });
-  const heartbeat = setInterval(() => void renew({ ...deps, log }, run, controller), renewEveryMs);
+  const stopHeartbeat = repeat(deps.clock, renewEveryMs, () => void renew({ ...deps, log }, run, controller));
   log.info({ dryRun: run.dryRun, full: run.full, resumed: run.cursor !== null }, "[Runs] Started");
   deps.observer?.onRun?.({ kind: run.kind, status: "running" });
   try {
@@ -48,18 +50,18 @@ export async function workOnRun(deps: RunsWorkerDeps, run: OpenRun, controller: 
     // The lease runs out by itself, and another process goes on.
     log.error({ err: error }, "[Runs] The end of the run could not be written");
   } finally {
-    clearInterval(heartbeat);
+    stopHeartbeat();
     // Ends a request to Clerk that nobody waits for any more.
     controller.abort(new RunStopped("lost"));
   }
 }
 
 async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Promise<RunEnd | "released" | "lost"> {
-  const { database, log } = deps;
+  const { clock, database, log } = deps;
   const writer = createRunWriter({ ...deps, run, signal });
-  const clerk = createRetryingClerk(deps.clerk, { signal, log, retryMs: deps.clerkRetryMs });
+  const clerk = createRetryingClerk(deps.clerk, { signal, clock, log, retryMs: deps.clerkRetryMs });
   try {
-    await (run.kind === "backfill" ? backfill : reconcile)({ run, database, clerk, writer, log });
+    await (run.kind === "backfill" ? backfill : reconcile)({ run, database, clerk, writer, log, clock });
   } catch (cause) {
     return toEndOfStopped(run, signal.aborted ? (signal.reason as unknown) : cause, log);
   }
@@ -95,17 +97,12 @@ async function finish(deps: RunsWorkerDeps, run: OpenRun, end: RunEnd | "release
     log.info("[Runs] Stopped; another process may go on");
     return;
   }
-  for (let tries = 1; ; tries += 1) {
-    try {
-      await finishRun(database, { ...lease, ...end });
-      log.info({ status: end.status }, "[Runs] Finished");
-      deps.observer?.onRun?.({ kind: run.kind, status: end.status });
-      return;
-    } catch (error) {
-      if (tries === finishTriesMax) throw error;
-      await sleep(finishRetryMs);
-    }
-  }
+  await retry(() => finishRun(database, { ...lease, ...end }), {
+    clock: deps.clock,
+    findWaitMs: (_error, failures) => (failures < finishTriesMax ? finishRetryMs : undefined),
+  });
+  log.info({ status: end.status }, "[Runs] Finished");
+  deps.observer?.onRun?.({ kind: run.kind, status: end.status });
 }
 
 /** A heartbeat that fails is no reason to stop: every page asks again whose the run is. */

@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { BrokenCircuitError, circuitBreaker, CircuitState, handleWhen, type IBreaker } from "cockatiel";
 import postgres, { type Sql } from "postgres";
+import { sleep, systemClock, type Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { retry } from "../../retry.ts";
 import { createSocketSource, type SocketSource } from "./socketSource.ts";
 import { parseDsn, type Dsn } from "./dsn.ts";
 import { callThroughPooler } from "./callThroughPooler.ts";
@@ -29,6 +30,7 @@ export interface DatabaseOptions {
   /** Connections. */
   readonly poolMax?: number;
   readonly log: Log;
+  readonly clock?: Clock | undefined;
 }
 
 /** A pool of connections where every call has a deadline and an absent database costs nothing. */
@@ -59,44 +61,42 @@ export interface Database {
 }
 
 /** Opens nothing yet: the first call connects. @throws Error if the URL is malformed, without its value */
-export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Database {
+export function openDatabase({ url, poolMax = 10, log, clock = systemClock }: DatabaseOptions): Database {
   const dsn = parseDsn(url);
-  const sockets = createSocketSource(dsn);
+  const sockets = createSocketSource(dsn, clock);
   const sql = openPool(dsn, sockets, poolMax);
   const breaker = circuitBreaker(
     handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
-    { halfOpenAfter: probeEveryMs, breaker: createStreakBreaker() },
+    { halfOpenAfter: probeEveryMs, breaker: createStreakBreaker(clock) },
   );
   breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
   breaker.onReset(() => log.info("[Database] Back"));
 
   const calls = new Set<symbol>();
 
-  async function insist<T>(work: (sql: Sql) => PromiseLike<T>, deadlineAtMs: number): Promise<T> {
-    for (;;) {
-      try {
-        return await work(sql);
-      } catch (cause) {
-        const pauseMs = isNeverSent(cause) ? 0 : isStartingUp(cause) ? startingUpPauseMs : undefined;
-        if (pauseMs === undefined || Date.now() + pauseMs >= deadlineAtMs) throw cause;
-        await sleep(pauseMs);
-      }
-    }
+  function insist<T>(work: (sql: Sql) => PromiseLike<T>, deadlineAtMs: number): Promise<T> {
+    return retry(() => work(sql), {
+      clock,
+      findWaitMs: (cause) => {
+        const waitMs = isNeverSent(cause) ? 0 : isStartingUp(cause) ? startingUpPauseMs : undefined;
+        return waitMs === undefined || clock.nowMs() + waitMs >= deadlineAtMs ? undefined : waitMs;
+      },
+    });
   }
 
   async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
     const deadline = Promise.withResolvers<never>();
-    const sinceMs = Date.now();
-    const timer = setTimeout(() => {
+    const sinceMs = clock.nowMs();
+    const cancelDeadline = clock.setTimer(deadlineMs, () => {
       sockets.destroySuspects({ silentMs: deadlineMs / 2, sinceMs });
       deadline.reject(unavailable("The database did not answer in time."));
-    }, deadlineMs);
+    });
     try {
       return await Promise.race([insist(work, sinceMs + deadlineMs), deadline.promise]);
     } catch (cause) {
       throw isTransient(cause) ? unavailable("The database cannot be reached.", cause) : cause;
     } finally {
-      clearTimeout(timer);
+      cancelDeadline();
     }
   }
 
@@ -128,15 +128,15 @@ export function openDatabase({ url, poolMax = 10, log }: DatabaseOptions): Datab
       breaker.state === CircuitState.Closed ? "closed" : breaker.state === CircuitState.HalfOpen ? "half-open" : "open",
     connectionAttempts: sockets.attempts,
     close: async () => {
-      const deadlineAtMs = Date.now() + closeDeadlineMs;
-      while (calls.size > 0 && Date.now() < deadlineAtMs) await sleep(10);
+      const deadlineAtMs = clock.nowMs() + closeDeadlineMs;
+      while (calls.size > 0 && clock.nowMs() < deadlineAtMs) await sleep(clock, 10);
       // Not left to postgres.js, which also waits for statements that failed with their connection.
       await sql.end({ timeout: 0 });
     },
   };
 }
 
-function createStreakBreaker(): IBreaker {
+function createStreakBreaker(clock: Clock): IBreaker {
   let failures = 0;
   let firstAtMs = 0;
   return {
@@ -145,9 +145,9 @@ function createStreakBreaker(): IBreaker {
       failures = 0;
     },
     failure: () => {
-      if (failures === 0) firstAtMs = Date.now();
+      if (failures === 0) firstAtMs = clock.nowMs();
       failures += 1;
-      return failures >= failuresBeforeOpen && Date.now() - firstAtMs >= failingMsBeforeOpen;
+      return failures >= failuresBeforeOpen && clock.nowMs() - firstAtMs >= failingMsBeforeOpen;
     },
   };
 }

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { connect, isIP, Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { sleep, type Clock } from "../../clock.ts";
 import type { Dsn } from "./dsn.ts";
 import { watchSocket, type SocketWatch } from "./watchSocket.ts";
 
@@ -26,7 +26,7 @@ export interface SocketSource {
  * during start-up, it leaks a connection when its socket factory throws, it never gives up on a peer that has stopped
  * answering, and see `watchSocket`.
  */
-export function createSocketSource(dsn: Dsn): SocketSource {
+export function createSocketSource(dsn: Dsn, clock: Clock): SocketSource {
   const openedAtMs: number[] = [];
   const opening = new Map<Socket, number>();
   const watches = new Set<SocketWatch>();
@@ -37,15 +37,15 @@ export function createSocketSource(dsn: Dsn): SocketSource {
     for (;;) {
       const oldestMs = openedAtMs[0];
       if (oldestMs === undefined || openedAtMs.length < attemptsPerSecondMax) return;
-      const waitMs = oldestMs + 1000 - Date.now();
+      const waitMs = oldestMs + 1000 - clock.nowMs();
       if (waitMs <= 0) openedAtMs.shift();
-      else await sleep(waitMs);
+      else await sleep(clock, waitMs);
     }
   }
 
   async function openConnected(): Promise<Socket> {
     await waitForTurn();
-    const nowMs = Date.now();
+    const nowMs = clock.nowMs();
     openedAtMs.push(nowMs);
     attempts += 1;
     const socket = connect({
@@ -55,15 +55,15 @@ export function createSocketSource(dsn: Dsn): SocketSource {
     });
     opening.set(socket, nowMs);
     try {
-      await settle(socket, "connect", dsn.connectTimeoutSeconds * 1000);
-      return dsn.tls === "off" ? socket : await startTls(socket, dsn);
+      await settle(socket, "connect", { clock, timeoutMs: dsn.connectTimeoutSeconds * 1000 });
+      return dsn.tls === "off" ? socket : await startTls(socket, dsn, clock);
     } finally {
       opening.delete(socket);
     }
   }
 
   function watch(socket: Socket): Socket {
-    const one = watchSocket(socket);
+    const one = watchSocket(socket, clock);
     watches.add(one);
     socket.on("close", () => watches.delete(one));
     // A hang-up is an error to those who wait; without one, postgres.js connects again at once and for ever.
@@ -85,17 +85,17 @@ export function createSocketSource(dsn: Dsn): SocketSource {
     destroySuspects: ({ silentMs, sinceMs }) => {
       const error = connectionError("the server stopped answering");
       for (const one of watches) one.destroyIfSuspect({ silentMs, sinceMs, error });
-      for (const [socket, startedAtMs] of opening) if (Date.now() - startedAtMs >= silentMs) socket.destroy(error);
+      for (const [socket, startedAtMs] of opening) if (clock.nowMs() - startedAtMs >= silentMs) socket.destroy(error);
     },
   };
 }
 
-async function startTls(socket: Socket, dsn: Dsn): Promise<Socket> {
-  const timeoutMs = dsn.connectTimeoutSeconds * 1000;
+async function startTls(socket: Socket, dsn: Dsn, clock: Clock): Promise<Socket> {
+  const limit = { clock, timeoutMs: dsn.connectTimeoutSeconds * 1000 };
   let answer: Buffer | undefined;
   socket.once("data", (data: Buffer) => (answer = data));
   socket.write(sslRequest);
-  await settle(socket, "data", timeoutMs);
+  await settle(socket, "data", limit);
   if (answer?.[0] !== 0x53 || answer.length !== 1) {
     if (dsn.tls === "if-offered" && answer?.[0] === 0x4e) return socket;
     socket.destroy();
@@ -110,21 +110,25 @@ async function startTls(socket: Socket, dsn: Dsn): Promise<Socket> {
     ...(isIP(dsn.host) === 0 ? { servername: dsn.host } : {}),
     rejectUnauthorized: dsn.tls === "verified",
   });
-  return settle(secure, "secureConnect", timeoutMs);
+  return settle(secure, "secureConnect", limit);
 }
 
 /** The socket once it emits `event`; rejects and destroys it on an error, a close or after `timeoutMs`. */
-function settle<S extends Socket>(socket: S, event: string, timeoutMs: number): Promise<S> {
+function settle<S extends Socket>(
+  socket: S,
+  event: string,
+  { clock, timeoutMs }: { clock: Clock; timeoutMs: number },
+): Promise<S> {
   const { promise, resolve, reject } = Promise.withResolvers<S>();
   const onEvent = () => resolve(socket);
   const onClose = () => reject(connectionError("the connection was closed while it was being made"));
-  const timer = setTimeout(() => {
+  const cancelTimer = clock.setTimer(timeoutMs, () => {
     reject(connectionError("connecting took too long"));
     socket.destroy();
-  }, timeoutMs);
+  });
   socket.once(event, onEvent).once("error", reject).once("close", onClose);
   return promise.finally(() => {
-    clearTimeout(timer);
+    cancelTimer();
     socket.off(event, onEvent).off("error", reject).off("close", onClose);
   });
 }

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { Clock } from "../../clock.ts";
 
 /** The code of the error that a statement gets whose connection had ended before anything was sent. */
 export const neverSentCode = "CONNECTION_NEVER_SENT";
@@ -32,10 +33,10 @@ const protocolVersion = 0x0003_0000;
  * peer that no longer answers: a statement waits for ever). This file can go when a release fixes all of them; the
  * tests in `test/faults/connections.test.ts` then pass without it.
  */
-export function watchSocket(socket: Socket): SocketWatch {
+export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   let state: "starting" | "idle" | "in-transaction" | "answer-due" | "ended" = "starting";
-  let dueSinceMs = Date.now();
-  let heardAtMs = Date.now();
+  let dueSinceMs = clock.nowMs();
+  let heardAtMs = clock.nowMs();
   let held: [event: string, ...args: unknown[]][] | null = null;
   const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean;
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
@@ -66,7 +67,7 @@ export function watchSocket(socket: Socket): SocketWatch {
         return true;
       }
       state = "answer-due";
-      dueSinceMs = Date.now();
+      dueSinceMs = clock.nowMs();
       return write(chunk, ...args);
     },
     end: (...args: unknown[]) => {
@@ -87,7 +88,7 @@ export function watchSocket(socket: Socket): SocketWatch {
     Object.defineProperty(socket, name, { get: () => shielded[name], set() {} });
   }
   socket.on("data", (data: Buffer) => {
-    heardAtMs = Date.now();
+    heardAtMs = clock.nowMs();
     // What comes unasked (a notice, the announcement of a shutdown) does not end so.
     if (data.subarray(-6, -1).equals(readyForQuery)) state = data.at(-1) === idleByte ? "idle" : "in-transaction";
   });
@@ -99,7 +100,7 @@ export function watchSocket(socket: Socket): SocketWatch {
       const isSuspect =
         state === "idle"
           ? heardAtMs <= sinceMs
-          : state === "answer-due" && Date.now() - Math.max(dueSinceMs, heardAtMs) >= silentMs;
+          : state === "answer-due" && clock.nowMs() - Math.max(dueSinceMs, heardAtMs) >= silentMs;
       if (isSuspect) socket.destroy(error);
     },
   };

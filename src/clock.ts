@@ -1,0 +1,54 @@
+/** Time, as an argument: the program reads it and waits on it only through this, so that a test can move it. */
+export interface Clock {
+  /** Epoch milliseconds. */
+  readonly nowMs: () => number;
+  /** Milliseconds from a fixed moment, unaffected when the computer's clock is set; for durations. */
+  readonly monotonicMs: () => number;
+  /**
+   * Calls `action` once, after `ms`.
+   * @param options.isBackground the process may end before
+   * @returns cancels the call
+   */
+  readonly setTimer: (ms: number, action: () => void, options?: { readonly isBackground?: boolean }) => () => void;
+}
+
+/** The computer's own. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  setTimer: (ms, action, { isBackground = false } = {}) => {
+    const timer = setTimeout(action, ms);
+    if (isBackground) timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** @throws the signal's reason, at once when it is aborted */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.reject(signal.reason as Error);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const cancel = clock.setTimer(ms, resolve);
+  const abort = () => {
+    cancel();
+    reject(signal?.reason as Error);
+  };
+  signal?.addEventListener("abort", abort);
+  return promise.finally(() => signal?.removeEventListener("abort", abort));
+}
+
+/** Calls `action` every `everyMs` until the function returned is called. */
+export function repeat(clock: Clock, everyMs: number, action: () => void): () => void {
+  let cancel = clock.setTimer(everyMs, tick);
+  function tick(): void {
+    cancel = clock.setTimer(everyMs, tick);
+    action();
+  }
+  return () => cancel();
+}
+
+/** A signal that is aborted after `ms`. It keeps no process alive; `cancel` is to be called when the work has ended. */
+export function startDeadline(clock: Clock, ms: number): { readonly signal: AbortSignal; readonly cancel: () => void } {
+  const controller = new AbortController();
+  const abort = () => controller.abort(new DOMException("The time is over.", "TimeoutError"));
+  return { signal: controller.signal, cancel: clock.setTimer(ms, abort, { isBackground: true }) };
+}
