@@ -12,6 +12,12 @@ export interface ClerkUserPageQuery {
   readonly offset?: number;
 }
 
+export interface ClerkCallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for the whole call with its retries, if fewer than the client's own; for callers who wait. */
+  readonly deadlineMs?: number | undefined;
+}
+
 /**
  * Clerk's Backend API as this program needs it; the real client and the simulated Clerk stand behind it.
  * Every method throws `AppError` `clerk_unavailable` (no answer, 5xx, nonsense, 401), `too_many_requests` (429 after
@@ -20,14 +26,14 @@ export interface ClerkUserPageQuery {
  */
 export interface ClerkApi {
   /** The user, or null only when Clerk itself answered 404 with its own error body. */
-  getUser(clerkId: string, signal?: AbortSignal): Promise<ClerkUser | null>;
+  getUser(clerkId: string, options?: ClerkCallOptions): Promise<ClerkUser | null>;
   /**
    * One page; shorter than `limit` means the last one. One HTTP request.
    * @throws AppError `not_found` when Clerk does not know the user of `startingAfter`, deleted meanwhile
    */
-  listUsers(query: ClerkUserPageQuery, signal?: AbortSignal): Promise<readonly ClerkUser[]>;
+  listUsers(query: ClerkUserPageQuery, options?: ClerkCallOptions): Promise<readonly ClerkUser[]>;
   /** Those of at most 100 ids that exist; unknown ids are absent. One HTTP request. */
-  findUsers(clerkIds: readonly string[], signal?: AbortSignal): Promise<readonly ClerkUser[]>;
+  findUsers(clerkIds: readonly string[], options?: ClerkCallOptions): Promise<readonly ClerkUser[]>;
   /** How many users the instance has. */
-  countUsers(signal?: AbortSignal): Promise<number>;
+  countUsers(options?: ClerkCallOptions): Promise<number>;
 }

@@ -4,6 +4,7 @@ import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { retry } from "../retry.ts";
+import type { ClerkCallOptions } from "./clerkApi.ts";
 import { readBodyText } from "./readBodyText.ts";
 
 /** What Clerk answered: a 200, or a 4xx that the caller has to judge. `body` is undefined if it was no JSON. */
@@ -13,14 +14,14 @@ export interface ClerkAnswer {
 }
 
 /** `GET` on Clerk's Backend API; `path` begins with `/v1/`. */
-export type ClerkRequest = (path: string, query: URLSearchParams, signal?: AbortSignal) => Promise<ClerkAnswer>;
+export type ClerkRequest = (path: string, query: URLSearchParams, options?: ClerkCallOptions) => Promise<ClerkAnswer>;
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 export interface ClerkRequestLimits {
   /** Clerk answers in well under a second; a page of 500 users in a few. */
   readonly attemptDeadlineMs: number;
-  /** The whole call with its retries and waits: below the 30 s after which clients and proxies give up. */
+  /** The whole call with its retries and waits, unless its caller has less time. */
   readonly callDeadlineMs: number;
   /** After the first attempt. */
   readonly retriesMax: number;
@@ -78,11 +79,12 @@ export function createClerkRequest(options: {
     return waitMs;
   }
 
-  return async (path, query, signal) => {
+  return async (path, query, { signal, deadlineMs = limits.callDeadlineMs } = {}) => {
     signal?.throwIfAborted();
-    const endsAtMs = clock.nowMs() + limits.callDeadlineMs;
+    const callDeadlineMs = Math.min(deadlineMs, limits.callDeadlineMs);
+    const endsAtMs = clock.nowMs() + callDeadlineMs;
     const url = `${options.apiUrl}${path}${query.size > 0 ? `?${query.toString()}` : ""}`;
-    const deadline = startDeadline(clock, limits.callDeadlineMs);
+    const deadline = startDeadline(clock, callDeadlineMs);
     const whole = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
     try {
       return await retry(() => attemptOnce(options, url, whole), {

@@ -4,7 +4,7 @@ import { isClerkId } from "../domain/clerkId.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { ClerkApi, ClerkUser, ClerkUserPageQuery } from "./clerkApi.ts";
+import type { ClerkApi, ClerkCallOptions, ClerkUser, ClerkUserPageQuery } from "./clerkApi.ts";
 import {
   type ClerkAnswer,
   type ClerkRequest,
@@ -37,10 +37,10 @@ export interface ClerkApiOptions {
 export function createClerkApi(options: ClerkApiOptions): ClerkApi {
   const request = toRequest(options);
   return {
-    getUser: (clerkId, signal) => getUser(request, clerkId, signal),
-    listUsers: (query, signal) => listUsers(request, query, signal),
-    findUsers: (clerkIds, signal) => findUsers(request, clerkIds, signal),
-    countUsers: (signal) => countUsers(request, signal),
+    getUser: (clerkId, call) => getUser(request, clerkId, call),
+    listUsers: (query, call) => listUsers(request, query, call),
+    findUsers: (clerkIds, call) => findUsers(request, clerkIds, call),
+    countUsers: (call) => countUsers(request, call),
   };
 }
 
@@ -73,9 +73,9 @@ function createBucket(secretKey: string): TokenBucket {
   return bucket;
 }
 
-async function getUser(request: ClerkRequest, clerkId: string, signal?: AbortSignal): Promise<ClerkUser | null> {
+async function getUser(request: ClerkRequest, clerkId: string, options?: ClerkCallOptions): Promise<ClerkUser | null> {
   checkIds([clerkId]);
-  const answer = await request(`/v1/users/${clerkId}`, new URLSearchParams(), signal);
+  const answer = await request(`/v1/users/${clerkId}`, new URLSearchParams(), options);
   if (answer.status === 404 && findErrorCode(answer.body) === "resource_not_found") return null;
   const body = toBody(answer);
   if (!isUser(body) || body.id !== clerkId) throw unavailable("Clerk answered something other than the user.");
@@ -85,7 +85,7 @@ async function getUser(request: ClerkRequest, clerkId: string, signal?: AbortSig
 async function listUsers(
   request: ClerkRequest,
   { limit, orderBy, startingAfter, createdAtAfterMs, offset }: ClerkUserPageQuery,
-  signal?: AbortSignal,
+  options?: ClerkCallOptions,
 ): Promise<readonly ClerkUser[]> {
   if (!Number.isInteger(limit) || limit < 1 || limit > pageUsersMax) {
     throw new AppError("bad_request", `A page has 1 to ${pageUsersMax} users.`);
@@ -97,7 +97,7 @@ async function listUsers(
   }
   if (createdAtAfterMs !== undefined) query.set("created_at_after", String(Math.trunc(createdAtAfterMs)));
   if (offset !== undefined) query.set("offset", String(offset));
-  const answer = await request("/v1/users", query, signal);
+  const answer = await request("/v1/users", query, options);
   const refused = answer.status === 400 || answer.status === 404 || answer.status === 422;
   if (startingAfter !== undefined && refused && findErrorCode(answer.body) !== undefined) {
     throw new AppError("not_found", "Clerk does not know the user to start after.");
@@ -108,7 +108,7 @@ async function listUsers(
 async function findUsers(
   request: ClerkRequest,
   clerkIds: readonly string[],
-  signal?: AbortSignal,
+  options?: ClerkCallOptions,
 ): Promise<readonly ClerkUser[]> {
   checkIds(clerkIds);
   const asked = new Set(clerkIds);
@@ -116,14 +116,14 @@ async function findUsers(
   if (asked.size === 0) return [];
   const query = new URLSearchParams({ limit: String(findUsersMax) });
   for (const clerkId of asked) query.append("user_id", clerkId);
-  const users = toUsers(await request("/v1/users", query, signal), findUsersMax);
+  const users = toUsers(await request("/v1/users", query, options), findUsersMax);
   // A filter that was ignored would make every absent id look gone.
   if (!users.every((user) => asked.has(user.id))) throw unavailable("Clerk answered users nobody asked for.");
   return users;
 }
 
-async function countUsers(request: ClerkRequest, signal?: AbortSignal): Promise<number> {
-  const body = toBody(await request("/v1/users/count", new URLSearchParams(), signal));
+async function countUsers(request: ClerkRequest, options?: ClerkCallOptions): Promise<number> {
+  const body = toBody(await request("/v1/users/count", new URLSearchParams(), options));
   const count = isObject(body) ? body["total_count"] : undefined;
   if (typeof count !== "number" || !Number.isSafeInteger(count) || count < 0) {
     throw unavailable("Clerk answered something other than a count.");

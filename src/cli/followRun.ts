@@ -79,7 +79,7 @@ async function startRun(ctx: CliContext, request: RunRequest, signal: AbortSigna
 /** How many users Clerk has, for the bar; undefined if it does not say. */
 async function countUsers(ctx: CliContext, signal: AbortSignal): Promise<number | undefined> {
   try {
-    return await ctx.clerk.countUsers(AbortSignal.any([signal, AbortSignal.timeout(countDeadlineMs)]));
+    return await ctx.clerk.countUsers({ signal, deadlineMs: countDeadlineMs });
   } catch (error) {
     ctx.log.debug({ err: error }, "[Cli] The number of users is unknown");
     return undefined;

@@ -1,6 +1,7 @@
 import { systemClock, type Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { ClerkApi } from "../clerk/clerkApi.ts";
+import { withDeadline } from "../clerk/withDeadline.ts";
 import { toUserUpsert } from "../clerk/userChange.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
 import type { UserService } from "./userService.ts";
@@ -15,7 +16,7 @@ export interface FirstLoginService {
 }
 
 export function createFirstLogin(deps: {
-  clerk: Pick<ClerkApi, "getUser">;
+  clerk: ClerkApi;
   users: Pick<UserService, "applyChanges" | "getUser">;
   clock?: Clock | undefined;
 }): FirstLoginService {
@@ -24,7 +25,7 @@ export function createFirstLogin(deps: {
 
   async function fetchAndApply(clerkId: string): Promise<void> {
     const learnedAtMs = clock.nowMs();
-    const user = await clerk.getUser(clerkId);
+    const user = await withDeadline(clerk, clock).getUser(clerkId);
     if (user === null) throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
     await users.applyChanges([toUserUpsert(user, { source: "jit", learnedAtMs })]);
   }

@@ -1,4 +1,5 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
+import { withDeadline } from "../clerk/withDeadline.ts";
 import { systemClock, type Clock } from "../clock.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
@@ -102,7 +103,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
       resyncUser({
         clerkId,
         dryRun,
-        clerk,
+        clerk: withDeadline(clerk, clock),
         learnedAtMs: clock.nowMs(),
         findStatus: (id) => findUserStatus(database, id),
         report: async (change) => {

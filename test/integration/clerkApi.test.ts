@@ -171,7 +171,7 @@ test("the count is a count or Clerk is unavailable", async () => {
 test("a development key is held to its rate, a production key is not slowed by 60 calls", async () => {
   const { requests, apiUrl } = fakeClerk(() => Response.json({ id: ada }));
   const ask = (clerk: ReturnType<typeof openApi>, signal?: AbortSignal) =>
-    Promise.all(Array.from({ length: 60 }, () => clerk.getUser(ada, signal)));
+    Promise.all(Array.from({ length: 60 }, () => clerk.getUser(ada, { signal })));
   await ask(openApi(apiUrl, { secretKey: "sk_live_hidden" }));
   expect(requests).toHaveLength(60);
   await ask(openApi(apiUrl), AbortSignal.timeout(500)).catch(() => "aborted, as it should be");

@@ -111,13 +111,42 @@ async function listen(server: NetServer): Promise<string> {
 test("an aborted call ends with the reason it was given", async () => {
   const { apiUrl } = fakeClerk(() => new Promise<Response>(() => {}));
   const controller = new AbortController();
-  const call = openApi(apiUrl).getUser(ada, controller.signal);
+  const call = openApi(apiUrl).getUser(ada, { signal: controller.signal });
   const reason = new Error("stopped");
   setTimeout(() => controller.abort(reason), 20);
   expect(await call.catch((error: unknown) => error)).toBe(reason);
   expect(
     await openApi(apiUrl)
-      .getUser(ada, controller.signal)
+      .getUser(ada, { signal: controller.signal })
       .catch((error: unknown) => error),
   ).toBe(reason);
+});
+
+const dripping = () =>
+  new Response(
+    new ReadableStream({
+      pull: async (stream) => {
+        await Bun.sleep(20);
+        stream.enqueue(new TextEncoder().encode(" "));
+      },
+    }),
+  );
+
+test.each<[string, () => Response | Promise<Response>]>([
+  ["silent", () => new Promise<Response>(() => {})],
+  ["dripping a byte at a time", dripping],
+  ["failing each time", () => new Response("no", { status: 503, headers: { "retry-after": "0" } })],
+])("a caller's own deadline ends the call to a Clerk that is %s", async (_, answer) => {
+  const { apiUrl } = fakeClerk(answer);
+  const startedAtMs = performance.now();
+  const error = await failureOf(openApi(apiUrl).getUser(ada, { deadlineMs: 150 }));
+  expect(error.code).toBe("clerk_unavailable");
+  expect(performance.now() - startedAtMs).toBeLessThan(2_000);
+});
+
+test("a Retry-After beyond the caller's own deadline is said at once", async () => {
+  const { requests, apiUrl } = fakeClerk(() => new Response("", { status: 429, headers: { "retry-after": "12" } }));
+  const error = await failureOf(openApi(apiUrl).getUser(ada, { deadlineMs: 8_000 }));
+  expect(error).toMatchObject({ code: "too_many_requests", retryAfterSeconds: 12 });
+  expect(requests).toHaveLength(1);
 });

@@ -48,7 +48,7 @@ export function createPagedClerk(count: number): PagedClerk {
     onList: () => undefined,
     onOther: () => undefined,
     api: {
-      listUsers: async (query, signal) => {
+      listUsers: async (query, { signal } = {}) => {
         const from = query.startingAfter ?? query.createdAtAfterMs ?? query.offset ?? "";
         asked.push(`list ${query.orderBy} ${from}`.trim());
         // As a real request is, one that is held is given up when its run is stopped.
@@ -64,7 +64,7 @@ export function createPagedClerk(count: number): PagedClerk {
         await clerk.onOther("find");
         return clerkIds.flatMap((clerkId) => users.get(clerkId) ?? []);
       },
-      countUsers: async (signal) => {
+      countUsers: async ({ signal } = {}) => {
         // Only asked whether there is a key.
         if (signal?.aborted) return users.size;
         asked.push("count");

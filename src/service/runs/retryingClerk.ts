@@ -33,9 +33,9 @@ export function createRetryingClerk(
     });
   }
   return {
-    getUser: (clerkId) => ask(() => clerk.getUser(clerkId, signal)),
-    listUsers: (query) => ask(() => clerk.listUsers(query, signal)),
-    findUsers: (clerkIds) => ask(() => clerk.findUsers(clerkIds, signal)),
-    countUsers: () => ask(() => clerk.countUsers(signal)),
+    getUser: (clerkId) => ask(() => clerk.getUser(clerkId, { signal })),
+    listUsers: (query) => ask(() => clerk.listUsers(query, { signal })),
+    findUsers: (clerkIds) => ask(() => clerk.findUsers(clerkIds, { signal })),
+    countUsers: () => ask(() => clerk.countUsers({ signal })),
   };
 }

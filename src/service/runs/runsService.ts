@@ -137,7 +137,7 @@ function createOwnRuns(deps: RunsWorkerDeps) {
 /** Known without asking Clerk: a client without a key refuses before it looks at the signal. */
 async function requireClerkKey(clerk: ClerkApi): Promise<void> {
   try {
-    await clerk.countUsers(AbortSignal.abort(new RunStopped("lost")));
+    await clerk.countUsers({ signal: AbortSignal.abort(new RunStopped("lost")) });
   } catch (error) {
     if (error instanceof AppError && error.code === "precondition_failed") throw error;
   }
