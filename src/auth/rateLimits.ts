@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
-import type { RateLimiterMemory } from "rate-limiter-flexible";
 import { AppError } from "../errors.ts";
+import { createRateLimit } from "../rateLimit.ts";
 
 /** Counted per process: the more replicas, the more is let through; what is bounded is what one process does. */
 export interface RateLimitOptions {
@@ -31,31 +31,20 @@ export interface RateLimits {
  */
 export function createRateLimits(options: RateLimitOptions = defaultRateLimits): RateLimits {
   const failed = "Too many failed attempts to authenticate.";
-  const countFailure = createLimit({ points: options.failuresPerMinute, duration: 60 }, failed);
-  const countMachine = createLimit({ points: options.machineCallsPer10s, duration: 10 }, "Too many calls.");
-  const countSession = createLimit({ points: options.sessionCallsPer10s, duration: 10 }, "Too many calls.");
+  const countFailure = createLimit({ usesMax: options.failuresPerMinute, windowSeconds: 60 }, failed);
+  const countMachine = createLimit({ usesMax: options.machineCallsPer10s, windowSeconds: 10 }, "Too many calls.");
+  const countSession = createLimit({ usesMax: options.sessionCallsPer10s, windowSeconds: 10 }, "Too many calls.");
   return {
     countFailure: (clientAddress) => countFailure(toAddressKey(clientAddress)),
     countCall: (caller) => (caller.kind === "machine" ? countMachine("machine") : countSession(caller.clerkId)),
   };
 }
 
-/** Loads the library when there is something to count, so that the first webhook does not wait for it. */
-function createLimit(
-  options: { readonly points: number; readonly duration: number },
-  message: string,
-): (key: string) => Promise<void> {
-  let limiter: RateLimiterMemory | undefined;
+function createLimit(options: Parameters<typeof createRateLimit>[0], message: string): (key: string) => Promise<void> {
+  const count = createRateLimit(options);
   return async (key) => {
-    const { RateLimiterMemory, RateLimiterRes } = await import("rate-limiter-flexible");
-    limiter ??= new RateLimiterMemory(options);
-    try {
-      await limiter.consume(key);
-    } catch (cause) {
-      if (!(cause instanceof RateLimiterRes)) throw cause;
-      const retryAfterSeconds = Math.max(1, Math.ceil(cause.msBeforeNext / 1000));
-      throw new AppError("too_many_requests", message, { retryAfterSeconds });
-    }
+    const waitMs = await count(key);
+    if (waitMs > 0) throw new AppError("too_many_requests", message, { retryAfterSeconds: Math.ceil(waitMs / 1000) });
   };
 }
 

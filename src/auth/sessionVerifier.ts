@@ -1,8 +1,8 @@
-import { TokenBucket } from "limiter";
 import { systemClock, type Clock } from "../clock.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { createRateLimit } from "../rateLimit.ts";
 import { parseJwtKey } from "./parseJwtKey.ts";
 
 /** Loading Clerk's signing keys, the SDK's own retries included: a caller is waiting. */
@@ -33,19 +33,22 @@ export function createSessionVerifier(options: SessionVerifierOptions): VerifySe
   const { secretKey } = options;
   const jwtKey = options.jwtKey === undefined ? undefined : parseJwtKey(options.jwtKey);
   if (jwtKey === undefined && secretKey === undefined) return () => Promise.resolve(null);
-  const admitKey = createKeyGate();
+  // Key ids that have proved a token pass freely; others share a small allowance.
+  const knownKeyIds = new Set<string>();
+  const countNewKey = createRateLimit({ usesMax: newKeysPer10s, windowSeconds: 10 });
   return async (token) => {
     // The SDK costs 40 ms and 12 MB to load, which a server that sees no sessions need not pay.
     const { decodeJwt } = await import("@clerk/backend/jwt");
     const claims = readClaims(token, decodeJwt);
     if (claims === null) return null;
-    if (jwtKey === undefined && !admitKey.mayLoad(claims.keyId)) {
+    const waitMs = jwtKey !== undefined || knownKeyIds.has(claims.keyId) ? 0 : await countNewKey("new keys");
+    if (waitMs > 0) {
       throw new AppError("clerk_unavailable", "Too many unknown signing keys; try again shortly.", {
-        retryAfterSeconds: 10,
+        retryAfterSeconds: Math.ceil(waitMs / 1000),
       });
     }
     const clerkId = await verify(token, { ...options, jwtKey });
-    if (clerkId !== null) admitKey.remember(claims.keyId);
+    if (clerkId !== null) knownKeyIds.add(claims.keyId);
     return clerkId === null ? null : { clerkId };
   };
 }
@@ -111,17 +114,6 @@ async function isAboutToken(error: unknown): Promise<boolean> {
 
 function toReason(error: unknown): unknown {
   return isObject(error) ? error["reason"] : undefined;
-}
-
-/** Key ids that have proved a token pass freely; others share a small allowance. */
-function createKeyGate(): { mayLoad: (keyId: string) => boolean; remember: (keyId: string) => void } {
-  const known = new Set<string>();
-  const bucket = new TokenBucket({ bucketSize: newKeysPer10s, tokensPerInterval: newKeysPer10s, interval: 10_000 });
-  bucket.content = newKeysPer10s;
-  return {
-    mayLoad: (keyId) => known.has(keyId) || bucket.tryRemoveTokens(1),
-    remember: (keyId) => known.add(keyId),
-  };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,8 +1,8 @@
-import type { TokenBucket } from "limiter";
 import { sleep, startDeadline, type Clock } from "../clock.ts";
 import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { RateLimit } from "../rateLimit.ts";
 import { retry } from "../retry.ts";
 import type { ClerkCallOptions } from "./clerkApi.ts";
 import { readBodyText } from "./readBodyText.ts";
@@ -41,8 +41,6 @@ export const defaultClerkRequestLimits: ClerkRequestLimits = {
 
 /** The version @clerk/backend 3.25.0 asks for, so that users look as its types and the webhooks have them. */
 const clerkApiVersion = "2026-05-12";
-/** Shorter waits for a token would only spin. */
-const tokenWaitMsMin = 5;
 
 /** An attempt that another one may better. `error` is what the caller gets if none does. */
 class Retryable extends Error {
@@ -59,7 +57,8 @@ class Retryable extends Error {
 export function createClerkRequest(options: {
   secretKey: string;
   apiUrl: string;
-  bucket: TokenBucket;
+  /** Of all requests with this key. */
+  rateLimit: RateLimit;
   log: Log;
   fetch: Fetch;
   limits: ClerkRequestLimits;
@@ -110,7 +109,7 @@ async function attemptOnce(
   whole: AbortSignal,
 ): Promise<ClerkAnswer> {
   const { clock } = options;
-  await takeToken(options.bucket, clock, whole);
+  await waitForTurn(options.rateLimit, clock, whole);
   const deadline = startDeadline(clock, options.limits.attemptDeadlineMs);
   const signal = AbortSignal.any([whole, deadline.signal]);
   const endSpan = startSpan();
@@ -141,9 +140,11 @@ async function attemptOnce(
   return judge(res, text, clock);
 }
 
-async function takeToken(bucket: TokenBucket, clock: Clock, signal: AbortSignal): Promise<void> {
-  while (!bucket.tryRemoveTokens(1)) {
-    await sleep(clock, Math.max(bucket.getWaitTime(1), tokenWaitMsMin), signal);
+async function waitForTurn(rateLimit: RateLimit, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const waitMs = await rateLimit("requests");
+    if (waitMs === 0) return;
+    await sleep(clock, waitMs, signal);
   }
 }
 

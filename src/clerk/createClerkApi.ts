@@ -1,9 +1,9 @@
-import { TokenBucket } from "limiter";
 import { systemClock, type Clock } from "../clock.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { createRateLimit, type RateLimit } from "../rateLimit.ts";
 import type { ClerkApi, ClerkCallOptions, ClerkUser, ClerkUserPageQuery } from "./clerkApi.ts";
 import {
   type ClerkAnswer,
@@ -31,7 +31,7 @@ export interface ClerkApiOptions {
 }
 
 /**
- * Clerk's Backend API over HTTP. Build one per process: the instance's rate limit is kept by the token bucket inside.
+ * Clerk's Backend API over HTTP. Build one per process: the instance's rate limit is kept inside.
  * Plain fetch, because the SDK has no deadline, no signal and no cursor, and asks twice per page.
  */
 export function createClerkApi(options: ClerkApiOptions): ClerkApi {
@@ -54,7 +54,7 @@ function toRequest(options: ClerkApiOptions): ClerkRequest {
     apiUrl,
     log,
     fetch,
-    bucket: createBucket(secretKey),
+    rateLimit: createClerkRateLimit(secretKey),
     limits: { ...defaultClerkRequestLimits, ...limits },
     observer,
     clock,
@@ -62,15 +62,12 @@ function toRequest(options: ClerkApiOptions): ClerkRequest {
 }
 
 /**
- * Clerk allows 1000 requests in 10 s in production, 100 in development (docs). Within any 10 s a full bucket and what
- * drips into it together stay inside.
+ * Clerk allows 1000 requests in 10 s in production, 100 in development (docs). Any 10 s meet six windows of 2 s at most,
+ * the first and the last in part, so a window may have a sixth.
  */
-function createBucket(secretKey: string): TokenBucket {
+function createClerkRateLimit(secretKey: string): RateLimit {
   const requestsPer10s = secretKey.startsWith("sk_live_") ? 1000 : 100;
-  const bucketSize = requestsPer10s / 5;
-  const bucket = new TokenBucket({ bucketSize, tokensPerInterval: requestsPer10s - bucketSize, interval: 10_000 });
-  bucket.content = bucketSize;
-  return bucket;
+  return createRateLimit({ usesMax: Math.floor(requestsPer10s / 6), windowSeconds: 2 });
 }
 
 async function getUser(request: ClerkRequest, clerkId: string, options?: ClerkCallOptions): Promise<ClerkUser | null> {
