@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseJwtKey } from "./auth/parseJwtKey.ts";
-import { parseDsn } from "./store/connection/dsn.ts";
+import { parseDsn, type Dsn } from "./store/connection/dsn.ts";
 
 /** Shorter tokens can be guessed. */
 const adminTokenCharsMin = 32;
@@ -13,9 +13,10 @@ const eventRetentionDaysMax = 700_000;
 
 /** Everything configurable, parsed once. `undefined`: not configured. */
 export interface Config {
-  readonly databaseUrl: string | undefined;
-  /** Direct connection for migrations. */
-  readonly migrationUrl: string | undefined;
+  /** `DATABASE_URL` */
+  readonly dsn: Dsn | undefined;
+  /** Direct connection for migrations: `DATABASE_URL_UNPOOLED`, else `DATABASE_URL`. */
+  readonly migrationDsn: Dsn | undefined;
   readonly databasePoolMax: number;
   /** Any of them may have signed a webhook. */
   readonly webhookSecrets: readonly string[];
@@ -38,24 +39,42 @@ export interface Config {
   readonly otelExporterOtlpEndpoint: string | undefined;
 }
 
+/** A configuration with everything that `start` needs. */
+export interface StartConfig extends Config {
+  readonly dsn: Dsn;
+  readonly migrationDsn: Dsn;
+  readonly webhookSecrets: readonly [string, ...string[]];
+}
+
+/** A variable, and what is wrong with it; never its value. */
+export interface ConfigProblem {
+  readonly name: string;
+  readonly message: string;
+}
+
 /** Configuration that is missing or malformed: every problem, names only, never a value. */
 export class ConfigError extends Error {
-  readonly problems: readonly string[];
+  readonly problems: readonly ConfigProblem[];
 
-  constructor(problems: readonly string[]) {
-    super(`The configuration is not usable:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
+  constructor(problems: readonly ConfigProblem[]) {
+    super(
+      `The configuration is not usable:\n${problems.map(({ name, message }) => `- ${name} ${message}`).join("\n")}`,
+    );
     this.name = "ConfigError";
     this.problems = problems;
   }
 }
 
-const databaseUrl = z.string().superRefine((value, ctx) => {
-  try {
-    parseDsn(value);
-  } catch (cause) {
-    ctx.addIssue(cause instanceof Error ? cause.message : "is not a Postgres URL");
-  }
-});
+/** `parse` throws an Error whose message says what is wrong, without the value. */
+const parsedBy = <T>(parse: (text: string) => T) =>
+  z.string().transform((text, ctx) => {
+    try {
+      return parse(text);
+    } catch (cause) {
+      ctx.addIssue(cause instanceof Error ? cause.message : "is malformed");
+      return z.NEVER;
+    }
+  });
 const secrets = z
   .string()
   .transform((text) => text.split(/[\s,]+/).filter(Boolean))
@@ -71,14 +90,16 @@ const numberText = (message: string) =>
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
 const wholeNumber = "must be a whole number";
 
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 export const logLevelSchema = z.enum(
   ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
   "must be fatal, error, warn, info, debug, trace or silent",
 );
 
 const schema = z.object({
-  DATABASE_URL: databaseUrl.optional(),
-  DATABASE_URL_UNPOOLED: databaseUrl.optional(),
+  DATABASE_URL: parsedBy(parseDsn).optional(),
+  DATABASE_URL_UNPOOLED: parsedBy(parseDsn).optional(),
   DATABASE_POOL_MAX: numberText(wholeNumber)
     .pipe(z.int(wholeNumber).min(1, "must be at least 1").max(1000, "must be at most 1000"))
     .default(10),
@@ -90,17 +111,7 @@ const schema = z.object({
     .optional(),
   CLERK_API_URL: httpUrl.default("https://api.clerk.com"),
   CLERK_PUBLISHABLE_KEY: z.string().regex(/^pk_/, "must begin with pk_").optional(),
-  CLERK_JWT_KEY: z
-    .string()
-    .transform((value, ctx) => {
-      try {
-        return parseJwtKey(value);
-      } catch (cause) {
-        ctx.addIssue(cause instanceof Error ? cause.message : "must be a public key in PEM");
-        return z.NEVER;
-      }
-    })
-    .optional(),
+  CLERK_JWT_KEY: parsedBy(parseJwtKey).optional(),
   CLERK_AUTHORIZED_PARTIES: z
     .string()
     .transform((text) => text.split(/[\s,]+/).filter(Boolean))
@@ -134,25 +145,32 @@ const schema = z.object({
  * @param options.mode `start` also demands what a production server cannot do without
  * @throws ConfigError with every problem at once
  */
-export function parseConfig(
-  env: Readonly<Record<string, string | undefined>>,
-  options: { mode?: "start"; isTty?: boolean } = {},
-): Config {
+export function parseConfig(env: Environment, options: { mode: "start"; isTty?: boolean }): StartConfig;
+export function parseConfig(env: Environment, options?: { isTty?: boolean }): Config;
+export function parseConfig(env: Environment, options: { mode?: "start"; isTty?: boolean } = {}): Config {
   const given = Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) => (value?.trim() ? [[name, value.trim()]] : [])),
   );
   const parsed = schema.safeParse(given);
-  const problems = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
-  if (options.mode === "start") {
-    if (!given["DATABASE_URL"]) problems.push("DATABASE_URL is missing");
-    if (!given["CLERK_WEBHOOK_SECRET"] && !given["CLERK_WEBHOOK_SIGNING_SECRET"])
-      problems.push("CLERK_WEBHOOK_SECRET is missing");
-  }
+  const problems = [
+    ...(parsed.success ? [] : parsed.error.issues.map(({ path, message }) => ({ name: path.join("."), message }))),
+    ...(options.mode === "start" ? findMissing(given) : []),
+  ];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
-  const { data } = parsed;
+  return toConfig(parsed.data, options.isTty ?? false);
+}
+
+/** With these `toConfig` makes a `StartConfig`. */
+function findMissing(given: Environment): ConfigProblem[] {
+  const hasSecret = given["CLERK_WEBHOOK_SECRET"] ?? given["CLERK_WEBHOOK_SIGNING_SECRET"];
+  const missing = [...(given["DATABASE_URL"] ? [] : ["DATABASE_URL"]), ...(hasSecret ? [] : ["CLERK_WEBHOOK_SECRET"])];
+  return missing.map((name) => ({ name, message: "is missing" }));
+}
+
+function toConfig(data: z.infer<typeof schema>, isTty: boolean): Config {
   return {
-    databaseUrl: data.DATABASE_URL,
-    migrationUrl: data.DATABASE_URL_UNPOOLED ?? data.DATABASE_URL,
+    dsn: data.DATABASE_URL,
+    migrationDsn: data.DATABASE_URL_UNPOOLED ?? data.DATABASE_URL,
     databasePoolMax: data.DATABASE_POOL_MAX,
     webhookSecrets: [...new Set([...(data.CLERK_WEBHOOK_SECRET ?? []), ...(data.CLERK_WEBHOOK_SIGNING_SECRET ?? [])])],
     clerkSecretKey: data.CLERK_SECRET_KEY,
@@ -169,7 +187,7 @@ export function parseConfig(
     port: data.PORT,
     host: data.HOST,
     logLevel: data.LOG_LEVEL,
-    logFormat: data.LOG_FORMAT ?? (options.isTty ? "pretty" : "json"),
+    logFormat: data.LOG_FORMAT ?? (isTty ? "pretty" : "json"),
     otelExporterOtlpEndpoint: data.OTEL_EXPORTER_OTLP_ENDPOINT,
   };
 }

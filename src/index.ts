@@ -27,7 +27,7 @@
  */
 export { createClerkApi } from "./clerk/createClerkApi.ts";
 export type { ClerkApi, ClerkUser } from "./clerk/clerkApi.ts";
-export { ConfigError, parseConfig, type Config } from "./config.ts";
+export { ConfigError, parseConfig, type Config, type StartConfig } from "./config.ts";
 export type { SyncObserver } from "./domain/observer.ts";
 export { AppError, type ErrorCode } from "./errors.ts";
 export {
@@ -35,15 +35,14 @@ export {
   createContextFactory,
   createServices,
   createUserService,
-  migrateDatabase,
-  openDatabase,
   startSchedule,
   type SyncAppOptions,
   type SyncDeps,
-} from "./library.ts";
+} from "./compose.ts";
 export type { Services } from "./service/services.ts";
 export type { UserService } from "./service/userService.ts";
-export type { Database } from "./store/connection/database.ts";
+export { openDatabase, type Database } from "./store/connection/database.ts";
+export { migrateDatabase } from "./store/migration/migrate.ts";
 export { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 export { appRouter, type AppRouter } from "./trpc/appRouter.ts";
 export type { CreateContext, SyncContext } from "./trpc/context.ts";

@@ -1,12 +1,11 @@
-import { ConfigError, parseConfig, type Config } from "./config.ts";
+import { ConfigError, parseConfig, type StartConfig } from "./config.ts";
 import { createLog } from "./log.ts";
 import { startServer, type RunningServer } from "./server.ts";
 import { onStopSignal } from "./stopSignal.ts";
 
-function readConfig(): Config & { databaseUrl: string } {
+function readConfig(): StartConfig {
   try {
-    const config = parseConfig(process.env, { mode: "start", isTty: process.stdout.isTTY });
-    return { ...config, databaseUrl: config.databaseUrl ?? "" };
+    return parseConfig(process.env, { mode: "start", isTty: process.stdout.isTTY });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     console.error(error.message);

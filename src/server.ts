@@ -1,6 +1,6 @@
-import type { Config } from "./config.ts";
+import { createApp, openParts, startSchedule } from "./compose.ts";
+import type { StartConfig } from "./config.ts";
 import { combineObservers } from "./domain/observer.ts";
-import { createApp, createServices, openDatabase, startSchedule } from "./library.ts";
 import type { Log } from "./log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { openTracing } from "./telemetry/tracing.ts";
@@ -21,16 +21,14 @@ export interface RunningServer {
 }
 
 /** Config → database → services → app → serve. `main`, `dev` and `demo` run the same server. */
-export function startServer(config: Config & { databaseUrl: string }, log: Log): RunningServer {
-  const database = openDatabase(config, { log });
+export function startServer(config: StartConfig, log: Log): RunningServer {
   const metrics = createMetrics();
   const endpoint = config.otelExporterOtlpEndpoint;
   const tracing = endpoint === undefined ? undefined : openTracing({ endpoint, log });
   const observer = combineObservers([metrics.observer, ...(tracing ? [tracing.observer] : [])]);
-  const services = createServices({ config, database, log, observer });
-  const deps = { config, database, log, observer, services };
+  const parts = openParts(config, { log, observer });
   let isDraining = false;
-  const app = createApp({ ...deps, metrics, isDraining: () => isDraining });
+  const app = createApp({ ...parts, metrics, isDraining: () => isDraining });
   const server = Bun.serve({
     port: config.port,
     hostname: config.host,
@@ -41,7 +39,7 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
     fetch: (req, bunServer) => app.fetch(req, bunServer),
   });
   const port = server.port ?? config.port;
-  const schedule = startSchedule(deps);
+  const schedule = startSchedule(parts);
   log.info({ port }, `[Server] Listening on http://${config.host}:${port}`);
 
   return {
@@ -58,7 +56,7 @@ export function startServer(config: Config & { databaseUrl: string }, log: Log):
       await server.stop();
       clearTimeout(timer);
       await Promise.race([runsEnded, Bun.sleep(Math.max(0, endsAtMs - Date.now()))]);
-      await Promise.race([Promise.all([database.close(), tracing?.close()]), Bun.sleep(closeMs)]);
+      await Promise.race([Promise.all([parts.database.close(), tracing?.close()]), Bun.sleep(closeMs)]);
       log.info("[Server] Stopped");
     },
   };

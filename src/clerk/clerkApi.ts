@@ -1,3 +1,5 @@
+import { AppError } from "../errors.ts";
+
 /** A user as Clerk's Backend API sends it (`user.raw` of the SDK): untouched JSON, of which only `id` is relied on. */
 export type ClerkUser = { readonly id: string } & Readonly<Record<string, unknown>>;
 
@@ -20,8 +22,8 @@ export interface ClerkCallOptions {
 
 /**
  * Clerk's Backend API as this program needs it; the real client and the simulated Clerk stand behind it.
- * Every method throws `AppError` `clerk_unavailable` (no answer, 5xx, nonsense, 401), `too_many_requests` (429 after
- * the bounded retries) or `precondition_failed` (no `CLERK_SECRET_KEY`), and never reads any of these as "gone".
+ * Every method throws `AppError` `clerk_unavailable` (no answer, 5xx, nonsense, 401) or `too_many_requests` (429 after
+ * the bounded retries), and never reads any of these as "gone".
  * An id that is none, or a limit out of range, is `bad_request` before any call; an aborted `signal` rejects with its reason.
  */
 export interface ClerkApi {
@@ -36,4 +38,13 @@ export interface ClerkApi {
   findUsers(clerkIds: readonly string[], options?: ClerkCallOptions): Promise<readonly ClerkUser[]>;
   /** How many users the instance has. */
   countUsers(options?: ClerkCallOptions): Promise<number>;
+}
+
+/**
+ * Where there may be no key, the client is `ClerkApi | null`; a call that needs it asks here.
+ * @throws AppError `precondition_failed` naming `CLERK_SECRET_KEY`
+ */
+export function requireClerk(clerk: ClerkApi | null): ClerkApi {
+  if (clerk === null) throw new AppError("precondition_failed", "CLERK_SECRET_KEY is not set.");
+  return clerk;
 }

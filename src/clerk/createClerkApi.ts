@@ -20,7 +20,7 @@ const pageUsersMax = 500;
 const findUsersMax = 100;
 
 export interface ClerkApiOptions {
-  readonly secretKey?: string | undefined;
+  readonly secretKey: string;
   /** Without a slash at its end. */
   readonly apiUrl: string;
   readonly log: Log;
@@ -35,21 +35,8 @@ export interface ClerkApiOptions {
  * Plain fetch, because the SDK has no deadline, no signal and no cursor, and asks twice per page.
  */
 export function createClerkApi(options: ClerkApiOptions): ClerkApi {
-  const request = toRequest(options);
-  return {
-    getUser: (clerkId, call) => getUser(request, clerkId, call),
-    listUsers: (query, call) => listUsers(request, query, call),
-    findUsers: (clerkIds, call) => findUsers(request, clerkIds, call),
-    countUsers: (call) => countUsers(request, call),
-  };
-}
-
-function toRequest(options: ClerkApiOptions): ClerkRequest {
   const { secretKey, apiUrl, log, fetch = globalThis.fetch, limits, observer, clock = systemClock } = options;
-  if (secretKey === undefined) {
-    return () => Promise.reject(new AppError("precondition_failed", "CLERK_SECRET_KEY is not set."));
-  }
-  return createClerkRequest({
+  const request = createClerkRequest({
     secretKey,
     apiUrl,
     log,
@@ -59,6 +46,12 @@ function toRequest(options: ClerkApiOptions): ClerkRequest {
     observer,
     clock,
   });
+  return {
+    getUser: (clerkId, call) => getUser(request, clerkId, call),
+    listUsers: (query, call) => listUsers(request, query, call),
+    findUsers: (clerkIds, call) => findUsers(request, clerkIds, call),
+    countUsers: (call) => countUsers(request, call),
+  };
 }
 
 /**

@@ -1,21 +1,6 @@
-import { createClerkApi } from "../clerk/createClerkApi.ts";
-import type { ClerkApi } from "../clerk/clerkApi.ts";
-import { AppError } from "../errors.ts";
-import { logLevelSchema, parseConfig, type Config } from "../config.ts";
+import { openParts, type SyncParts } from "../compose.ts";
+import { logLevelSchema, parseConfig, type Environment } from "../config.ts";
 import { createLog, type Log } from "../log.ts";
-import { createServices, type Services } from "../service/services.ts";
-import { openDatabase, type Database } from "../store/connection/database.ts";
-
-/** What a command works with; the same services as the server's, over a connection of its own. */
-export interface CliContext {
-  readonly config: Config;
-  readonly log: Log;
-  readonly database: Database;
-  readonly clerk: ClerkApi;
-  readonly services: Services;
-}
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Logs go to standard error: standard output is the command's answer. Quiet unless asked, for the answer says it all. */
 export function createCliLog(env: Environment): Promise<Log> {
@@ -28,31 +13,16 @@ export function createCliLog(env: Environment): Promise<Log> {
   });
 }
 
-/** @throws ConfigError; AppError `precondition_failed` without DATABASE_URL */
-export async function withContext<T>(env: Environment, work: (ctx: CliContext) => Promise<T>): Promise<T> {
+/**
+ * What a command works with: the same parts as the server's, over connections of its own.
+ * @throws ConfigError; AppError `precondition_failed` without DATABASE_URL
+ */
+export async function withContext<T>(env: Environment, work: (ctx: SyncParts) => Promise<T>): Promise<T> {
   const config = parseConfig(env);
-  const log = await createCliLog(env);
-  const database = openDatabase({
-    url: requireUrl(config.databaseUrl, "DATABASE_URL"),
-    poolMax: config.databasePoolMax,
-    log,
-  });
+  const parts = openParts(config, { log: await createCliLog(env) });
   try {
-    const clerk = createClerkApi({ secretKey: config.clerkSecretKey, apiUrl: config.clerkApiUrl, log });
-    const services = createServices({
-      database,
-      clerk,
-      log,
-      defaultTurma: config.defaultTurma,
-      clerkInstanceId: config.clerkInstanceId,
-    });
-    return await work({ config, log, database, clerk, services });
+    return await work(parts);
   } finally {
-    await database.close();
+    await parts.database.close();
   }
-}
-
-export function requireUrl(url: string | undefined, name: string): string {
-  if (url === undefined) throw new AppError("precondition_failed", `${name} is missing.`);
-  return url;
 }

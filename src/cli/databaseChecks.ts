@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
 import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
-import { describeDsn, isLoopback, parseDsn, type Dsn } from "../store/connection/dsn.ts";
+import { describeDsn, isLoopback, type Dsn } from "../store/connection/dsn.ts";
 import { openDatabase, type Database } from "../store/connection/database.ts";
 import { findSchemaState } from "../store/migration/migrate.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
@@ -12,12 +12,16 @@ const questionDeadlineMs = 6_000;
 
 /** What DATABASE_URL says, and what the database behind it says of itself. */
 export async function checkDatabase(config: Config, log: Log): Promise<Check[]> {
-  if (config.databaseUrl === undefined) {
+  const { dsn } = config;
+  if (dsn === undefined) {
     return [failure("database URL", "DATABASE_URL is missing: copy the connection string from the Neon console")];
   }
-  const dsn = parseDsn(config.databaseUrl);
-  const checks = [ok("database URL", describeDsn(dsn).join("; ")), checkTls(dsn), checkMigrationUrl(config, dsn)];
-  const database = openDatabase({ url: config.databaseUrl, poolMax: 1, log });
+  const checks = [
+    ok("database URL", describeDsn(dsn).join("; ")),
+    checkTls(dsn),
+    checkMigrationUrl(config.migrationDsn ?? dsn, dsn),
+  ];
+  const database = openDatabase({ dsn, databasePoolMax: 1 }, { log });
   try {
     checks.push(await checkServer(database, dsn));
     checks.push(...(await checkSchema(database, config.defaultTurma)));
@@ -41,9 +45,8 @@ function checkTls(dsn: Dsn): Check {
   return warning("TLS", "not enforced: add sslmode=require to DATABASE_URL");
 }
 
-function checkMigrationUrl(config: Config, dsn: Dsn): Check {
+function checkMigrationUrl(direct: Dsn, dsn: Dsn): Check {
   const name = "migration URL";
-  const direct = parseDsn(config.migrationUrl ?? "");
   if (direct.pooled) {
     return warning(name, "goes through the pooler: set DATABASE_URL_UNPOOLED to the same string without -pooler");
   }

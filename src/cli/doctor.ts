@@ -2,16 +2,15 @@ import { AppError } from "../errors.ts";
 import { systemClock } from "../clock.ts";
 import { withDeadline } from "../clerk/withDeadline.ts";
 import { createClerkApi } from "../clerk/createClerkApi.ts";
-import { ConfigError, parseConfig, type Config } from "../config.ts";
+import { ConfigError, parseConfig, type Config, type ConfigProblem, type Environment } from "../config.ts";
 import type { Log } from "../log.ts";
-import type { Environment } from "./cliContext.ts";
 import { checkDatabase } from "./databaseChecks.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
 /** Looks at everything a server needs and says what to do about what is wrong. Changes nothing. */
 export async function runDoctor(env: Environment, log: Log): Promise<Check[]> {
   const { config, problems } = readConfig(env);
-  const has = (name: string) => problems.some((problem) => problem.startsWith(`${name} `));
+  const has = (name: string) => problems.some((problem) => problem.name === name);
   const secretNames = ["CLERK_WEBHOOK_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET"];
   // What is malformed has been named; that it is therefore missing need not be said too.
   const [database, clerkKey] = await Promise.all([
@@ -21,7 +20,7 @@ export async function runDoctor(env: Environment, log: Log): Promise<Check[]> {
   return [
     ...(problems.length === 0
       ? [ok("configuration", "every variable is well-formed")]
-      : problems.map((problem) => failure("configuration", problem))),
+      : problems.map(({ name, message }) => failure("configuration", `${name} ${message}`))),
     ...database,
     ...clerkKey,
     ...(secretNames.some(has) ? [] : [checkWebhookSecret(config)]),
@@ -29,12 +28,12 @@ export async function runDoctor(env: Environment, log: Log): Promise<Check[]> {
 }
 
 /** The configuration without the variables that are malformed, so that the rest can be looked at all the same. */
-function readConfig(env: Environment): { config: Config; problems: readonly string[] } {
+function readConfig(env: Environment): { config: Config; problems: readonly ConfigProblem[] } {
   try {
     return { config: parseConfig(env), problems: [] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const faulty = new Set(error.problems.map((problem) => problem.split(" ")[0]));
+    const faulty = new Set(error.problems.map((problem) => problem.name));
     const rest = Object.fromEntries(Object.entries(env).filter(([name]) => !faulty.has(name)));
     return { config: parseConfig(rest), problems: error.problems };
   }

@@ -3,9 +3,9 @@ import cliProgress from "cli-progress";
 import { systemClock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { RunKind, RunStatus, SyncRun } from "../domain/syncRun.ts";
+import type { SyncParts } from "../compose.ts";
 import { retry } from "../retry.ts";
 import { onStopSignal } from "../stopSignal.ts";
-import type { CliContext } from "./cliContext.ts";
 import { toLines, type Output } from "./output.ts";
 
 const barEveryMs = 500;
@@ -25,7 +25,7 @@ interface RunRequest {
  * NDJSON if asked for, whose last line is the result. Ctrl-C stops it so that the next call goes on.
  * @throws AppError `conflict` while another process works on one of the kind
  */
-export async function followRun(ctx: CliContext, request: RunRequest, output: Output): Promise<RunStatus> {
+export async function followRun(ctx: SyncParts, request: RunRequest, output: Output): Promise<RunStatus> {
   const { runs } = ctx.services;
   const stopping = new AbortController();
   // A second Ctrl-C ends the process at once, and the run is free a few seconds later.
@@ -56,7 +56,7 @@ export async function followRun(ctx: CliContext, request: RunRequest, output: Ou
 }
 
 /** Starts the run; where one is in the way, waits a lease's life to see whether its process still lives. */
-async function startRun(ctx: CliContext, request: RunRequest, signal: AbortSignal): Promise<string> {
+async function startRun(ctx: SyncParts, request: RunRequest, signal: AbortSignal): Promise<string> {
   const retriesUntilMs = systemClock.nowMs() + takeOverWithinMs;
   let seen: SyncRun | undefined;
   const { runId } = await retry(() => ctx.services.runs.start(request), {
@@ -77,9 +77,9 @@ async function startRun(ctx: CliContext, request: RunRequest, signal: AbortSigna
 }
 
 /** How many users Clerk has, for the bar; undefined if it does not say. */
-async function countUsers(ctx: CliContext, signal: AbortSignal): Promise<number | undefined> {
+async function countUsers(ctx: SyncParts, signal: AbortSignal): Promise<number | undefined> {
   try {
-    return await ctx.clerk.countUsers({ signal, deadlineMs: countDeadlineMs });
+    return await ctx.clerk?.countUsers({ signal, deadlineMs: countDeadlineMs });
   } catch (error) {
     ctx.log.debug({ err: error }, "[Cli] The number of users is unknown");
     return undefined;

@@ -1,10 +1,11 @@
 import { Command } from "commander";
 import { AppError } from "../errors.ts";
+import type { SyncParts } from "../compose.ts";
 import { ConfigError, parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { migrateDatabase } from "../store/migration/migrate.ts";
 import { findPostgresError } from "../store/connection/pgErrors.ts";
-import { createCliLog, requireUrl, withContext, type CliContext } from "./cliContext.ts";
+import { createCliLog, withContext } from "./cliContext.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
 import { runDoctor } from "./doctor.ts";
 import { createOutput, toCheckLine, toLines, type Output } from "./output.ts";
@@ -33,8 +34,7 @@ program
   .command("migrate")
   .description("bring the database to this program's schema (DATABASE_URL_UNPOOLED, else DATABASE_URL)")
   .action(async () => {
-    const url = requireUrl(parseConfig(env).migrationUrl, "DATABASE_URL");
-    await migrateDatabase({ url, log: await createCliLog(env) });
+    await migrateDatabase(parseConfig(env), { log: await createCliLog(env) });
     output().answer({ migrated: true }, ["The database is up to date."]);
   });
 
@@ -112,7 +112,7 @@ program
     if (!isFine) process.exitCode = 1;
   });
 
-function answer(ask: (ctx: CliContext) => Promise<object>): Promise<void> {
+function answer(ask: (ctx: SyncParts) => Promise<object>): Promise<void> {
   return withContext(env, async (ctx) => {
     const value = await ask(ctx);
     output().answer(value, toLines(value));

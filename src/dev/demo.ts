@@ -29,23 +29,26 @@ async function run(): Promise<readonly string[]> {
   const server = await opening;
   await server.createDatabase("demo");
   const databaseUrl = server.urlFor("demo");
-  await migrateDatabase({ url: databaseUrl, log });
+  const clerk = await openSimulatedClerk({ seed: 4 });
+  const config = parseConfig(
+    {
+      DATABASE_URL: databaseUrl,
+      CLERK_WEBHOOK_SECRET: developmentWebhookSecret,
+      CLERK_SECRET_KEY: clerk.secretKey,
+      CLERK_API_URL: clerk.apiUrl,
+      ADMIN_API_TOKEN: developmentAdminToken,
+      RECONCILE_EVERY_MINUTES: "0",
+      PORT: "0",
+      HOST: "127.0.0.1",
+    },
+    { mode: "start" },
+  );
+  await migrateDatabase(config, { log });
   const sql = postgres(databaseUrl, { max: 2, onnotice: () => undefined });
   await sql`insert into mentorados ${sql(registeredProfiles.map(({ nomeCompleto, ...rest }) => ({ nome_completo: nomeCompleto, ...rest })))}`;
 
   say("The real server, and a simulated Clerk that tells it of its users over HTTP, late, twice and out of order");
-  const clerk = await openSimulatedClerk({ seed: 4 });
-  const config = parseConfig({
-    DATABASE_URL: databaseUrl,
-    CLERK_WEBHOOK_SECRET: developmentWebhookSecret,
-    CLERK_SECRET_KEY: clerk.secretKey,
-    CLERK_API_URL: clerk.apiUrl,
-    ADMIN_API_TOKEN: developmentAdminToken,
-    RECONCILE_EVERY_MINUTES: "0",
-    PORT: "0",
-    HOST: "127.0.0.1",
-  });
-  const app = startServer({ ...config, databaseUrl }, log);
+  const app = startServer(config, log);
   const url = `http://127.0.0.1:${app.port}`;
   const deliveries = await deliver(url, tellStory(clerk));
 

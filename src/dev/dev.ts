@@ -38,8 +38,7 @@ async function run(): Promise<number> {
   }
   parts = await openDevParts({ config, env: process.env, dataFolder, log });
   for (const notice of parts.notices) console.log(`[Dev] ${notice}`);
-  const url = config.migrationUrl ?? parts.env["DATABASE_URL"] ?? "";
-  await migrateDatabase({ url, log });
+  await migrateDatabase(parseConfig({ ...process.env, ...parts.env }), { log });
   const file = await writeEnvFile(dataFolder, parts.env);
   console.log("[Dev] The database is up to date");
   console.log(`[Dev] In another terminal: bun --env-file=${relative(process.cwd(), file)} run cli status`);

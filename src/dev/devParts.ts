@@ -41,7 +41,7 @@ export async function openDevParts(options: {
     for (const part of parts.toReversed()) await part.close();
   };
   try {
-    if (config.databaseUrl === undefined) parts.push(await openDatabasePart(options));
+    if (config.dsn === undefined) parts.push(await openDatabasePart(options));
     if (config.webhookSecrets.length === 0) parts.push(secretPart());
     if (config.clerkSecretKey === undefined) parts.push(await openClerkPart(options));
     parts.push(addressPart(options));
@@ -108,7 +108,7 @@ async function openClerkPart({ config, log }: { config: Config; log: Log }): Pro
         log.error({ err, svixId: event.svixId }, "[Dev] An event of the simulated Clerk was not delivered");
     });
   });
-  const isOwnDatabase = config.databaseUrl !== undefined;
+  const isOwnDatabase = config.dsn !== undefined;
   return {
     env: {
       CLERK_API_URL: clerk.apiUrl,

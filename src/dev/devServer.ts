@@ -14,5 +14,5 @@ setInterval(() => {
 const config = parseConfig(process.env);
 // A change of the schema or of a SQL function starts the server anew like any other.
 const log = await createLog({ level: "warn", format: config.logFormat });
-await migrateDatabase({ url: config.migrationUrl ?? "", log });
+await migrateDatabase(config, { log });
 await import("../main.ts");

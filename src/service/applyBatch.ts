@@ -4,7 +4,8 @@ import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { Log } from "../log.ts";
-import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "../store/users/userBatch.ts";
+import { toBatchItem, type BatchItem } from "../store/users/userBatch.ts";
+import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
 import { isRowAtFault } from "../store/connection/pgErrors.ts";
 import { retry } from "../retry.ts";
@@ -28,26 +29,20 @@ export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome 
  * culprit stands alone, and, failing twice, is then kept in the ledger as `dead` while the others go through.
  */
 export function createApplyBatch(deps: {
-  database: Database;
-  defaultTurma: string;
+  database: Pick<Database, "state">;
+  writer: Pick<UserWriter, "apply">;
   log: Log;
   observer?: SyncObserver | undefined;
   clock: Clock;
 }): ApplyBatch {
   async function call(items: readonly PreparedChange[]): Promise<Outcome[]> {
-    const { json, texts } = toBatch(
-      items.map((item) => item.batchItem),
-      deps.defaultTurma,
-    );
     const endSpan = startSpan();
     let isCommitted = false;
     try {
-      const answer = await deps.database.callFunction("apply_user_changes", json, {
-        texts,
-        deadlineMs: batchDeadlineMs,
-      });
+      const batch = items.map((item) => item.batchItem);
+      const outcomes = await deps.writer.apply(batch, { deadlineMs: batchDeadlineMs });
       isCommitted = true;
-      return parseOutcomes(answer, items.length);
+      return outcomes;
     } finally {
       deps.observer?.onBatch?.({ ...endSpan(), items: items.length, isCommitted });
     }

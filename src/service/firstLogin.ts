@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import type { ClerkApi } from "../clerk/clerkApi.ts";
+import { requireClerk, type ClerkApi } from "../clerk/clerkApi.ts";
 import { withDeadline } from "../clerk/withDeadline.ts";
 import { toUserUpsert } from "../clerk/userChange.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
@@ -16,7 +16,8 @@ export interface FirstLoginService {
 }
 
 export function createFirstLogin(deps: {
-  clerk: ClerkApi;
+  /** Null: there is no `CLERK_SECRET_KEY`. */
+  clerk: ClerkApi | null;
   users: Pick<UserService, "applyChanges" | "getUser">;
   clock?: Clock | undefined;
 }): FirstLoginService {
@@ -25,7 +26,7 @@ export function createFirstLogin(deps: {
 
   async function fetchAndApply(clerkId: string): Promise<void> {
     const learnedAtMs = clock.nowMs();
-    const user = await withDeadline(clerk, clock).getUser(clerkId);
+    const user = await withDeadline(requireClerk(clerk), clock).getUser(clerkId);
     if (user === null) throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
     await users.applyChanges([toUserUpsert(user, { source: "jit", learnedAtMs })]);
   }

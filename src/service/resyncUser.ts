@@ -4,7 +4,7 @@ import { toUserDeletion, toUserUpsert } from "../clerk/userChange.ts";
 import type { LinkState, Outcome } from "../domain/outcome.ts";
 import type { UserDeletion, UserUpsert } from "../domain/userChange.ts";
 import type { UserRow, UserStatus } from "../domain/userStatus.ts";
-import type { ChangeReport } from "../store/users/applyAndReport.ts";
+import type { ChangeReport } from "../store/users/userWriter.ts";
 
 /** A user's row and link, before or after a re-sync. */
 export type ResyncSide = UserRow & { readonly link: LinkState; readonly mentoradoId: number | null };

@@ -1,4 +1,4 @@
-import type { ClerkApi } from "../clerk/clerkApi.ts";
+import { requireClerk, type ClerkApi } from "../clerk/clerkApi.ts";
 import { withDeadline } from "../clerk/withDeadline.ts";
 import { systemClock, type Clock } from "../clock.ts";
 import type { SyncObserver } from "../domain/observer.ts";
@@ -7,7 +7,7 @@ import type { UserChange } from "../domain/userChange.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
 import type { Log } from "../log.ts";
 import { toBatchItem } from "../store/users/userBatch.ts";
-import { applyAndReport } from "../store/users/applyAndReport.ts";
+import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
 import { findUserStatus } from "../store/users/userStatus.ts";
 import { createApplyBatch, type PreparedChange } from "./applyBatch.ts";
@@ -33,10 +33,10 @@ const defaultDeadlineMs = 8_000;
 
 export interface UserServiceDeps {
   readonly database: Database;
-  readonly clerk: ClerkApi;
+  readonly writer: UserWriter;
+  /** Null: there is no `CLERK_SECRET_KEY`. */
+  readonly clerk: ClerkApi | null;
   readonly log: Log;
-  /** Class of a profile the sync creates; a label of the `turma` enum. */
-  readonly defaultTurma: string;
   readonly observer?: SyncObserver | undefined;
   readonly clock?: Clock | undefined;
 }
@@ -69,7 +69,7 @@ export interface UserService {
 }
 
 export function createUserService(deps: UserServiceDeps): UserService {
-  const { database, clerk, log, defaultTurma, clock = systemClock } = deps;
+  const { database, writer, clerk, log, clock = systemClock } = deps;
   const commits = createGroupCommit<PreparedChange, Outcome>({
     clock,
     flush: createApplyBatch({ ...deps, clock }),
@@ -99,15 +99,15 @@ export function createUserService(deps: UserServiceDeps): UserService {
       return Promise.all(changes.map((change) => applyOne(change, deadlineAtMs, options)));
     },
     getUser: (clerkId) => findUserStatus(database, clerkId),
-    resync: ({ clerkId, dryRun = false }) =>
+    resync: async ({ clerkId, dryRun = false }) =>
       resyncUser({
         clerkId,
         dryRun,
-        clerk: withDeadline(clerk, clock),
+        clerk: withDeadline(requireClerk(clerk), clock),
         learnedAtMs: clock.nowMs(),
         findStatus: (id) => findUserStatus(database, id),
         report: async (change) => {
-          const report = await applyAndReport(database, { change, dryRun, defaultTurma });
+          const report = await writer.applyAndReport({ change, dryRun });
           if (!dryRun) logOutcome(log, change, report.outcome);
           return report;
         },

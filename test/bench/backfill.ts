@@ -3,9 +3,11 @@
 import postgres from "postgres";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
 import { silentLog } from "../../src/log.ts";
-import { createServices } from "../../src/service/services.ts";
+import { createServices } from "../../src/compose.ts";
+import { parseConfig } from "../../src/config.ts";
 import type { RunKind, SyncRun } from "../../src/domain/syncRun.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 import type { ClerkAnswer, ClerkRequest } from "./backfillClerk.ts";
 import { createDatabase, openBenchServer } from "./lib/databases.ts";
 import { startIpcChild } from "./lib/ipcChild.ts";
@@ -13,7 +15,6 @@ import { findMemoryBytes, findServerCpuUs } from "./lib/procfs.ts";
 
 const users = Number(process.argv[2] ?? 100_000);
 const pageUsers = 500;
-const defaultTurma = "neon_estrutura";
 const sampleEveryMs = 250;
 const mib = 1024 * 1024;
 
@@ -41,12 +42,12 @@ async function measure(): Promise<Row[]> {
   const { apiUrl, secretKey } = await clerkChild.ask({ users });
   const { url } = await createDatabase(server, { name: "backfilled", tables: "this", stored: 0 });
   const plain = await createDatabase(server, { name: "plain", tables: "this", stored: 0 });
-  const database = openDatabase({ url, log: silentLog });
+  const database = openDatabase({ dsn: parseDsn(url) });
   const sql = postgres(url, { max: 1, onnotice: () => undefined });
   const target = postgres(plain.url, { max: 1, onnotice: () => undefined });
   try {
     const clerk = createClerkApi({ secretKey, apiUrl, log: silentLog });
-    const { runs } = createServices({ database, clerk, log: silentLog, defaultTurma });
+    const { runs } = createServices({ config: parseConfig({}), database, clerk });
 
     async function run(what: string, kind: RunKind): Promise<Row> {
       const before = await findVersions(sql);

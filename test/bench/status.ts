@@ -1,10 +1,12 @@
 // What an operator asks, with 20,000 and with 1,000,000 users, mentorados and events stored, in one run; and what a
 // delivery takes while somebody watches the status. Prints a Markdown table; exits 1 beyond what is promised.
 import postgres from "postgres";
-import { createServices } from "../../src/service/services.ts";
+import { createServices } from "../../src/compose.ts";
+import { parseConfig } from "../../src/config.ts";
 import { createApp } from "../../src/http/app.ts";
 import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { createFixedClerk, signDelivery, testAdminToken, testSecret } from "../support/testApp.ts";
 import { connectTo } from "../support/trpcClient.ts";
@@ -80,11 +82,11 @@ async function openContestant(stored: number) {
   await sql.unsafe(variety);
   await sql.unsafe("vacuum (analyze)");
   await sql.end({ timeout: 1 });
-  const database = openDatabase({ url, poolMax: 4, log: silentLog });
+  const database = openDatabase({ dsn: parseDsn(url), databasePoolMax: 4 });
   const parts = { database, log: silentLog, defaultTurma };
   // Services that have counted nothing yet: the figures are shared for a while.
   const open = () => {
-    const services = createServices({ ...parts, clerk: createFixedClerk() });
+    const services = createServices({ config: parseConfig({}), database, clerk: createFixedClerk() });
     return createApp({ ...parts, services, webhookSecrets: [testSecret], adminToken: testAdminToken });
   };
   const app = open();

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
 import { silentLog } from "../../src/log.ts";
-import { createServices } from "../../src/service/services.ts";
+import { createServices } from "../../src/compose.ts";
+import { parseConfig } from "../../src/config.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { clerkUser, startMs, userEvent } from "../support/events.ts";
 import { createTestClock } from "../support/testClock.ts";
@@ -140,7 +141,7 @@ test("calls of Clerk are counted by route, never by user, and by what came back"
         ? Promise.resolve(Response.json(clerkUser("user_Known")))
         : Promise.resolve(Response.json({ errors: [{ code: "resource_not_found" }] }, { status: 404 })),
   });
-  const services = createServices({ database: t.database, clerk, log: silentLog, defaultTurma: "neon_estrutura" });
+  const services = createServices({ config: parseConfig({}), database: t.database, clerk });
   await services.users.resync({ clerkId: "user_Known" });
   const unknown = services.users.resync({ clerkId: "user_Unknown" });
   expect(await unknown.catch((error: unknown) => error)).toMatchObject({ code: "not_found" });
@@ -153,10 +154,9 @@ test("calls of Clerk are counted by route, never by user, and by what came back"
 test("runs are counted as they begin and by how they end", async () => {
   const own = createMetrics();
   const services = createServices({
+    config: parseConfig({}),
     database: t.database,
     clerk: createFixedClerk([clerkUser("user_Run")]),
-    log: silentLog,
-    defaultTurma: "neon_estrutura",
     observer: own.observer,
   });
   const { runId } = await services.runs.start({ kind: "backfill" });

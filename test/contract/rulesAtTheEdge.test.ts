@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { ClerkUser } from "../../src/clerk/clerkApi.ts";
-import { silentLog } from "../../src/log.ts";
-import { createServices } from "../../src/service/services.ts";
-import { createApp } from "../../src/http/app.ts";
+import { createApp } from "../../src/compose.ts";
+import { parseConfig } from "../../src/config.ts";
 import { clerkUser, startMs, userEvent } from "../support/events.ts";
 import { createFixedClerk, openTestApp, post, signDelivery, testSecret, type TestApp } from "../support/testApp.ts";
 
@@ -181,8 +180,8 @@ test("a svix-id may be as long as 256 characters and hold what a header can", as
 });
 
 test("with a DEFAULT_TURMA that is no label nothing is lost: deliveries are 503 and come again", async () => {
-  const deps = { database: t.database, clerk: createFixedClerk(), log: silentLog, defaultTurma: "nope" };
-  const app = createApp({ ...deps, services: createServices(deps), webhookSecrets: [testSecret] });
+  const config = parseConfig({ DEFAULT_TURMA: "nope", CLERK_WEBHOOK_SECRET: testSecret });
+  const app = createApp({ config, database: t.database, clerk: createFixedClerk() });
   const body = JSON.stringify(userEvent(clerkUser("user_NoTurma")));
   const answer = await post(app, body, signDelivery(body, { svixId: "msg_turma" }));
   expect([answer.status, answer.said]).toEqual([503, "unavailable"]);

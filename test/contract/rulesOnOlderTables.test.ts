@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { silentLog } from "../../src/log.ts";
 import { migrateDatabase } from "../../src/store/migration/migrate.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
 import { openTestApp, type TestApp } from "../support/testApp.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
@@ -24,7 +24,7 @@ beforeAll(async () => {
       ('user_Old', 'Old', 'old@example.com', 'admin', '2020-01-01', '2020-01-01');
     insert into mentorados (user_id, nome_completo, email, turma, created_at, updated_at) values
       (1, 'Old', 'other@example.com', 'neon_velha', '2020-01-01', '2020-01-01')`);
-  await migrateDatabase({ url: older.url, log: silentLog });
+  await migrateDatabase({ migrationDsn: parseDsn(older.url) });
   t = await openTestApp({ databaseUrl: () => older.url });
 }, 20_000);
 afterAll(async () => {

@@ -1,6 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
-import { silentLog } from "../../src/log.ts";
 import { failureOf } from "../support/fakeClerk.ts";
 import { toClose } from "../support/toClose.ts";
 import { figuresOf, holdPages, openRunsTest, waitUntil } from "../support/runs.ts";
@@ -78,8 +76,7 @@ describe("as a client sees it", () => {
   });
 
   test("without CLERK_SECRET_KEY a start is PRECONDITION_FAILED and names it, and no run is kept", async () => {
-    const clerk = createClerkApi({ apiUrl: "http://127.0.0.1:9", log: silentLog });
-    const t = await openTestApp({ clerk });
+    const t = await openTestApp({ clerk: null });
     toClose.push(t.close);
     const client = connectTo(t, testAdminToken);
     const call = client.runs.start.mutate({ kind: "reconcile" });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { pino } from "pino";
-import { createServices } from "../../src/service/services.ts";
+import { createServices } from "../../src/compose.ts";
+import { parseConfig } from "../../src/config.ts";
 import type { SyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
 import { createTestClock } from "../support/testClock.ts";
@@ -109,7 +110,7 @@ test("the log says of a re-sync what became of the user, and nothing of a dry ru
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
   const clerk = createFixedClerk([clerkUser("user_Here")]);
-  const { users } = createServices({ database: t.database, clerk, log, defaultTurma: "neon_estrutura" });
+  const { users } = createServices({ config: parseConfig({}), database: t.database, clerk, log });
   await t.deliver(userEvent(clerkUser("user_Left")));
   await users.resync({ clerkId: "user_Here", dryRun: true });
   await users.resync({ clerkId: "user_Here" });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { connect, createServer, type AddressInfo } from "node:net";
-import { silentLog } from "../../src/log.ts";
 import { openDatabase, type Database } from "../../src/store/connection/database.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { openTcpProxy } from "../support/proxy.ts";
 import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
@@ -21,7 +21,7 @@ const connections = 5;
 
 /** A pool whose connections are all open and idle. */
 async function openWarm(url: string): Promise<Database> {
-  const database = openDatabase({ url, poolMax: connections, log: silentLog });
+  const database = openDatabase({ dsn: parseDsn(url), databasePoolMax: connections });
   await Promise.all(Array.from({ length: connections }, () => sleepIn(database, 0.1)));
   return database;
 }

@@ -3,6 +3,7 @@ import postgres from "postgres";
 import { openEmbeddedPostgres } from "../../src/dev/postgres/embeddedPostgres.ts";
 import { silentLog } from "../../src/log.ts";
 import { migrateDatabase } from "../../src/store/migration/migrate.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { expectAnswered, expectKept, startLoad } from "../support/load.ts";
 import { openTcpProxy } from "../support/proxy.ts";
 import { startServerProcess, waitFor, type TimedAnswer } from "../support/serverProcess.ts";
@@ -15,7 +16,7 @@ test.concurrent(
   "kill -9 of Postgres under load, twice: 503 meanwhile, 200 within 5 s of its return, and no 200 is lost",
   async () => {
     const database = await openEmbeddedPostgres({ persistent: false, log: silentLog, durable: true });
-    await migrateDatabase({ url: database.url, log: silentLog });
+    await migrateDatabase({ migrationDsn: parseDsn(database.url) });
     const server = await startServerProcess({ databaseUrl: database.url });
     const load = startLoad(() => server, { senders: 8 });
     try {

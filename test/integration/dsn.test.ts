@@ -1,5 +1,4 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";
 import { describeDsn, parseDsn } from "../../src/store/connection/dsn.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
@@ -143,7 +142,7 @@ test("what doctor shows of a URL has no password, and names what was left out", 
 test("every libpq parameter in a URL connects, alone and all together", async () => {
   const db = await openTestDatabase({ migrated: false });
   const nameOf = async (query: string) => {
-    const database = openDatabase({ url: `${db.url}?${query}`, log: silentLog });
+    const database = openDatabase({ dsn: parseDsn(`${db.url}?${query}`) });
     const rows = await database.run((sql) => sql`select current_setting('application_name') as name`, {
       deadlineMs: 3_000,
     });
@@ -174,7 +173,7 @@ test("an odd password, and the host as a parameter, connect", async () => {
       `postgres://${role}:${secret}@127.0.0.1:${url.port}/${db.name}`,
       `postgresql:///${db.name}?${query}`,
     ]) {
-      const database = openDatabase({ url: text, log: silentLog });
+      const database = openDatabase({ dsn: parseDsn(text) });
       const rows = await database.run((sql) => sql`select current_user as name`, { deadlineMs: 3_000 });
       expect(rows[0]?.["name"]).toBe(role);
       await database.close();

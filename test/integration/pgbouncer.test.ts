@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { findPendingMigrations, migrateDatabase } from "../../src/store/migration/migrate.ts";
 import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
 import { openPgBouncer, type PgBouncer } from "../support/pgBouncer.ts";
@@ -75,7 +75,10 @@ test("migrating through the pooler works, with one server connection to share an
   try {
     await db.sql.unsafe(`create schema app; alter database ${db.name} set search_path = app`);
     const url = `${narrow.urlFor(db.url)}&${parameters}`;
-    await Promise.all([migrateDatabase({ url, log: silentLog }), migrateDatabase({ url, log: silentLog })]);
+    await Promise.all([
+      migrateDatabase({ migrationDsn: parseDsn(url) }),
+      migrateDatabase({ migrationDsn: parseDsn(url) }),
+    ]);
     expect(await findPendingMigrations(db.sql)).toEqual([]);
     expect(await db.sql`select from pg_class where relnamespace = 'app'::regnamespace`).toHaveLength(0);
   } finally {
@@ -86,7 +89,7 @@ test("migrating through the pooler works, with one server connection to share an
 
 test("what the connection is told reaches the server", async () => {
   const db = await openTestDatabase({ migrated: false });
-  const database = openDatabase({ url: `${pooler.urlFor(db.url)}&application_name=pooled`, log: silentLog });
+  const database = openDatabase({ dsn: parseDsn(`${pooler.urlFor(db.url)}&application_name=pooled`) });
   try {
     const rows = await database.run((sql) => sql`select current_setting('application_name') as name`, {
       deadlineMs: 2_000,

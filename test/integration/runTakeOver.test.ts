@@ -2,15 +2,22 @@ import { expect, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
 import { createRunsService } from "../../src/service/runs/runsService.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
+import { createUserWriter } from "../../src/store/users/userWriter.ts";
 import { toClose } from "../support/toClose.ts";
 import { pagedId } from "../support/pagedClerk.ts";
 import { figuresOf, holdPages, openRunsTest, waitUntil, type RunsTest } from "../support/runs.ts";
 
 /** A run that is worked on by nobody, as after kill -9, its lease as the living process left it. */
 async function openOrphan(r: RunsTest) {
-  const database = openDatabase({ url: r.t.db.url, poolMax: 2, log: silentLog });
+  const database = openDatabase({ dsn: parseDsn(r.t.db.url), databasePoolMax: 2 });
   toClose.unshift(() => database.close());
-  const dying = createRunsService({ database, clerk: r.clerk.api, log: silentLog, defaultTurma: "neon_estrutura" });
+  const dying = createRunsService({
+    database,
+    writer: createUserWriter({ database, defaultTurma: "neon_estrutura" }),
+    clerk: r.clerk.api,
+    log: silentLog,
+  });
   const held = holdPages(r);
   const { runId } = await dying.start({ kind: "reconcile" });
   await held.reached;

@@ -6,6 +6,7 @@ import postgres from "postgres";
 import { openEmbeddedPostgres, type EmbeddedPostgres } from "../../src/dev/postgres/embeddedPostgres.ts";
 import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { openTcpProxy, type TcpProxy } from "../support/proxy.ts";
 
 // Real servers on a machine that may be busy.
@@ -114,7 +115,7 @@ test("a server without TLS is refused where TLS is required, and taken where it 
 test("a connection cut while TLS is being made fails that call alone", async () => {
   const url = new URL(proxy.urlFor(server.url));
   url.searchParams.set("sslmode", "require");
-  const database = openDatabase({ url: url.href, log: silentLog });
+  const database = openDatabase({ dsn: parseDsn(url.href) });
   const ask = () => database.run((sql) => sql`select 1`, { deadlineMs: 2_000 });
   proxy.setDelayMs(100);
   for (const cutAfterMs of [20, 75, 130, 180, 240]) {
@@ -141,7 +142,7 @@ test("the name asked for goes out before anything else is encrypted (SNI), and b
   });
   await new Promise<void>((done) => listener.listen(0, "127.0.0.1", done));
   const { port } = listener.address() as AddressInfo;
-  const database = openDatabase({ url: `postgres://u:p@localhost:${port}/db?sslmode=verify-full`, log: silentLog });
+  const database = openDatabase({ dsn: parseDsn(`postgres://u:p@localhost:${port}/db?sslmode=verify-full`) });
   const ask = () => database.run((sql) => sql`select 1`, { deadlineMs: 2_000 });
   await ask().catch(() => undefined);
   expect((await hello.promise).includes("localhost")).toBe(true);

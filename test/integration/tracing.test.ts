@@ -33,14 +33,14 @@ function openCollector(answer: () => Promise<Response>) {
 }
 
 function start(endpoint: string) {
-  const config = parseConfig({
+  const env = {
     DATABASE_URL: db.url,
     CLERK_WEBHOOK_SECRET: testSecret,
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     PORT: "0",
     HOST: "127.0.0.1",
-  });
-  return startServer({ ...config, databaseUrl: db.url }, silentLog);
+  };
+  return startServer(parseConfig(env, { mode: "start" }), silentLog);
 }
 
 async function deliver(port: number, clerkId: string): Promise<number> {
@@ -92,8 +92,7 @@ test.each([
     const { startServer } = await import("./src/server.ts");
     const { parseConfig } = await import("./src/config.ts");
     const { silentLog } = await import("./src/log.ts");
-    const config = parseConfig(process.env);
-    const server = startServer({ ...config, databaseUrl: config.databaseUrl }, silentLog);
+    const server = startServer(parseConfig(process.env, { mode: "start" }), silentLog);
     await Bun.sleep(500);
     await server.stop();
     const loaded = Object.keys(require.cache);
@@ -104,6 +103,7 @@ test.each([
       env: {
         PATH: process.env["PATH"],
         DATABASE_URL: db.url,
+        CLERK_WEBHOOK_SECRET: testSecret,
         OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
         PORT: "0",
         HOST: "127.0.0.1",

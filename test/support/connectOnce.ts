@@ -1,10 +1,10 @@
 // Run as a process, because NODE_EXTRA_CA_CERTS is read when one starts: connects to the URL in DATABASE_URL and prints
 // what Postgres says of the connection, or what went wrong.
 import type { AppError } from "../../src/errors.ts";
-import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 
-const database = openDatabase({ url: process.env["DATABASE_URL"] ?? "", log: silentLog });
+const database = openDatabase({ dsn: parseDsn(process.env["DATABASE_URL"] ?? "") });
 try {
   const rows = await database.run(
     (sql) => sql<{ ssl: boolean }[]>`select ssl from pg_stat_ssl where pid = pg_backend_pid()`,

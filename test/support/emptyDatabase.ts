@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, setDefaultTimeout } from "bun:test";
-import { silentLog } from "../../src/log.ts";
 import { migrateDatabase } from "../../src/store/migration/migrate.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { openTestDatabase, type TestDatabase } from "./testDatabase.ts";
 
 /** An empty database for each test of a file, and what can be done to it and seen of it. */
@@ -12,7 +12,7 @@ export function useEmptyDatabase() {
     db = await openTestDatabase({ migrated: false });
   });
   afterEach(() => db.close());
-  const migrate = (url = db.url) => migrateDatabase({ url, log: silentLog });
+  const migrate = (url = db.url) => migrateDatabase({ migrationDsn: parseDsn(url) });
   return {
     get sql() {
       return db.sql;

@@ -3,6 +3,7 @@ import type { Clock } from "../../src/clock.ts";
 import type { RunKind, SyncRun } from "../../src/domain/syncRun.ts";
 import { silentLog } from "../../src/log.ts";
 import { createRunsService, type RunsService } from "../../src/service/runs/runsService.ts";
+import { createUserWriter } from "../../src/store/users/userWriter.ts";
 import { toClose } from "./toClose.ts";
 import { createPagedClerk, type PagedClerk } from "./pagedClerk.ts";
 import { openTestApp, type TestApp } from "./testApp.ts";
@@ -27,7 +28,7 @@ export async function openRunsTest(users: number, { clock }: { clock?: Clock } =
       database,
       clerk: clerk.api,
       log: silentLog,
-      defaultTurma: "neon_estrutura",
+      writer: createUserWriter({ database, defaultTurma: "neon_estrutura" }),
       clerkRetryMs: 1,
       clock,
     });

@@ -1,11 +1,14 @@
 import type { Hono } from "hono";
 import { Webhook } from "svix";
 import type { ClerkApi, ClerkUser } from "../../src/clerk/clerkApi.ts";
+import { createServices } from "../../src/compose.ts";
+import { parseConfig } from "../../src/config.ts";
 import { createApp, type AppDeps } from "../../src/http/app.ts";
 import type { Clock } from "../../src/clock.ts";
 import { silentLog } from "../../src/log.ts";
-import { createServices, type Services } from "../../src/service/services.ts";
+import type { Services } from "../../src/service/services.ts";
 import { openDatabase, type Database } from "../../src/store/connection/database.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { openTestDatabase, type TestDatabase } from "./testDatabase.ts";
 
 export const testSecret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
@@ -64,7 +67,8 @@ export function signDelivery(body: string, options: DeliveryOptions = {}): Recor
 /** The whole app over a database of its own, without a socket between. */
 export async function openTestApp(
   options: {
-    clerk?: ClerkApi;
+    /** Null: as without `CLERK_SECRET_KEY`. */
+    clerk?: ClerkApi | null;
     /** Of the services and the HTTP side; the database keeps the computer's. */
     clock?: Clock;
     app?: Partial<AppDeps>;
@@ -73,14 +77,13 @@ export async function openTestApp(
   } = {},
 ): Promise<TestApp> {
   const db = await openTestDatabase();
-  const opened = openDatabase({ url: options.databaseUrl?.(db.url) ?? db.url, poolMax: 5, log: silentLog });
+  const opened = openDatabase({ dsn: parseDsn(options.databaseUrl?.(db.url) ?? db.url), databasePoolMax: 5 });
   const database = options.wrapDatabase?.(opened) ?? opened;
-  const defaultTurma = "neon_estrutura";
+  const config = parseConfig({});
   const services = createServices({
+    config,
     database,
-    clerk: options.clerk ?? createFixedClerk(),
-    log: silentLog,
-    defaultTurma,
+    clerk: options.clerk === undefined ? createFixedClerk() : options.clerk,
     observer: options.app?.observer,
     clock: options.clock,
   });
@@ -90,7 +93,7 @@ export async function openTestApp(
     log: silentLog,
     webhookSecrets: [testSecret],
     adminToken: testAdminToken,
-    defaultTurma,
+    defaultTurma: config.defaultTurma,
     clock: options.clock,
     ...options.app,
   });

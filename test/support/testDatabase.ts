@@ -3,6 +3,7 @@ import postgres from "postgres";
 import { openEmbeddedPostgres } from "../../src/dev/postgres/embeddedPostgres.ts";
 import { silentLog } from "../../src/log.ts";
 import { migrateDatabase } from "../../src/store/migration/migrate.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 
 /** Where `bun run test` says its server is; under a bare `bun test` each process opens one of its own. */
 const testServerVariable = "TEST_POSTGRES_URL";
@@ -65,7 +66,7 @@ async function ensureTemplate(serverUrl: string, admin: postgres.Sql): Promise<v
     const draft = `${templateName}_draft`;
     await admin`drop database if exists ${admin(draft)} with (force)`;
     await admin`create database ${admin(draft)} template template0`;
-    await migrateDatabase({ url: urlOf(serverUrl, draft), log: silentLog });
+    await migrateDatabase({ migrationDsn: parseDsn(urlOf(serverUrl, draft)) });
     // Under its final name only when it is whole.
     await admin`alter database ${admin(draft)} rename to ${admin(templateName)}`;
   } finally {

@@ -1,20 +1,24 @@
 import { expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import { ConfigError, parseConfig } from "../../src/config.ts";
+import { parseDsn } from "../../src/store/connection/dsn.ts";
 
 const secret = (fill: number, byteCount = 24) => `whsec_${Buffer.alloc(byteCount, fill).toString("base64")}`;
 const databaseUrl =
   "postgresql://owner:pa55-hidden@ep-cool-1-pooler.eu-central-1.aws.neon.tech/neondb?sslmode=require&channel_binding=require";
 const start = { mode: "start" } as const;
 
-function problemsOf(env: Record<string, string>, options: Parameters<typeof parseConfig>[1] = {}): readonly string[] {
+/** A line each, as the message has them. */
+function problemsOf(env: Record<string, string>, options?: typeof start): readonly string[] {
   try {
-    parseConfig(env, options);
+    if (options) parseConfig(env, options);
+    else parseConfig(env);
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    for (const problem of error.problems) expect(error.message).toContain(problem);
-    return error.problems;
+    const lines = error.problems.map(({ name, message }) => `${name} ${message}`);
+    for (const line of lines) expect(error.message).toContain(line);
+    return lines;
   }
 }
 
@@ -54,11 +58,13 @@ test("several webhook secrets in both variables are all taken, each once", () =>
 });
 
 test("the direct URL is for migrations, the other where there is none", () => {
-  expect(parseConfig({ DATABASE_URL: databaseUrl }).migrationUrl).toBe(databaseUrl);
+  const pooled = parseConfig({ DATABASE_URL: databaseUrl });
+  expect(pooled.dsn).toEqual(parseDsn(databaseUrl));
+  expect(pooled.migrationDsn).toEqual(parseDsn(databaseUrl));
   const direct = databaseUrl.replace("-pooler", "");
   expect(parseConfig({ DATABASE_URL: databaseUrl, DATABASE_URL_UNPOOLED: direct })).toMatchObject({
-    databaseUrl,
-    migrationUrl: direct,
+    dsn: { pooled: true },
+    migrationDsn: { pooled: false },
   });
 });
 
@@ -111,6 +117,8 @@ const ecPem = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.expor
 test.each([
   ["DATABASE_URL", "mysql://hidden@host/x"],
   ["DATABASE_URL_UNPOOLED", "hidden"],
+  ["DATABASE_URL", `'${databaseUrl}'`],
+  ["DATABASE_URL", `psql '${databaseUrl}'`],
   ["DATABASE_POOL_MAX", "0"],
   ["DATABASE_POOL_MAX", "1001"],
   ["DATABASE_POOL_MAX", "2.5"],
@@ -155,4 +163,15 @@ test("every problem is in one message, whatever the mode", () => {
 
 test("a base URL loses the slash at its end", () => {
   expect(parseConfig({ CLERK_API_URL: "http://127.0.0.1:4000/" }).clerkApiUrl).toBe("http://127.0.0.1:4000");
+});
+
+test("quotes or psql around a database URL are named as what they are", () => {
+  for (const quote of ["'", '"']) {
+    const quoted = `${quote}${databaseUrl}${quote}`;
+    expect(problemsOf({ DATABASE_URL: quoted })).toEqual([expect.stringMatching(/^DATABASE_URL has quotes around it/)]);
+    expect(problemsOf({ DATABASE_URL: `psql ${quoted}` })).toEqual([
+      expect.stringMatching(/^DATABASE_URL begins with the command psql/),
+    ]);
+  }
+  expect(problemsOf({ DATABASE_URL: `${databaseUrl}'` })[0]).toMatch(/^DATABASE_URL has quotes around it/);
 });

@@ -6,10 +6,9 @@ import { runStart, type RunCursor } from "../../domain/runCursor.ts";
 import type { RunKind } from "../../domain/syncRun.ts";
 import type { Log } from "../../log.ts";
 import { toBatchItem, type BatchItem } from "../../store/users/userBatch.ts";
-import type { Database } from "../../store/connection/database.ts";
 import { isRowAtFault } from "../../store/connection/pgErrors.ts";
 import type { OpenRun } from "../../store/runs/runLease.ts";
-import { applyRunPage } from "../../store/runs/applyRunPage.ts";
+import type { UserWriter } from "../../store/users/userWriter.ts";
 import { bisect } from "../bisect.ts";
 import { retry } from "../../retry.ts";
 import { RunStopped } from "./runStopped.ts";
@@ -46,22 +45,21 @@ export function toRunItem(user: ClerkUser, kind: RunKind, learnedAtMs: number): 
 }
 
 export function createRunWriter(deps: {
-  database: Database;
+  users: Pick<UserWriter, "applyRunPage">;
   run: OpenRun;
   owner: string;
-  defaultTurma: string;
   log: Log;
   clock: Clock;
   signal: AbortSignal;
 }): RunWriter {
-  const { database, run, owner, defaultTurma, log, clock, signal } = deps;
+  const { run, users, owner, log, clock, signal } = deps;
   let cursor = run.cursor ?? runStart;
 
   async function write(items: readonly BatchItem[], lookedAt: number, changes: CursorChanges): Promise<void> {
     const next = { ...cursor, ...changes, step: cursor.step + 1 };
-    const page = { runId: run.runId, owner, step: cursor.step, items, lookedAt, cursor: next, defaultTurma };
+    const page = { runId: run.runId, owner, step: cursor.step, items, lookedAt, cursor: next };
     const retriesUntilMs = clock.nowMs() + databaseRetryMsMax;
-    const state = await retry(() => applyRunPage(database, page), {
+    const state = await retry(() => users.applyRunPage(page), {
       clock,
       signal,
       findWaitMs: (error, failures) => {

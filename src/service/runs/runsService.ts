@@ -1,5 +1,5 @@
 import { AppError } from "../../errors.ts";
-import type { ClerkApi } from "../../clerk/clerkApi.ts";
+import { requireClerk, type ClerkApi } from "../../clerk/clerkApi.ts";
 import { sleep, systemClock, type Clock } from "../../clock.ts";
 import type { RunKind, SyncRun } from "../../domain/syncRun.ts";
 import { openRun, requestCancel, type OpenRun, type OpenRunAnswer } from "../../store/runs/runLease.ts";
@@ -16,7 +16,9 @@ const resumeWithinMs: Readonly<Record<RunKind, number>> = { backfill: 24 * 3_600
 const cancelWaitMs = 3_000;
 const defaultClerkRetryMs = 2_000;
 
-export type RunsServiceDeps = Omit<RunsWorkerDeps, "owner" | "clerkRetryMs" | "clock"> & {
+export type RunsServiceDeps = Omit<RunsWorkerDeps, "owner" | "clerk" | "clerkRetryMs" | "clock"> & {
+  /** Null: there is no `CLERK_SECRET_KEY`, and no run is opened. */
+  readonly clerk: ClerkApi | null;
   readonly clock?: Clock | undefined;
   readonly clerkRetryMs?: number | undefined;
 };
@@ -37,7 +39,7 @@ export interface RunsService {
   readonly interrupt: (runId: string) => Promise<void>;
   /** Resolves when this process no longer works on the run. */
   readonly waitFor: (runId: string) => Promise<void>;
-  /** Takes over what died elsewhere. */
+  /** Takes over what died elsewhere. @throws AppError `precondition_failed` without `CLERK_SECRET_KEY` */
   readonly adopt: () => Promise<void>;
   /** The schedule's reconcile, if it is due. @returns when the next one is, in milliseconds */
   readonly startScheduled: (input: { everyMs: number; firstDueInMs: number }) => Promise<{ dueInMs: number }>;
@@ -46,7 +48,7 @@ export interface RunsService {
 }
 
 export function createRunsService(deps: RunsServiceDeps): RunsService {
-  const { database, clerk, clock = systemClock } = deps;
+  const { database, clock = systemClock } = deps;
   const owner = crypto.randomUUID();
   const ownRuns = createOwnRuns({ ...deps, owner, clock, clerkRetryMs: deps.clerkRetryMs ?? defaultClerkRetryMs });
 
@@ -54,6 +56,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
     kind: RunKind,
     input: Pick<Parameters<typeof openRun>[1], "dryRun" | "startedBy" | "everyMs" | "firstDueInMs" | "adopt">,
   ): Promise<OpenRunAnswer> {
+    const clerk = requireClerk(deps.clerk);
     const answer = await openRun(database, {
       runId: crypto.randomUUID(),
       owner,
@@ -62,7 +65,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
       resumeMs: resumeWithinMs[kind],
       ...input,
     });
-    if ("run" in answer) ownRuns.work(answer.run);
+    if ("run" in answer) ownRuns.work(answer.run, clerk);
     return answer;
   }
 
@@ -74,7 +77,6 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
 
   return {
     start: async ({ kind, dryRun = false }) => {
-      await requireClerkKey(clerk);
       const answer = await open(kind, { dryRun, startedBy: "person" });
       if ("run" in answer) return { runId: answer.run.runId };
       const runId = "busy" in answer ? answer.busy.runId : "";
@@ -104,7 +106,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
 }
 
 /** The runs that this process works on. */
-function createOwnRuns(deps: RunsWorkerDeps) {
+function createOwnRuns(deps: Omit<RunsWorkerDeps, "clerk">) {
   const runs = new Map<string, { controller: AbortController; ended: Promise<void> }>();
   let isClosed = false;
 
@@ -115,9 +117,9 @@ function createOwnRuns(deps: RunsWorkerDeps) {
   }
 
   return {
-    work: (run: OpenRun): void => {
+    work: (run: OpenRun, clerk: ClerkApi): void => {
       const controller = new AbortController();
-      const ended = workOnRun(deps, run, controller).finally(() => runs.delete(run.runId));
+      const ended = workOnRun({ ...deps, clerk }, run, controller).finally(() => runs.delete(run.runId));
       runs.set(run.runId, { controller, ended });
       // The lease was taken while this process was already closing.
       if (isClosed) controller.abort(new RunStopped("shutdown"));
@@ -132,13 +134,4 @@ function createOwnRuns(deps: RunsWorkerDeps) {
       await Promise.all([...runs.keys()].map((runId) => stop(runId, "shutdown")));
     },
   };
-}
-
-/** Known without asking Clerk: a client without a key refuses before it looks at the signal. */
-async function requireClerkKey(clerk: ClerkApi): Promise<void> {
-  try {
-    await clerk.countUsers({ signal: AbortSignal.abort(new RunStopped("lost")) });
-  } catch (error) {
-    if (error instanceof AppError && error.code === "precondition_failed") throw error;
-  }
 }

@@ -5,6 +5,7 @@ import type { SyncObserver } from "../../domain/observer.ts";
 import type { RunStatus } from "../../domain/syncRun.ts";
 import type { Log } from "../../log.ts";
 import type { Database } from "../../store/connection/database.ts";
+import type { UserWriter } from "../../store/users/userWriter.ts";
 import { finishRun, releaseLease, renewLease, type OpenRun } from "../../store/runs/runLease.ts";
 import { backfill } from "./backfill.ts";
 import { reconcile } from "./reconcile.ts";
@@ -21,9 +22,9 @@ const finishRetryMs = 1_000;
 
 export interface RunsWorkerDeps {
   readonly database: Database;
+  readonly writer: Pick<UserWriter, "applyRunPage">;
   readonly clerk: ClerkApi;
   readonly log: Log;
-  readonly defaultTurma: string;
   /** This process, among all that work on the database. */
   readonly owner: string;
   /** Before Clerk is asked once more after it failed. */
@@ -58,7 +59,7 @@ export async function workOnRun(deps: RunsWorkerDeps, run: OpenRun, controller: 
 
 async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Promise<RunEnd | "released" | "lost"> {
   const { clock, database, log } = deps;
-  const writer = createRunWriter({ ...deps, run, signal });
+  const writer = createRunWriter({ ...deps, users: deps.writer, run, signal });
   const clerk = createRetryingClerk(deps.clerk, { signal, clock, log, retryMs: deps.clerkRetryMs });
   try {
     await (run.kind === "backfill" ? backfill : reconcile)({ run, database, clerk, writer, log, clock });

@@ -1,20 +1,15 @@
-import { BrokenCircuitError, circuitBreaker, CircuitState, handleWhen, type IBreaker } from "cockatiel";
+import { BrokenCircuitError, CircuitState } from "cockatiel";
 import postgres, { type Sql } from "postgres";
 import { sleep, systemClock, type Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { silentLog, type Log } from "../../log.ts";
 import { retry } from "../../retry.ts";
+import { createBreaker } from "./breaker.ts";
 import { createSocketSource, type SocketSource } from "./socketSource.ts";
-import { parseDsn, type Dsn } from "./dsn.ts";
+import type { Dsn } from "./dsn.ts";
 import { callThroughPooler } from "./callThroughPooler.ts";
 import { isNeverSent, isStartingUp, isTransient } from "./pgErrors.ts";
 
-/** Failures in a row after which calls fail at once instead of each finding out for itself … */
-const failuresBeforeOpen = 3;
-/** … but not those of one moment: connections that were all cut at once are all made again. */
-const failingMsBeforeOpen = 100;
-/** How often one call is let through while the database is away; 200s have to be back within 5 s of its return. */
-const probeEveryMs = 1_000;
 /** A call that only finds out whether the database is back must not hang as long as one that works. */
 const probeDeadlineMs = 2_000;
 /** A database that is waking up says so; asked this often, until the call's deadline, it costs a delay and no failure. */
@@ -24,13 +19,12 @@ const idleTimeoutSeconds = 120;
 /** How long closing waits for calls under way. */
 const closeDeadlineMs = 3_000;
 
-export interface DatabaseOptions {
-  /** As Neon prints it, see `parseDsn`. */
-  readonly url: string;
-  /** Connections. */
-  readonly poolMax?: number;
-  readonly log: Log;
-  readonly clock?: Clock | undefined;
+/** The part of a `Config` that a pool of connections is made of. */
+export interface DatabaseConfig {
+  /** Undefined: not configured. */
+  readonly dsn: Dsn | undefined;
+  /** Connections; 10 unless given. */
+  readonly databasePoolMax?: number | undefined;
 }
 
 /** A pool of connections where every call has a deadline and an absent database costs nothing. */
@@ -60,18 +54,18 @@ export interface Database {
   readonly close: () => Promise<void>;
 }
 
-/** Opens nothing yet: the first call connects. @throws Error if the URL is malformed, without its value */
-export function openDatabase({ url, poolMax = 10, log, clock = systemClock }: DatabaseOptions): Database {
-  const dsn = parseDsn(url);
+/**
+ * Connects to nothing yet: the first call does.
+ * @throws AppError `precondition_failed` if the configuration names no database
+ */
+export function openDatabase(
+  { dsn, databasePoolMax: poolMax = 10 }: DatabaseConfig,
+  { log = silentLog, clock = systemClock }: { log?: Log; clock?: Clock | undefined } = {},
+): Database {
+  if (dsn === undefined) throw new AppError("precondition_failed", "DATABASE_URL is missing.");
   const sockets = createSocketSource(dsn, clock);
   const sql = openPool(dsn, sockets, poolMax);
-  const breaker = circuitBreaker(
-    handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
-    { halfOpenAfter: probeEveryMs, breaker: createStreakBreaker(clock) },
-  );
-  breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
-  breaker.onReset(() => log.info("[Database] Back"));
-
+  const breaker = createBreaker({ log, clock });
   const calls = new Set<symbol>();
 
   function insist<T>(work: (sql: Sql) => PromiseLike<T>, deadlineAtMs: number): Promise<T> {
@@ -132,22 +126,6 @@ export function openDatabase({ url, poolMax = 10, log, clock = systemClock }: Da
       while (calls.size > 0 && clock.nowMs() < deadlineAtMs) await sleep(clock, 10);
       // Not left to postgres.js, which also waits for statements that failed with their connection.
       await sql.end({ timeout: 0 });
-    },
-  };
-}
-
-function createStreakBreaker(clock: Clock): IBreaker {
-  let failures = 0;
-  let firstAtMs = 0;
-  return {
-    state: undefined,
-    success: () => {
-      failures = 0;
-    },
-    failure: () => {
-      if (failures === 0) firstAtMs = clock.nowMs();
-      failures += 1;
-      return failures >= failuresBeforeOpen && clock.nowMs() - firstAtMs >= failingMsBeforeOpen;
     },
   };
 }

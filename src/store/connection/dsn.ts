@@ -33,6 +33,9 @@ const understood = new Set(
  * @throws Error with a text that names the problem and never the value
  */
 export function parseDsn(text: string): Dsn {
+  // Neon's console also shows the URL as an argument of psql, in quotes.
+  if (/^psql\s/i.test(text)) throw new Error("begins with the command psql; give the URL alone, without quotes");
+  if (/^["'`]|["'`]$/.test(text)) throw new Error("has quotes around it; give the URL without them");
   if (!URL.canParse(text)) {
     throw new Error("is not a URL (special characters in the password must be percent-encoded)");
   }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { ISql } from "postgres";
 import { AppError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { silentLog, type Log } from "../../log.ts";
 import { openDatabase } from "../connection/database.ts";
+import type { Dsn } from "../connection/dsn.ts";
 import { findMigrationObstacles } from "./migrationPreflight.ts";
 import { migrationJournal, migrationTexts } from "./migrationFiles.ts";
 import { isPostgresError } from "../connection/pgErrors.ts";
@@ -23,11 +24,14 @@ const lockTimeout = "10s";
 /**
  * Brings a database to this program's schema and functions, in one transaction; a second call changes nothing, of
  * several at once each waits for the one before. Works through a pooler too.
- * @throws AppError `precondition_failed` if data from before breaks a rule, naming table, column and rows, or if
- * Postgres refuses, in its words; `unavailable` if it cannot be reached or a table is in use. Nothing is changed then.
+ * @throws AppError `precondition_failed` if the configuration names no database, if data from before breaks a rule,
+ * naming table, column and rows, or if Postgres refuses, in its words; `unavailable` if it cannot be reached or a table is in use. Nothing is changed then.
  */
-export async function migrateDatabase({ url, log }: { url: string; log: Log }): Promise<void> {
-  const database = openDatabase({ url, poolMax: 1, log });
+export async function migrateDatabase(
+  { migrationDsn }: { readonly migrationDsn: Dsn | undefined },
+  { log = silentLog }: { log?: Log } = {},
+): Promise<void> {
+  const database = openDatabase({ dsn: migrationDsn, databasePoolMax: 1 }, { log });
   try {
     const installed = await database.run(
       (sql) => sql.begin("isolation level read committed", (tx) => migrateIn(tx).catch(refuse)),

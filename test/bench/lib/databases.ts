@@ -2,6 +2,7 @@ import postgres from "postgres";
 import { openEmbeddedPostgres, type EmbeddedPostgres } from "../../../src/dev/postgres/embeddedPostgres.ts";
 import { silentLog } from "../../../src/log.ts";
 import { migrateDatabase } from "../../../src/store/migration/migrate.ts";
+import { parseDsn } from "../../../src/store/connection/dsn.ts";
 import { storedAtMs, toClerkId, toClerkUser } from "./deliveries.ts";
 
 /** Whose tables a database has: this program's, or those the baselines know. */
@@ -31,7 +32,7 @@ export async function createDatabase(
 ): Promise<BenchDatabase> {
   await server.createDatabase(name);
   const url = server.urlFor(name);
-  if (tables === "this") await migrateDatabase({ url, log: silentLog });
+  if (tables === "this") await migrateDatabase({ migrationDsn: parseDsn(url) });
   const sql = postgres(url, { max: 1, onnotice: () => undefined });
   try {
     if (tables === "baseline") await sql.unsafe(baselineTables);

@@ -1,24 +1,28 @@
 import type { Hono } from "hono";
+import { createSessionVerifier } from "./auth/sessionVerifier.ts";
 import type { ClerkApi } from "./clerk/clerkApi.ts";
 import { createClerkApi } from "./clerk/createClerkApi.ts";
-import { createSessionVerifier } from "./auth/sessionVerifier.ts";
 import type { Clock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { SyncObserver } from "./domain/observer.ts";
-import { AppError } from "./errors.ts";
 import { createApp as createHttpApp, type AppDeps } from "./http/app.ts";
 import { silentLog, type Log } from "./log.ts";
+import { createEventsService } from "./service/eventsService.ts";
+import { createFirstLogin } from "./service/firstLogin.ts";
+import { createLinksService } from "./service/linksService.ts";
 import { createRetention } from "./service/retention.ts";
+import { createRunsService } from "./service/runs/runsService.ts";
 import { startScheduler } from "./service/runs/scheduler.ts";
-import { createServices as createAllServices, type Services } from "./service/services.ts";
-import { createUserService as createOneUserService, type UserService } from "./service/userService.ts";
-import { openDatabase as openPool, type Database } from "./store/connection/database.ts";
-import { migrateDatabase as migrate } from "./store/migration/migrate.ts";
+import type { Services } from "./service/services.ts";
+import { createFleetService } from "./service/statusService.ts";
+import { createUserService as createUsers, type UserService } from "./service/userService.ts";
+import { openDatabase, type Database } from "./store/connection/database.ts";
+import { createUserWriter } from "./store/users/userWriter.ts";
 import { createContextFactory as createFactory, type CreateContext } from "./trpc/context.ts";
 
 const dayMs = 86_400_000;
 
-/** What every part is made of: a configuration and a database, and what may be given otherwise. */
+/** What every part is made of: a configuration and a database, and what may replace the defaults. */
 export interface SyncDeps {
   /** What `parseConfig` answers. */
   readonly config: Config;
@@ -26,8 +30,8 @@ export interface SyncDeps {
   readonly database: Database;
   /** A pino logger; by default nothing is logged. Only ids are ever passed to it. */
   readonly log?: Log | undefined;
-  /** Clerk's Backend API; by default the real one, with the config's key. */
-  readonly clerk?: ClerkApi | undefined;
+  /** Clerk's Backend API; by default the real one with the config's key. Null: none, as without a key. */
+  readonly clerk?: ClerkApi | null | undefined;
   /** Told what happens, for metrics and traces. */
   readonly observer?: SyncObserver | undefined;
   /** By default the computer's; to be given to `openDatabase` as well. */
@@ -39,43 +43,51 @@ export interface SyncDeps {
 /** What only the HTTP side takes. */
 export type SyncAppOptions = Pick<AppDeps, "isDraining" | "metrics" | "rateLimits" | "hasPage">;
 
-/**
- * Connects to nothing yet: the first call does.
- * @throws AppError `precondition_failed` if the configuration names no database
- */
-export function openDatabase(
-  config: Pick<Config, "databaseUrl"> & Partial<Pick<Config, "databasePoolMax">>,
-  { log = silentLog, clock }: { log?: Log; clock?: Clock | undefined } = {},
-): Database {
-  if (config.databaseUrl === undefined) throw new AppError("precondition_failed", "DATABASE_URL is missing.");
-  return openPool({
-    url: config.databaseUrl,
-    ...(config.databasePoolMax === undefined ? {} : { poolMax: config.databasePoolMax }),
-    log,
-    clock,
-  });
+/** Every part of a process but its HTTP side. */
+export interface SyncParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly observer: SyncObserver | undefined;
+  readonly database: Database;
+  /** Null: there is no `CLERK_SECRET_KEY`. */
+  readonly clerk: ClerkApi | null;
+  readonly services: Services;
 }
 
 /**
- * Brings the database to this program's schema; a second call changes nothing, of several at once each waits.
- * @throws AppError `precondition_failed` naming table, column and rows if data from before breaks a rule
+ * Opens what the server and the command line work with, as the configuration has it. Connects to nothing yet; the
+ * caller closes `services.runs` and `database`.
+ * @throws AppError `precondition_failed` if the configuration names no database
  */
-export async function migrateDatabase(
-  config: Pick<Config, "migrationUrl">,
-  { log = silentLog }: { log?: Log } = {},
-): Promise<void> {
-  if (config.migrationUrl === undefined) throw new AppError("precondition_failed", "DATABASE_URL is missing.");
-  await migrate({ url: config.migrationUrl, log });
+export function openParts(
+  config: Config,
+  { log, observer }: { log: Log; observer?: SyncObserver | undefined },
+): SyncParts {
+  const database = openDatabase(config, { log });
+  const deps = { config, database, log, observer };
+  const clerk = toClerk(deps);
+  return { ...deps, clerk, services: createServices({ ...deps, clerk }) };
 }
 
 /** All that the transports can ask for, to ask it yourself. */
-export function createServices(deps: SyncDeps): Services {
-  return createAllServices(toServiceDeps(deps));
+export function createServices(deps: Omit<SyncDeps, "services">): Services {
+  const { config, database, log = silentLog, observer, clock } = deps;
+  const writer = createUserWriter({ database, defaultTurma: config.defaultTurma });
+  const parts = { database, writer, clerk: toClerk(deps), log, observer, clock };
+  const users = createUsers(parts);
+  return {
+    users,
+    fleet: createFleetService(parts),
+    events: createEventsService({ ...parts, users, instanceId: config.clerkInstanceId }),
+    links: createLinksService({ ...parts, users }),
+    runs: createRunsService(parts),
+    firstLogin: createFirstLogin({ ...parts, users }),
+  };
 }
 
 /** The one way in which what is learned from Clerk becomes rows. */
 export function createUserService(deps: SyncDeps): UserService {
-  return deps.services?.users ?? createOneUserService(toServiceDeps(deps));
+  return (deps.services ?? createServices(deps)).users;
 }
 
 /**
@@ -83,12 +95,13 @@ export function createUserService(deps: SyncDeps): UserService {
  * all others, their 404s included, to the app around it.
  */
 export function createApp(deps: SyncDeps & SyncAppOptions): Hono {
-  return createHttpApp({ ...deps, ...toContextDeps(deps) });
+  const { webhookSecrets, defaultTurma, clerkInstanceId } = deps.config;
+  return createHttpApp({ ...deps, ...toAccess(deps), webhookSecrets, defaultTurma, clerkInstanceId });
 }
 
 /** For `appRouter` in a router of your own: the headers of a request, and its client's address → its context. */
 export function createContextFactory(deps: SyncDeps & Pick<SyncAppOptions, "rateLimits">): CreateContext {
-  return createFactory({ ...toContextDeps(deps), rateLimits: deps.rateLimits });
+  return createFactory({ ...toAccess(deps), rateLimits: deps.rateLimits });
 }
 
 /**
@@ -103,7 +116,7 @@ export function startSchedule(deps: SyncDeps & { readonly services: Services }):
     retention: createRetention({ database, keepMs, log, clock }),
     reconcileEveryMs: config.reconcileEveryMinutes * 60_000,
     keepMs,
-    hasClerkKey: config.clerkSecretKey !== undefined,
+    hasClerkKey: toClerk(deps) !== null,
     log,
     clock,
   });
@@ -115,21 +128,19 @@ export function startSchedule(deps: SyncDeps & { readonly services: Services }):
   };
 }
 
-function toServiceDeps({ config, database, log = silentLog, observer, clock, ...deps }: SyncDeps) {
-  const { clerkSecretKey: secretKey, clerkApiUrl: apiUrl, clerkInstanceId, defaultTurma } = config;
-  const clerk = deps.clerk ?? createClerkApi({ secretKey, apiUrl, log, observer, clock });
-  return { database, clerk, log, defaultTurma, clerkInstanceId, observer, clock };
+function toClerk({ config, clerk, log = silentLog, observer, clock }: Omit<SyncDeps, "services">): ClerkApi | null {
+  if (clerk !== undefined) return clerk;
+  const { clerkSecretKey: secretKey, clerkApiUrl: apiUrl } = config;
+  return secretKey === undefined ? null : createClerkApi({ secretKey, apiUrl, log, observer, clock });
 }
 
-function toContextDeps(deps: SyncDeps) {
+/** Who may call what, and the services that answer. */
+function toAccess(deps: SyncDeps) {
   const { config, clock, log = silentLog } = deps;
   return {
     clock,
     services: deps.services ?? createServices(deps),
     log,
-    webhookSecrets: config.webhookSecrets,
-    defaultTurma: config.defaultTurma,
-    clerkInstanceId: config.clerkInstanceId,
     adminToken: config.adminApiToken,
     verifySession: createSessionVerifier({
       jwtKey: config.clerkJwtKey,

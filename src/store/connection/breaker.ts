@@ -1,0 +1,38 @@
+import { circuitBreaker, type CircuitBreakerPolicy, handleWhen, type IBreaker } from "cockatiel";
+import type { Clock } from "../../clock.ts";
+import { AppError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+
+/** Failures in a row after which calls fail at once instead of each finding out for itself … */
+const failuresBeforeOpen = 3;
+/** … but not those of one moment: connections that were all cut at once are all made again. */
+const failingMsBeforeOpen = 100;
+/** How often one call is let through while the database is away; 200s have to be back within 5 s of its return. */
+const probeEveryMs = 1_000;
+
+/** Stands before every call of the database: open, calls fail at once but for one a second. */
+export function createBreaker({ log, clock }: { log: Log; clock: Clock }): CircuitBreakerPolicy {
+  const breaker = circuitBreaker(
+    handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
+    { halfOpenAfter: probeEveryMs, breaker: createStreakBreaker(clock) },
+  );
+  breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
+  breaker.onReset(() => log.info("[Database] Back"));
+  return breaker;
+}
+
+function createStreakBreaker(clock: Clock): IBreaker {
+  let failures = 0;
+  let firstAtMs = 0;
+  return {
+    state: undefined,
+    success: () => {
+      failures = 0;
+    },
+    failure: () => {
+      if (failures === 0) firstAtMs = clock.nowMs();
+      failures += 1;
+      return failures >= failuresBeforeOpen && clock.nowMs() - firstAtMs >= failingMsBeforeOpen;
+    },
+  };
+}
