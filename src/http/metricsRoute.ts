@@ -1,6 +1,6 @@
 import { AppError } from "../errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { createTokenCheck, findBearerToken } from "../trpc/context.ts";
+import { createTokenCheck, findBearerToken } from "../auth/bearerToken.ts";
 import type { RateLimits } from "../auth/rateLimits.ts";
 
 /** `GET /metrics`, for whoever has the admin token. Touches no database. */

@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { Log } from "../log.ts";
 import type { Services } from "../service/services.ts";
+import { createTokenCheck, findBearerToken } from "../auth/bearerToken.ts";
 import { createRateLimits, type RateLimits } from "../auth/rateLimits.ts";
 
 /** Who calls: a machine with the admin token, or a person with a Clerk session. */
@@ -59,16 +59,4 @@ export function createContextFactory(deps: ContextDeps): CreateContext {
     await countFailure(clientAddress);
     return null;
   }
-}
-
-export function findBearerToken(headers: Headers): string | undefined {
-  return /^Bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1];
-}
-
-/** Compares in constant time, whatever the lengths: digests of equal length are compared, not the tokens. */
-export function createTokenCheck(adminToken: string | undefined): (token: string) => boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  if (adminToken === undefined) return () => false;
-  const expected = digest(adminToken);
-  return (token) => timingSafeEqual(digest(token), expected);
 }
