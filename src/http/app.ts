@@ -9,6 +9,7 @@ import type { Database } from "../store/connection/database.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createContextFactory, type ContextDeps } from "../trpc/context.ts";
 import { createRateLimits, type RateLimits } from "../auth/rateLimits.ts";
+import { addAnswerHeaders, getRequestId } from "./answerHeaders.ts";
 import { createClerkWebhook } from "./clerkWebhook.ts";
 import { findClientAddress } from "./clientAddress.ts";
 import { toErrorResponse } from "./errorResponse.ts";
@@ -60,7 +61,9 @@ export function createApp(deps: AppDeps): Hono {
   const findReadiness = createReadiness({ ...deps, isDraining: deps.isDraining ?? (() => false) });
   const readMetrics = createMetricsRoute({ metrics, adminToken: deps.adminToken, rateLimits });
 
-  route(app, "/api/webhooks/clerk", { POST: (c) => webhook(c.req.raw) });
+  for (const path of ["/api/webhooks/clerk", "/api/webhooks/clerk/"]) {
+    route(app, path, { POST: (c) => webhook(c.req.raw, getRequestId(c)) });
+  }
   route(app, "/healthz", { GET: (c) => c.json({ status: "ok" }) });
   route(app, "/readyz", {
     GET: async (c) => {
@@ -71,10 +74,11 @@ export function createApp(deps: AppDeps): Hono {
   route(app, "/metrics", { GET: (c) => readMetrics(c.req.raw.headers, findClientAddress(c)) });
   route(app, "/api/trpc/*", createTrpcRoute(createContextFactory({ ...deps, rateLimits }), clock));
   if (deps.hasPage ?? true) routePage(app);
-  app.notFound(() => toErrorResponse(new AppError("not_found", "There is nothing here.")));
-  app.onError((error) => {
-    if (!(error instanceof AppError)) deps.log.error({ err: error }, "[Http] A request failed");
-    return toErrorResponse(error);
+  app.notFound((c) => addAnswerHeaders(c, toErrorResponse(new AppError("not_found", "There is nothing here."))));
+  app.onError((error, c) => {
+    const requestId = getRequestId(c);
+    if (!(error instanceof AppError)) deps.log.error({ err: error, requestId }, "[Http] A request failed");
+    return addAnswerHeaders(c, toErrorResponse(error));
   });
   return app;
 }
@@ -82,7 +86,10 @@ export function createApp(deps: AppDeps): Hono {
 function routePage(app: Hono): void {
   const page = createOperatorPage();
   route(app, "/", { GET: (c) => page.getIndex(c.req.raw) });
-  app.get("/assets/*", async (c, next) => (await page.findAsset(c.req.raw)) ?? next());
+  app.get("/assets/*", async (c, next) => {
+    const asset = await page.findAsset(c.req.raw);
+    return asset ? addAnswerHeaders(c, asset) : next();
+  });
 }
 
 type Handler = (c: Context) => Response | Promise<Response>;
@@ -92,11 +99,13 @@ function route(app: Hono, path: string, handlers: Partial<Record<"GET" | "POST",
   const allow = Object.keys(handlers)
     .flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))
     .join(", ");
-  app.all(path, (c) => {
+  app.all(path, async (c) => {
     const { method } = c.req;
     const handler =
       method === "GET" || method === "HEAD" ? handlers.GET : method === "POST" ? handlers.POST : undefined;
-    if (handler) return handler(c);
-    return toErrorResponse(new AppError("method_not_allowed", `Only ${allow} is possible here.`), { allow });
+    const answer = handler
+      ? await handler(c)
+      : toErrorResponse(new AppError("method_not_allowed", `Only ${allow} is possible here.`), { allow });
+    return addAnswerHeaders(c, answer);
   });
 }

@@ -27,29 +27,33 @@ export interface ClerkWebhookDeps {
 }
 
 /** `POST /api/webhooks/clerk`: 200 says the change is committed, everything else says send it again or look at it. */
-export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request) => Promise<Response> {
+export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request, requestId: string) => Promise<Response> {
   const { clock, log, userService } = deps;
 
-  async function settle(req: Request, startedAtMs: number): Promise<{ outcome: Outcome; lagMs: number | null }> {
+  async function settle(
+    req: Request,
+    requestId: string,
+    startedAtMs: number,
+  ): Promise<{ outcome: Outcome; lagMs: number | null }> {
     // What is cheap to judge comes first: a flood of unsigned requests costs no reading and no hashing.
     const headers = parseSignatureHeaders(req.headers, startedAtMs);
     const bytes = await readBody(req, { bytesMax: bodyBytesMax, timeoutMs: bodyDeadlineMs, clock });
     const body = deps.verifyBody(headers, bytes);
     const change = toUserChange({ svixId: headers.svixId, body, receivedAtMs: startedAtMs }, deps);
     const { svixId, type } = change.delivery ?? {};
-    log.info({ svixId, clerkId: change.clerkId }, `[Webhook] Received Clerk event: ${toPlainText(type)}`);
+    log.info({ requestId, svixId, clerkId: change.clerkId }, `[Webhook] Received Clerk event: ${toPlainText(type)}`);
     const deadlineMs = webhookDeadlineMs - (clock.nowMs() - startedAtMs);
-    const [outcome] = await userService.applyChanges([change], { deadlineMs });
+    const [outcome] = await userService.applyChanges([change], { deadlineMs, requestId });
     if (outcome === undefined) throw new Error("A change had no outcome");
     const occurredAtMs = hasLag.has(outcome) ? change.delivery?.occurredAtMs : null;
     return { outcome, lagMs: occurredAtMs == null ? null : Math.max(0, clock.nowMs() - occurredAtMs) };
   }
 
-  return async (req) => {
+  return async (req, requestId) => {
     const startedAtMs = clock.nowMs();
     const endSpan = startSpan();
     try {
-      const { outcome, lagMs } = await settle(req, startedAtMs);
+      const { outcome, lagMs } = await settle(req, requestId, startedAtMs);
       if (outcome === "dead") throw new AppError("invalid_event", "This is no event that can be applied.");
       deps.observer?.onDelivery?.({ ...endSpan(), status: 200, outcome, code: null, lagMs });
       return Response.json({ outcome });
@@ -58,8 +62,13 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request) => Pr
       const isDead = error instanceof AppError && error.code === "invalid_event";
       const retriable = error instanceof AppError && error.code !== "internal" ? error : toUnavailable(error);
       const res = toErrorResponse(retriable, isDead ? { "webhook-delivery": "abort-message" } : {});
-      if (res.status >= 500) log.error({ err: error }, "[Webhook] A delivery could not be settled; it will come again");
-      else log.warn({ code: retriable.code, svixId: req.headers.get("svix-id") }, "[Webhook] Refused a delivery");
+      if (res.status >= 500)
+        log.error({ err: error, requestId }, "[Webhook] A delivery could not be settled; it will come again");
+      else
+        log.warn(
+          { requestId, code: retriable.code, svixId: req.headers.get("svix-id") },
+          "[Webhook] Refused a delivery",
+        );
       const { code } = retriable;
       deps.observer?.onDelivery?.({ ...endSpan(), status: res.status, outcome: null, code, lagMs: null });
       return res;

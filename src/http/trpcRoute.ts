@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { CreateContext } from "../trpc/context.ts";
+import { getRequestId } from "./answerHeaders.ts";
 import { findClientAddress } from "./clientAddress.ts";
 import { readBody } from "./readBody.ts";
 
@@ -29,7 +30,7 @@ export function createTrpcRoute(
     return trpcServer({
       router: servedRouter,
       maxBatchSize: batchItemsMax,
-      createContext: (_options, c) => ({ ...createContext(c.req.raw.headers, addresses.get(c)) }),
+      createContext: (_options, c) => ({ ...createContext(c.req.raw.headers, addresses.get(c), getRequestId(c)) }),
       responseMeta: ({ errors }) => ({ headers: { "cache-control": "no-store", ...toRetryAfter(errors) } }),
     });
   }

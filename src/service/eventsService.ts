@@ -23,7 +23,11 @@ export interface EventsService {
    * outcome in the ledger.
    * @throws AppError `not_found`, or `precondition_failed` if the text is no longer kept
    */
-  readonly replay: (input: { svixId: string; actor: string }) => Promise<{ svixId: string; outcome: Outcome }>;
+  readonly replay: (input: {
+    svixId: string;
+    actor: string;
+    requestId?: string | undefined;
+  }) => Promise<{ svixId: string; outcome: Outcome }>;
   readonly series: (input: { hours: number }) => Promise<EventHour[]>;
 }
 
@@ -44,14 +48,14 @@ export function createEventsService(deps: {
   return {
     list: (filter) => listEvents(database, filter),
     get,
-    replay: async ({ svixId, actor }) => {
+    replay: async ({ svixId, actor, requestId }) => {
       const event = await get(svixId);
       if (event.payload === null)
         throw new AppError("precondition_failed", "The text of this event is no longer kept.");
       const received = { svixId, body: event.payload, receivedAtMs: Date.parse(event.receivedAt) };
-      const [outcome] = await users.applyChanges([toUserChange(received, deps)], { replay: true });
+      const [outcome] = await users.applyChanges([toUserChange(received, deps)], { replay: true, requestId });
       if (outcome === undefined) throw new Error("A change had no outcome");
-      log.info({ svixId, outcome, actor }, "[Events] Replayed an event");
+      log.info({ requestId, svixId, outcome, actor }, "[Events] Replayed an event");
       return { svixId, outcome };
     },
     series: (input) => listEventHours(database, input),

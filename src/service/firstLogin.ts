@@ -12,7 +12,7 @@ export interface FirstLoginService {
    * for all who ask at the time.
    * @throws AppError `not_found` if Clerk does not know them either; what `ClerkApi` and the database throw
    */
-  readonly getCaller: (clerkId: string) => Promise<UserStatus>;
+  readonly getCaller: (clerkId: string, options?: { requestId?: string | undefined }) => Promise<UserStatus>;
 }
 
 export function createFirstLogin(deps: {
@@ -24,26 +24,26 @@ export function createFirstLogin(deps: {
   const { clerk, users, clock = systemClock } = deps;
   const arriving = new Map<string, Promise<void>>();
 
-  async function fetchAndApply(clerkId: string): Promise<void> {
+  async function fetchAndApply(clerkId: string, requestId: string | undefined): Promise<void> {
     const learnedAtMs = clock.nowMs();
     const user = await withDeadline(requireClerk(clerk), clock).getUser(clerkId);
     if (user === null) throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
-    await users.applyChanges([toUserUpsert(user, { source: "jit", learnedAtMs })]);
+    await users.applyChanges([toUserUpsert(user, { source: "jit", learnedAtMs })], { requestId });
   }
 
-  function arrive(clerkId: string): Promise<void> {
+  function arrive(clerkId: string, requestId: string | undefined): Promise<void> {
     const known = arriving.get(clerkId);
     if (known) return known;
-    const arrival = fetchAndApply(clerkId).finally(() => arriving.delete(clerkId));
+    const arrival = fetchAndApply(clerkId, requestId).finally(() => arriving.delete(clerkId));
     arriving.set(clerkId, arrival);
     return arrival;
   }
 
   return {
-    getCaller: async (clerkId) => {
+    getCaller: async (clerkId, { requestId } = {}) => {
       const status = await users.getUser(clerkId);
       if (status.state !== "missing") return status;
-      await arrive(clerkId);
+      await arrive(clerkId, requestId);
       return users.getUser(clerkId);
     },
   };

@@ -24,11 +24,13 @@ export interface LinksService {
     clerkId: string;
     mentoradoId: number;
     actor: string;
+    requestId?: string | undefined;
   }) => Promise<UserStatus & { mentoradoId: number }>;
   /** Takes a profile from its user, for good: only `resolve` ends it. @throws AppError `not_found` */
   readonly unlink: (input: {
     mentoradoId: number;
     actor: string;
+    requestId?: string | undefined;
   }) => Promise<{ mentoradoId: number; clerkId: string | null }>;
 }
 

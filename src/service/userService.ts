@@ -46,6 +46,8 @@ export interface ApplyOptions {
   readonly deadlineMs?: number;
   /** Settle deliveries anew that the ledger holds as `dead` or `ignored`. */
   readonly replay?: boolean;
+  /** Of the HTTP request behind the changes, for the log. */
+  readonly requestId?: string | undefined;
 }
 
 /** The one place where what is learned from Clerk becomes rows. Webhooks, tRPC and the command line share it. */
@@ -63,7 +65,11 @@ export interface UserService {
    * Brings one user in step with what Clerk says now.
    * @throws AppError `not_found` if neither Clerk nor the database knows the user; what `ClerkApi` throws
    */
-  readonly resync: (input: { clerkId: string; dryRun?: boolean | undefined }) => Promise<ResyncResult>;
+  readonly resync: (input: {
+    clerkId: string;
+    dryRun?: boolean | undefined;
+    requestId?: string | undefined;
+  }) => Promise<ResyncResult>;
   /** Changes waiting for a batch. */
   readonly queueItems: () => number;
 }
@@ -89,7 +95,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
 
   async function applyOne(change: UserChange, deadlineAtMs: number, options: ApplyOptions): Promise<Outcome> {
     const outcome = await commits.submit({ change, batchItem: toBatchItem(change, options) }, deadlineAtMs);
-    logOutcome(log, change, outcome);
+    logOutcome(log, { change, outcome, requestId: options.requestId });
     return outcome;
   }
 
@@ -99,7 +105,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
       return Promise.all(changes.map((change) => applyOne(change, deadlineAtMs, options)));
     },
     getUser: (clerkId) => findUserStatus(database, clerkId),
-    resync: async ({ clerkId, dryRun = false }) =>
+    resync: async ({ clerkId, dryRun = false, requestId }) =>
       resyncUser({
         clerkId,
         dryRun,
@@ -108,7 +114,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
         findStatus: (id) => findUserStatus(database, id),
         report: async (change) => {
           const report = await writer.applyAndReport({ change, dryRun });
-          if (!dryRun) logOutcome(log, change, report.outcome);
+          if (!dryRun) logOutcome(log, { change, outcome: report.outcome, requestId });
           return report;
         },
       }),
@@ -117,9 +123,12 @@ export function createUserService(deps: UserServiceDeps): UserService {
 }
 
 /** Bulk work says what it did in its run; everything else in a line per change. Ids only. */
-function logOutcome(log: Log, change: UserChange, outcome: Outcome): void {
+function logOutcome(
+  log: Log,
+  { change, outcome, requestId }: { change: UserChange; outcome: Outcome; requestId: string | undefined },
+): void {
   const { clerkId, source } = change;
-  const fields = { clerkId, outcome, source, svixId: change.delivery?.svixId };
+  const fields = { requestId, clerkId, outcome, source, svixId: change.delivery?.svixId };
   const level = source === "backfill" || source === "reconcile" ? "debug" : "info";
   if (outcome === "dead") log.warn(fields, "[UserService] Kept an event that cannot be applied");
   else if (outcome !== "applied" && outcome !== "unchanged")

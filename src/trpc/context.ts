@@ -9,7 +9,10 @@ export type Actor = { readonly kind: "machine" } | { readonly kind: "session"; r
 /** What every procedure gets. */
 export interface SyncContext {
   readonly services: Services;
+  /** With the request's id in each line, if it has one. */
   readonly log: Log;
+  /** Of the HTTP request; in an error's `data` too. */
+  readonly requestId?: string | undefined;
   /** Null: nobody known. @throws AppError `too_many_requests` when the client's address failed too often */
   readonly findActor: () => Promise<Actor | null>;
   /** The role is read from the database at each call. */
@@ -31,16 +34,17 @@ export interface ContextDeps {
  * Makes the context of one HTTP request out of its `Authorization` header. `clientAddress` is that of the connection,
  * never a header's, which anybody can write; without it all clients count as one.
  */
-export type CreateContext = (headers: Headers, clientAddress?: string) => SyncContext;
+export type CreateContext = (headers: Headers, clientAddress?: string, requestId?: string) => SyncContext;
 
 export function createContextFactory(deps: ContextDeps): CreateContext {
   const isAdminToken = createTokenCheck(deps.adminToken);
   const { countCall, countFailure } = deps.rateLimits ?? createRateLimits();
-  return (headers, clientAddress = "unknown") => {
+  return (headers, clientAddress = "unknown", requestId) => {
     let actor: Promise<Actor | null> | undefined;
     return {
       services: deps.services,
-      log: deps.log,
+      log: requestId === undefined ? deps.log : deps.log.child({ requestId }),
+      requestId,
       // Once per request, however many calls the batch has.
       findActor: () => (actor ??= findActor(findBearerToken(headers), clientAddress)),
       isAdmin: async (clerkId) => {

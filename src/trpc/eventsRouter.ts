@@ -32,7 +32,7 @@ export const eventsRouter = router({
   /** Takes an event the way a webhook goes once more. */
   replay: adminProcedure
     .input(z.object({ svixId: idSchema }))
-    .mutation(({ ctx, input }) => ctx.services.events.replay({ ...input, actor: ctx.actor })),
+    .mutation(({ ctx, input }) => ctx.services.events.replay({ ...input, actor: ctx.actor, requestId: ctx.requestId })),
   /** Deliveries by outcome and their lag, hour by hour. */
   series: adminProcedure
     .input(z.object({ hours: z.int().min(1).max(seriesHoursMax).default(48) }).prefault({}))

@@ -66,8 +66,9 @@ const publicTexts: Partial<Record<TRPC_ERROR_CODE_KEY, string>> = {
  */
 export const rootRouter = initTRPC.context<SyncContext>().create({
   isDev: false,
-  errorFormatter: ({ shape, error }) => ({
+  errorFormatter: ({ shape, error, ctx }) => ({
     ...shape,
+    data: { ...shape.data, ...(ctx?.requestId === undefined ? {} : { requestId: ctx.requestId }) },
     // The cause tells what has been through `withErrors`.
     message: error.cause instanceof AppError || error.cause instanceof ZodError ? shape.message : toPublicText(error),
   }),

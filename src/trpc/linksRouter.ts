@@ -15,9 +15,9 @@ export const linksRouter = router({
   /** Gives a profile to a user. */
   resolve: adminProcedure
     .input(z.object({ clerkId: clerkIdSchema, mentoradoId: mentoradoIdSchema }))
-    .mutation(({ ctx, input }) => ctx.services.links.resolve({ ...input, actor: ctx.actor })),
+    .mutation(({ ctx, input }) => ctx.services.links.resolve({ ...input, actor: ctx.actor, requestId: ctx.requestId })),
   /** Takes a profile from its user, until resolved. */
   unlink: adminProcedure
     .input(z.object({ mentoradoId: mentoradoIdSchema }))
-    .mutation(({ ctx, input }) => ctx.services.links.unlink({ ...input, actor: ctx.actor })),
+    .mutation(({ ctx, input }) => ctx.services.links.unlink({ ...input, actor: ctx.actor, requestId: ctx.requestId })),
 });

@@ -12,5 +12,5 @@ export const syncRouter = router({
   /** Brings one user in step with what Clerk says now. */
   resync: adminProcedure
     .input(z.object({ clerkId: clerkIdSchema, dryRun: z.boolean().optional() }))
-    .mutation(({ ctx, input }) => ctx.services.users.resync(input)),
+    .mutation(({ ctx, input }) => ctx.services.users.resync({ ...input, requestId: ctx.requestId })),
 });

@@ -5,7 +5,7 @@ import { createServices } from "../../src/compose.ts";
 import { parseConfig } from "../../src/config.ts";
 import { createApp, type AppDeps } from "../../src/http/app.ts";
 import type { Clock } from "../../src/clock.ts";
-import { silentLog } from "../../src/log.ts";
+import { silentLog, type Log } from "../../src/log.ts";
 import type { Services } from "../../src/service/services.ts";
 import { openDatabase, type Database } from "../../src/store/connection/database.ts";
 import { parseDsn } from "../../src/store/connection/dsn.ts";
@@ -74,23 +74,26 @@ export async function openTestApp(
     app?: Partial<AppDeps>;
     databaseUrl?: (url: string) => string;
     wrapDatabase?: (database: Database) => Database;
+    log?: Log;
   } = {},
 ): Promise<TestApp> {
   const db = await openTestDatabase();
   const opened = openDatabase({ dsn: parseDsn(options.databaseUrl?.(db.url) ?? db.url), databasePoolMax: 5 });
   const database = options.wrapDatabase?.(opened) ?? opened;
   const config = parseConfig({});
+  const { log = silentLog } = options;
   const services = createServices({
     config,
     database,
     clerk: options.clerk === undefined ? createFixedClerk() : options.clerk,
+    log,
     observer: options.app?.observer,
     clock: options.clock,
   });
   const app = createApp({
     services,
     database,
-    log: silentLog,
+    log,
     webhookSecrets: [testSecret],
     adminToken: testAdminToken,
     defaultTurma: config.defaultTurma,
