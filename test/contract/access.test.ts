@@ -1,18 +1,18 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { createSessionVerifier } from "../../src/auth/sessionVerifier.ts";
 import { parseConfig } from "../../src/config.ts";
 import { silentLog } from "../../src/log.ts";
 import { appRouter } from "../../src/trpc/appRouter.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
 import { forgeSession, signSession, testJwtKey, testParty } from "../support/sessionTokens.ts";
-import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { openTestApp, testAdminToken } from "../support/testApp.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";
+import { openForFile, openForTest } from "../support/toClose.ts";
 
-let t: TestApp;
-beforeAll(async () => {
-  // As a dashboard or an .env file spells it: in one line.
-  const oneLine = parseConfig({ CLERK_JWT_KEY: testJwtKey.replaceAll("\n", "\\n") }).clerkJwtKey;
-  t = await openTestApp({
+// As a dashboard or an .env file spells it: in one line.
+const oneLine = parseConfig({ CLERK_JWT_KEY: testJwtKey.replaceAll("\n", "\\n") }).clerkJwtKey;
+const t = openForFile(() =>
+  openTestApp({
     app: {
       verifySession: createSessionVerifier({
         jwtKey: oneLine,
@@ -21,11 +21,12 @@ beforeAll(async () => {
         log: silentLog,
       }),
     },
-  });
+  }),
+);
+beforeAll(async () => {
   await deliver("user_Admin", "admin", startMs);
   await deliver("user_Plain", "user", startMs);
-}, 30_000);
-afterAll(() => t.close());
+});
 
 function deliver(clerkId: string, role: "admin" | "user", updatedAtMs: number) {
   const user = clerkUser(clerkId, { public_metadata: { role }, updated_at: updatedAtMs });
@@ -117,13 +118,12 @@ test("the role is read at each call: an admin demoted, promoted and deleted mean
 });
 
 test("without ADMIN_API_TOKEN and without keys nobody gets in, whatever they send", async () => {
-  const own = await openTestApp({ app: { adminToken: undefined } });
+  const own = await openForTest(openTestApp({ app: { adminToken: undefined } }));
   for (const token of ["undefined", "null", "", testAdminToken, signSession("user_Admin")]) {
     expect(await codeOf(connectTo(own, token).sync.status.query())).toBe("UNAUTHORIZED");
     const res = await own.app.request("/metrics", { headers: { authorization: `Bearer ${token}` } });
     expect(res.status).toBe(401);
   }
-  await own.close();
 });
 
 test("the scheme is needed; its case does not matter", async () => {

@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import type { ClerkUser } from "../../src/clerk/clerkApi.ts";
 import { deletionEvent, type EnvelopeForm, otherEvents, toEvent, userEvent } from "../../src/dev/clerk/clerkEvents.ts";
 import { legacyShapes } from "../support/clerkLegacyShapes.ts";
 import { currentShapes } from "../../src/dev/clerk/clerkUserShapes.ts";
 import { createPerson, type Person } from "../../src/dev/clerk/person.ts";
 import { toUserUpsert } from "../../src/clerk/userChange.ts";
-import { openTestApp, type TestApp } from "../support/testApp.ts";
+import { openTestApp } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
-beforeAll(async () => {
-  t = await openTestApp();
-});
-afterAll(() => t.close());
+const t = openForFile(() => openTestApp());
 
 const createdAtMs = Date.UTC(2025, 5, 1, 9, 30, 15);
 let people = 0;

@@ -4,11 +4,11 @@ import { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import type { SyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
-import { toClose } from "../support/toClose.ts";
 import { createPagedClerk, type PagedClerk } from "../support/pagedClerk.ts";
 import { signSession, testJwtKey, testParty } from "../support/sessionTokens.ts";
 import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";
+import { openForTest } from "../support/toClose.ts";
 
 interface LoginTest {
   readonly t: TestApp;
@@ -19,18 +19,19 @@ interface LoginTest {
 
 async function openLoginTest(options: { hasKey?: boolean } = {}): Promise<LoginTest> {
   const clerk = createPagedClerk(0);
-  const t = await openTestApp({
-    clerk: options.hasKey === false ? null : clerk.api,
-    app: {
-      verifySession: createSessionVerifier({
-        jwtKey: testJwtKey,
-        apiUrl: "http://127.0.0.1:9",
-        authorizedParties: [testParty],
-        log: silentLog,
-      }),
-    },
-  });
-  toClose.push(t.close);
+  const t = await openForTest(
+    openTestApp({
+      clerk: options.hasKey === false ? null : clerk.api,
+      app: {
+        verifySession: createSessionVerifier({
+          jwtKey: testJwtKey,
+          apiUrl: "http://127.0.0.1:9",
+          authorizedParties: [testParty],
+          log: silentLog,
+        }),
+      },
+    }),
+  );
   return { t, clerk, as: (clerkId) => connectTo(t, signSession(clerkId)) };
 }
 

@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import * as fc from "fast-check";
 import { clerkUser, startMs, userEvent } from "../support/events.ts";
-import { openTestApp, post, signDelivery, type Answer, type TestApp } from "../support/testApp.ts";
+import { openTestApp, post, signDelivery, type Answer } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
 setDefaultTimeout(30_000);
 
-let t: TestApp;
-beforeAll(async () => {
-  t = await openTestApp();
-});
-afterAll(() => t.close());
+const t = openForFile(() => openTestApp());
 
 let nth = 0;
 const freshId = () => `msg_hostile_${++nth}`;

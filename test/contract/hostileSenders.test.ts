@@ -1,23 +1,16 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { clerkUser, userEvent } from "../support/events.ts";
-import { startServerProcess, waitFor, type ServerProcess } from "../support/serverProcess.ts";
+import { startServerProcess, waitFor } from "../support/serverProcess.ts";
 import { signDelivery } from "../support/testApp.ts";
-import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+import { openTestDatabase } from "../support/testDatabase.ts";
+import { openForFile } from "../support/toClose.ts";
 
 setDefaultTimeout(30_000);
 
-let db: TestDatabase;
-let server: ServerProcess;
-beforeAll(async () => {
-  db = await openTestDatabase();
-  server = await startServerProcess({ databaseUrl: db.url });
-});
-afterAll(async () => {
-  await server.close();
-  await db.close();
-});
+const db = openForFile(() => openTestDatabase());
+const server = openForFile(() => startServerProcess({ databaseUrl: db.url }));
 
 interface Exchange {
   /** What came back so far. */

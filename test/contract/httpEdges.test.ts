@@ -1,12 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { expect, test } from "bun:test";
+import { openTestApp, testAdminToken } from "../support/testApp.ts";
+import { openForFile, openForTest } from "../support/toClose.ts";
 
-let t: TestApp;
 let isDraining = false;
-beforeAll(async () => {
-  t = await openTestApp({ app: { isDraining: () => isDraining } });
-}, 30_000);
-afterAll(() => t.close());
+const t = openForFile(() => openTestApp({ app: { isDraining: () => isDraining } }));
 
 const authorization = `Bearer ${testAdminToken}`;
 const json = { "content-type": "application/json" };
@@ -63,13 +60,12 @@ test("HEAD answers as GET does, without a body", async () => {
 });
 
 test("/healthz never touches the database; /readyz says by name what is not in order", async () => {
-  const own = await openTestApp({ databaseUrl: () => "postgresql://u:p@127.0.0.1:9/nowhere" });
+  const own = await openForTest(openTestApp({ databaseUrl: () => "postgresql://u:p@127.0.0.1:9/nowhere" }));
   expect((await own.app.request("/healthz")).status).toBe(200);
   expect(own.database.connectionAttempts()).toBe(0);
   const res = await own.app.request("/readyz");
   expect(res.status).toBe(503);
   expect(await res.json()).toMatchObject({ ready: false, checks: { server: "ok", database: "unavailable" } });
-  await own.close();
 });
 
 test("while the server drains /readyz is 503 and says so; /healthz stays 200", async () => {
@@ -85,11 +81,10 @@ test("while the server drains /readyz is 503 and says so; /healthz stays 200", a
 });
 
 test("migrations that are missing are a check of their own", async () => {
-  const own = await openTestApp();
+  const own = await openForTest(openTestApp());
   await own.sql`drop function user_figures()`;
   const res = await own.app.request("/readyz");
   expect([res.status, await res.json()]).toMatchObject([503, { checks: { database: "ok", migrations: "pending" } }]);
-  await own.close();
 });
 
 test.each<[string, string, RequestInit, number]>([
@@ -124,7 +119,7 @@ test.each<[string, string, RequestInit, number]>([
 });
 
 test("a failure of the database reaches nobody: neither its words nor a stack", async () => {
-  const own = await openTestApp();
+  const own = await openForTest(openTestApp());
   await own.sql`alter table users rename to hidden_users`;
   for (const path of ['sync.user?input={"clerkId":"user_A"}', "sync.status", "links.conflicts"]) {
     const res = await own.app.request(`/api/trpc/${path}`, { headers: { authorization } });
@@ -133,7 +128,6 @@ test("a failure of the database reaches nobody: neither its words nor a stack", 
     expect(JSON.parse(text)).toMatchObject({ error: { message: "Something went wrong here." } });
     expect(text.replace(/"path":"[^"]*"/g, "")).not.toMatch(internal);
   }
-  await own.close();
 });
 
 test("a request over 1 MiB is 413, a batch over 50 calls 400, whether asked with GET or POST", async () => {

@@ -1,28 +1,22 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { AppError } from "../../src/errors.ts";
 import { createRateLimits, defaultRateLimits, toAddressKey } from "../../src/auth/rateLimits.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
+import { openServer } from "../support/openServer.ts";
 import { signSession, testJwtKey } from "../support/sessionTokens.ts";
-import { openTestApp, signDelivery, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { openTestApp, signDelivery, testAdminToken } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 import { createSessionVerifier } from "../../src/auth/sessionVerifier.ts";
 import { silentLog } from "../../src/log.ts";
 
 const limits = { failuresPerMinute: 5, machineCallsPer10s: 60, sessionCallsPer10s: 3 };
-let t: TestApp;
-let server: Bun.Server<undefined>;
-beforeAll(async () => {
-  const verifySession = createSessionVerifier({ jwtKey: testJwtKey, apiUrl: "http://127.0.0.1:9", log: silentLog });
-  t = await openTestApp({ app: { rateLimits: createRateLimits(limits), verifySession } });
-  // The address of a client is known only where there is a connection.
-  server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (req, self) => t.app.fetch(req, self) });
-}, 30_000);
-afterAll(async () => {
-  await server.stop(true);
-  await t.close();
-});
+const verifySession = createSessionVerifier({ jwtKey: testJwtKey, apiUrl: "http://127.0.0.1:9", log: silentLog });
+const t = openForFile(() => openTestApp({ app: { rateLimits: createRateLimits(limits), verifySession } }));
+// The address of a client is known only where there is a connection.
+const server = openForFile(() => openServer((req, self) => t.app.fetch(req, self)));
 
 const call = (token: string, headers: Record<string, string> = {}) =>
-  fetch(new URL("/api/trpc/sync.status", server.url), { headers: { authorization: `Bearer ${token}`, ...headers } });
+  fetch(new URL("/api/trpc/sync.status", server.origin), { headers: { authorization: `Bearer ${token}`, ...headers } });
 
 test("failed attempts from one address end in 429, whatever addresses its headers claim; the right token still passes", async () => {
   const statuses: number[] = [];
@@ -38,7 +32,7 @@ test("failed attempts from one address end in 429, whatever addresses its header
   expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429, 429, 429, 429, 429]);
   expect(Number(last?.headers.get("retry-after"))).toBeWithin(1, 61);
   expect(await last?.json()).toMatchObject({ error: { data: { code: "TOO_MANY_REQUESTS" } } });
-  expect((await fetch(new URL("/metrics", server.url), { headers: { authorization: "Bearer wrong" } })).status).toBe(
+  expect((await fetch(new URL("/metrics", server.origin), { headers: { authorization: "Bearer wrong" } })).status).toBe(
     429,
   );
   expect((await call(testAdminToken)).status).toBe(200);
@@ -55,12 +49,12 @@ test("a host that passes the server on as { server } counts by address too", asy
 });
 
 test("health checks and webhooks are never counted", async () => {
-  for (let n = 0; n < 100; n += 1) expect((await fetch(new URL("/healthz", server.url))).status).toBe(200);
+  for (let n = 0; n < 100; n += 1) expect((await fetch(new URL("/healthz", server.origin))).status).toBe(200);
   const answers = await Promise.all(
     Array.from({ length: 100 }, (_, n) => {
       const body = JSON.stringify(userEvent(clerkUser(`user_Rate${n}`)));
       const init = { method: "POST", body, headers: signDelivery(body) };
-      return fetch(new URL("/api/webhooks/clerk", server.url), init);
+      return fetch(new URL("/api/webhooks/clerk", server.origin), init);
     }),
   );
   expect(new Set(answers.map((res) => res.status))).toEqual(new Set([200]));
@@ -68,7 +62,7 @@ test("health checks and webhooks are never counted", async () => {
 
 test("the calls of a session are bounded for that user alone, call by call", async () => {
   const batch = (clerkId: string) =>
-    fetch(new URL("/api/trpc/sync.status,sync.status,sync.status,sync.status?batch=1", server.url), {
+    fetch(new URL("/api/trpc/sync.status,sync.status,sync.status,sync.status?batch=1", server.origin), {
       headers: { authorization: `Bearer ${signSession(clerkId)}` },
     }).then(async (res) =>
       ((await res.json()) as { error: { data: { code: string } } }[]).map(({ error }) => error.data.code),

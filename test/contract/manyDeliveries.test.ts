@@ -1,26 +1,18 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import type { ClerkEvent } from "../../src/dev/clerk/clerkEvents.ts";
 import { currentShapes } from "../../src/dev/clerk/clerkUserShapes.ts";
 import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
 import { createCourier, type DeliveryAttempt } from "../../src/dev/clerk/courier.ts";
 import { createRandom } from "../../src/dev/clerk/seeded.ts";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
-import { openTestApp, testSecret, type TestApp } from "../support/testApp.ts";
+import { openSimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
+import { openServer } from "../support/openServer.ts";
+import { openTestApp, testSecret } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
-let clerk: SimulatedClerk;
-let server: Bun.Server<undefined>;
-beforeAll(async () => {
-  t = await openTestApp();
-  // The clock stands, so that many changes share a millisecond.
-  clerk = await openSimulatedClerk({ seed: 77, now: () => Date.UTC(2026, 5, 1) });
-  server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (req) => t.app.fetch(req) });
-});
-afterAll(async () => {
-  await server.stop(true);
-  await clerk.close();
-  await t.close();
-});
+const t = openForFile(() => openTestApp());
+// The clock stands, so that many changes share a millisecond.
+const clerk = openForFile(() => openSimulatedClerk({ seed: 77, now: () => Date.UTC(2026, 5, 1) }));
+const server = openForFile(() => openServer((req) => t.app.fetch(req)));
 
 test("2,000 deliveries, shuffled and doubled, 64 at a time: all 200, nothing twice, and the tables equal what Clerk says", async () => {
   const random = createRandom(Number(process.env["SEED"] ?? 5));
@@ -49,7 +41,7 @@ test("2,000 deliveries, shuffled and doubled, 64 at a time: all 200, nothing twi
   const twice = [...events, ...events].map((event) => ({ event, place: random() })).sort((a, b) => a.place - b.place);
   const attempts: DeliveryAttempt[] = [];
   const courier = createCourier({
-    url: `${server.url.origin}/api/webhooks/clerk`,
+    url: `${server.origin}/api/webhooks/clerk`,
     secrets: [testSecret],
     concurrency: 64,
     onAttempt: (attempt) => attempts.push(attempt),

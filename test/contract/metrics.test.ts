@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
 import { silentLog } from "../../src/log.ts";
@@ -7,14 +7,11 @@ import { parseConfig } from "../../src/config.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { clerkUser, startMs, userEvent } from "../support/events.ts";
 import { createTestClock } from "../support/testClock.ts";
-import { createFixedClerk, openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { createFixedClerk, openTestApp, testAdminToken } from "../support/testApp.ts";
+import { openForFile, openForTest } from "../support/toClose.ts";
 
-let t: TestApp;
 const metrics = createMetrics();
-beforeAll(async () => {
-  t = await openTestApp({ app: { metrics, observer: metrics.observer } });
-}, 30_000);
-afterAll(() => t.close());
+const t = openForFile(() => openTestApp({ app: { metrics, observer: metrics.observer } }));
 
 /** What the README documents, without the process's own. */
 const documented = [
@@ -101,19 +98,18 @@ test("deliveries are counted by outcome and status, refusals by why, batches and
 test("silence grows until a verified delivery; one that is refused does not end it", async () => {
   const clock = createTestClock();
   const own = createMetrics({ clock });
-  const silent = await openTestApp({ app: { metrics: own, observer: own.observer } });
+  const silent = await openForTest(openTestApp({ app: { metrics: own, observer: own.observer } }));
   await clock.advance(300_000);
   await silent.deliver("nope", { headers: { "svix-signature": "v1,bm90" } });
   expect(valueOf(await read(silent), "clerk_sync_webhook_silence_seconds")).toBe(300);
   await silent.deliver(userEvent(clerkUser("user_Noise")));
   expect(valueOf(await read(silent), "clerk_sync_webhook_silence_seconds")).toBe(0);
-  await silent.close();
 });
 
 test("a database that is away shows as an open breaker and failed batches, and a scrape does not ask it", async () => {
   const own = createMetrics();
   const databaseUrl = () => "postgresql://u:p@127.0.0.1:9/nowhere";
-  const away = await openTestApp({ app: { metrics: own, observer: own.observer }, databaseUrl });
+  const away = await openForTest(openTestApp({ app: { metrics: own, observer: own.observer }, databaseUrl }));
   let deliveries = 0;
   // Failures of a single moment are no outage, so it takes a few.
   while (away.database.state() !== "open" && deliveries < 100) {
@@ -126,7 +122,6 @@ test("a database that is away shows as an open breaker and failed batches, and a
   expect(valueOf(text, 'clerk_sync_commit_seconds_count{result="failed"}')).toBeGreaterThan(0);
   expect(valueOf(text, 'clerk_sync_deliveries_total{outcome="unavailable",status="503"}')).toBe(deliveries);
   expect(away.database.connectionAttempts()).toBe(attempts);
-  await away.close();
 });
 
 test("calls of Clerk are counted by route, never by user, and by what came back", async () => {
@@ -168,8 +163,7 @@ test("runs are counted as they begin and by how they end", async () => {
 });
 
 test("two apps in one process count for themselves", async () => {
-  const other = await openTestApp();
+  const other = await openForTest(openTestApp());
   await other.deliver(userEvent(clerkUser("user_Elsewhere")));
   expect(valueOf(await read(other), 'clerk_sync_deliveries_total{outcome="applied",status="200"}')).toBe(1);
-  await other.close();
 });

@@ -1,26 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { ClerkUser } from "../../src/clerk/clerkApi.ts";
 import { createApp } from "../../src/compose.ts";
 import { parseConfig } from "../../src/config.ts";
 import { clerkUser, startMs, userEvent } from "../support/events.ts";
-import { createFixedClerk, openTestApp, post, signDelivery, testSecret, type TestApp } from "../support/testApp.ts";
+import { createFixedClerk, openTestApp, post, signDelivery, testSecret } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
 let atClerk: ClerkUser | null = null;
-beforeAll(async () => {
-  t = await openTestApp({ clerk: { ...createFixedClerk(), getUser: async () => atClerk } });
-});
-afterAll(() => t.close());
-
-async function findUser(clerkId: string) {
-  const [row] = await t.sql`select * from users where clerk_id = ${clerkId}`;
-  return row;
-}
-
-async function ledger(svixId: string) {
-  const [row] = await t.sql`select * from webhook_events where svix_id = ${svixId}`;
-  return row;
-}
+const t = openForFile(() => openTestApp({ clerk: { ...createFixedClerk(), getUser: async () => atClerk } }));
 
 const resync = async (user: ClerkUser) => {
   atClerk = user;
@@ -34,7 +21,7 @@ describe("order", () => {
     expect(await resync(clerkUser("user_ApiLast", { first_name: "Api" }))).toBe("applied");
     expect(await resync(clerkUser("user_ApiFirst", { first_name: "Api" }))).toBe("applied");
     expect((await t.deliver(event("user_ApiFirst"), { svixId: "msg_zzz2" })).said).toBe("stale");
-    for (const id of ["user_ApiLast", "user_ApiFirst"]) expect((await findUser(id))?.["name"]).toBe("Api Souza");
+    for (const id of ["user_ApiLast", "user_ApiFirst"]) expect((await t.findUser(id))?.["name"]).toBe("Api Souza");
   });
 
   test("an answer of the Backend API older than an event is stale", async () => {
@@ -49,7 +36,7 @@ describe("order", () => {
     await Bun.sleep(2);
     await t.deliver(undated("Second"));
     expect((await t.services.events.replay({ svixId: "msg_undated", actor: "operator:test" })).outcome).toBe("stale");
-    expect((await findUser("user_Undated"))?.["name"]).toBe("Second Souza");
+    expect((await t.findUser("user_Undated"))?.["name"]).toBe("Second Souza");
   });
 
   test("the same object told by webhook and by API is unchanged, though they write linked accounts differently", async () => {
@@ -66,9 +53,9 @@ describe("e-mail", () => {
   test("320 characters fit, counted as Postgres counts them; 321 are no e-mail and link nothing", async () => {
     const fits = `${"😀".repeat(308)}@example.com`;
     await t.deliver(userEvent(withAddress("user_Fits", fits)));
-    expect(await findUser("user_Fits")).toMatchObject({ email: fits, email_verified: true });
+    expect(await t.findUser("user_Fits")).toMatchObject({ email: fits, email_verified: true });
     await t.deliver(userEvent(withAddress("user_TooLong", `${"a".repeat(309)}@example.com`)));
-    expect(await findUser("user_TooLong")).toMatchObject({ email: null, email_verified: false });
+    expect(await t.findUser("user_TooLong")).toMatchObject({ email: null, email_verified: false });
     expect((await t.services.users.getUser("user_TooLong")).link).toBe("no_email");
   });
 
@@ -78,7 +65,7 @@ describe("e-mail", () => {
       { id: "b", email_address: " Primary@Example.com", verification: { status: "transferable" } },
     ];
     await t.deliver(userEvent(clerkUser("user_Primary", { primary_email_address_id: "b", email_addresses })));
-    expect(await findUser("user_Primary")).toMatchObject({ email: " Primary@Example.com", email_verified: false });
+    expect(await t.findUser("user_Primary")).toMatchObject({ email: " Primary@Example.com", email_verified: false });
     expect((await t.services.users.getUser("user_Primary")).link).toBe("unverified");
   });
 });
@@ -87,7 +74,7 @@ test("a role given in the database stays while no version says one", async () =>
   await t.deliver(userEvent(clerkUser("user_ByHand", { public_metadata: { role: "boss" } })));
   await t.sql`update users set role = 'admin' where clerk_id = 'user_ByHand'`;
   await t.deliver(userEvent(clerkUser("user_ByHand", { first_name: "New", updated_at: startMs + 1 })));
-  expect(await findUser("user_ByHand")).toMatchObject({ name: "New Souza", role: "admin" });
+  expect(await t.findUser("user_ByHand")).toMatchObject({ name: "New Souza", role: "admin" });
 });
 
 test("a role is only what stands in public_metadata itself", async () => {
@@ -96,7 +83,7 @@ test("a role is only what stands in public_metadata itself", async () => {
     '"public_metadata":{"__proto__":{"role":"admin"}}',
   );
   expect((await t.deliver(body)).said).toBe("applied");
-  expect(await findUser("user_Proto")).toMatchObject({ role: "user" });
+  expect(await t.findUser("user_Proto")).toMatchObject({ role: "user" });
 });
 
 test("cosmetic fields of any length, and numbers no column holds, leave an event alive", async () => {
@@ -105,7 +92,7 @@ test("cosmetic fields of any length, and numbers no column holds, leave an event
     userEvent(clerkUser("user_Long", { ...odd, external_accounts: [{ provider: "oauth_custom_".padEnd(300, "x") }] })),
   ).replace('"public_metadata":{}', '"public_metadata":{"a":1e999,"b":-1e308,"c":123456789012345678901234567890}');
   expect((await t.deliver(body)).said).toBe("applied");
-  expect(await findUser("user_Long")).toMatchObject({ image_url: odd.image_url, login_method: null });
+  expect(await t.findUser("user_Long")).toMatchObject({ image_url: odd.image_url, login_method: null });
 });
 
 describe("what cannot be stored", () => {
@@ -133,7 +120,7 @@ describe("what cannot be stored", () => {
       expect(answers.filter(({ said }) => said === "applied")).toHaveLength(30);
       expect(answers.filter(({ status }) => status === 422)).toHaveLength(poison.length);
       for (const [place, payload] of poison.entries()) {
-        expect(await ledger(`msg_poison_${place}`)).toMatchObject({ outcome: "dead", payload, attempts });
+        expect(await t.findEvent(`msg_poison_${place}`)).toMatchObject({ outcome: "dead", payload, attempts });
       }
     }
   });
@@ -143,7 +130,7 @@ describe("what cannot be stored", () => {
     expect((await t.deliver(about)).said).toBe("ignored");
     expect((await t.deliver({ type: "new.type" })).said).toBe("ignored");
     expect((await t.deliver({ type: "t".repeat(10_000) }, { svixId: "msg_long_type" })).said).toBe("ignored");
-    expect(await ledger("msg_long_type")).toMatchObject({ type: "t".repeat(256) });
+    expect(await t.findEvent("msg_long_type")).toMatchObject({ type: "t".repeat(256) });
   });
 });
 
@@ -175,7 +162,7 @@ test("a svix-id may be as long as 256 characters and hold what a header can", as
   const event = userEvent(clerkUser("user_OddId"));
   expect((await t.deliver(event, { svixId })).said).toBe("applied");
   expect((await t.deliver(event, { svixId })).said).toBe("duplicate");
-  expect(await ledger(svixId)).toMatchObject({ outcome: "applied", attempts: 2 });
+  expect(await t.findEvent(svixId)).toMatchObject({ outcome: "applied", attempts: 2 });
   expect((await t.deliver(event, { svixId: "m".repeat(257) })).said).toBe("missing_headers");
 });
 
@@ -185,6 +172,6 @@ test("with a DEFAULT_TURMA that is no label nothing is lost: deliveries are 503 
   const body = JSON.stringify(userEvent(clerkUser("user_NoTurma")));
   const answer = await post(app, body, signDelivery(body, { svixId: "msg_turma" }));
   expect([answer.status, answer.said]).toEqual([503, "unavailable"]);
-  expect(await ledger("msg_turma")).toBeUndefined();
+  expect(await t.findEvent("msg_turma")).toBeUndefined();
   expect((await t.deliver(body, { svixId: "msg_turma" })).said).toBe("applied");
 });

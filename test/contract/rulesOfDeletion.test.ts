@@ -1,18 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
-import { createFixedClerk, openTestApp, type TestApp } from "../support/testApp.ts";
+import { createFixedClerk, openTestApp } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
 const atClerk = [clerkUser("user_Revived", { updated_at: startMs + 999_999 })];
-beforeAll(async () => {
-  t = await openTestApp({ clerk: createFixedClerk(atClerk), app: { clerkInstanceId: "ins_1" } });
-});
-afterAll(() => t.close());
-
-async function findUser(clerkId: string) {
-  const [row] = await t.sql`select * from users where clerk_id = ${clerkId}`;
-  return row;
-}
+const t = openForFile(() => openTestApp({ clerk: createFixedClerk(atClerk), app: { clerkInstanceId: "ins_1" } }));
 
 const payloadsOf = (clerkId: string) =>
   t.sql`select svix_id from webhook_events where clerk_id = ${clerkId} and payload is not null`;
@@ -22,7 +14,7 @@ test("a user deleted before they were ever seen stays deleted, and what comes la
   expect((await t.deliver(deletedEvent(id))).said).toBe("applied");
   expect((await t.deliver(userEvent(clerkUser(id), { type: "user.created" }))).said).toBe("stale");
   expect((await t.deliver(userEvent(clerkUser(id, { updated_at: startMs + 999_999_999 })))).said).toBe("stale");
-  expect(await findUser(id)).toMatchObject({ email: null, raw_json: null, deleted_at: new Date(startMs + 60_000) });
+  expect(await t.findUser(id)).toMatchObject({ email: null, raw_json: null, deleted_at: new Date(startMs + 60_000) });
   expect(await t.sql`select from mentorados where email = 'neverseen@example.com'`).toBeEmpty();
   expect(await payloadsOf(id)).toBeEmpty();
 });
@@ -35,14 +27,14 @@ test("a deletion told twice is unchanged the second time; the earlier moment is 
     const said = [];
     for (const afterMs of times) said.push((await t.deliver(deletedEvent(id, startMs + afterMs))).said);
     expect(said).toEqual(["applied", "unchanged"]);
-    expect((await findUser(id))?.["deleted_at"]).toEqual(new Date(startMs + 1000));
+    expect((await t.findUser(id))?.["deleted_at"]).toEqual(new Date(startMs + 1000));
   }
 });
 
 test("an answer of the Backend API does not bring a deleted user back", async () => {
   await t.deliver(deletedEvent("user_Revived"));
   expect(await t.services.users.resync({ clerkId: "user_Revived" })).toMatchObject({ outcome: "stale", changed: [] });
-  expect(await findUser("user_Revived")).toMatchObject({ name: null, sync_source: "webhook" });
+  expect(await t.findUser("user_Revived")).toMatchObject({ name: null, sync_source: "webhook" });
 });
 
 test("events that were ignored, dead or about a payment are erased with the user they are about", async () => {
@@ -70,7 +62,7 @@ test("a deletion of another instance deletes nobody here", async () => {
   await t.deliver(userEvent(clerkUser("user_Ours")));
   const foreign = { ...deletedEvent("user_Ours"), instance_id: "ins_other" };
   expect((await t.deliver(foreign)).said).toBe("ignored");
-  expect(await findUser("user_Ours")).toMatchObject({ deleted_at: null, email: "ours@example.com" });
+  expect(await t.findUser("user_Ours")).toMatchObject({ deleted_at: null, email: "ours@example.com" });
 });
 
 test("a profile that an operator gave to somebody else is not released by its former user's deletion", async () => {

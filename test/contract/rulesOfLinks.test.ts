@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
-import { openTestApp, type TestApp } from "../support/testApp.ts";
+import { openTestApp } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
-beforeAll(async () => {
-  t = await openTestApp();
-});
+const t = openForFile(() => openTestApp());
 beforeEach(async () => {
   await t.sql`truncate users, mentorados, webhook_events, mentorado_links cascade`;
 });
-afterAll(() => t.close());
 
 async function register(email: string, nome = "Pre Registered"): Promise<number> {
   const [row] = await t.sql<{ id: number }[]>`

@@ -1,21 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import type { ClerkUser } from "../../src/clerk/clerkApi.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
-import { createFixedClerk, openTestApp, type TestApp } from "../support/testApp.ts";
+import { createFixedClerk, openTestApp } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
 let atClerk: ClerkUser[] = [];
-beforeAll(async () => {
-  const clerk = {
-    ...createFixedClerk(),
-    getUser: async (id: string) => atClerk.find((user) => user.id === id) ?? null,
-  };
-  t = await openTestApp({ clerk });
-});
+const getUser = async (id: string) => atClerk.find((user) => user.id === id) ?? null;
+const t = openForFile(() => openTestApp({ clerk: { ...createFixedClerk(), getUser } }));
 beforeEach(async () => {
   await t.sql`truncate users, mentorados, webhook_events, mentorado_links cascade`;
 });
-afterAll(() => t.close());
 
 async function register(email: string): Promise<number> {
   const [row] = await t.sql<{ id: number }[]>`

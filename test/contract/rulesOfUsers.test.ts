@@ -1,17 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
-import { openTestApp, type TestApp } from "../support/testApp.ts";
+import { openTestApp } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
-beforeAll(async () => {
-  t = await openTestApp();
-});
-afterAll(() => t.close());
-
-async function findUser(clerkId: string) {
-  const [row] = await t.sql`select * from users where clerk_id = ${clerkId}`;
-  return row;
-}
+const t = openForFile(() => openTestApp());
 
 describe("order", () => {
   test("a version may come in milliseconds, seconds or ISO text, and means the same", async () => {
@@ -33,7 +25,7 @@ describe("order", () => {
     await t.deliver(userEvent(without("A"), { timestamp: startMs }));
     expect((await t.deliver(userEvent(without("B"), { timestamp: startMs / 1000 - 5 }))).said).toBe("stale");
     expect((await t.deliver(userEvent(without("C"), { timestamp: startMs + 1 }))).said).toBe("applied");
-    expect((await findUser(id))?.["name"]).toBe("C Souza");
+    expect((await t.findUser(id))?.["name"]).toBe("C Souza");
   });
 
   test("without any time the first arrival is the version", async () => {
@@ -59,7 +51,7 @@ describe("order", () => {
       for (const { svixId, timestamp, first_name } of order) {
         await t.deliver(userEvent(clerkUser(id, { first_name }), { timestamp }), { svixId: `${svixId}_${place}` });
       }
-      expect((await findUser(id))?.["name"]).toBe(place < 2 ? "Two Souza" : "Three Souza");
+      expect((await t.findUser(id))?.["name"]).toBe(place < 2 ? "Two Souza" : "Three Souza");
     }
   });
 });
@@ -72,7 +64,7 @@ describe("deletion", () => {
     await t.deliver(deletedEvent(id), { svixId: "msg_gone_3" });
     await t.deliver(userEvent(clerkUser(id, { updated_at: startMs + 999_999_999 })), { svixId: "msg_gone_4" });
     await t.deliver({ type: "session.ended", data: { user_id: id } }, { svixId: "msg_gone_5" });
-    expect(await findUser(id)).toMatchObject({
+    expect(await t.findUser(id)).toMatchObject({
       name: null,
       email: null,
       image_url: null,
@@ -141,7 +133,7 @@ describe("whose e-mail", () => {
   test.each(cases)("%s", async (name, changes, email, verified) => {
     const id = `user_Mail${name.replace(/\W/g, "")}`;
     expect((await t.deliver(userEvent(clerkUser(id, changes)))).said).toBe("applied");
-    expect(await findUser(id)).toMatchObject({ email, email_verified: verified });
+    expect(await t.findUser(id)).toMatchObject({ email, email_verified: verified });
   });
 
   test("the name is first and last, else the username, else none", async () => {
@@ -154,7 +146,7 @@ describe("whose e-mail", () => {
     ];
     for (const [place, [changes, name]] of names.entries()) {
       await t.deliver(userEvent(clerkUser(`user_Name${place}`, changes)));
-      expect((await findUser(`user_Name${place}`))?.["name"]).toBe(name);
+      expect((await t.findUser(`user_Name${place}`))?.["name"]).toBe(name);
     }
   });
 });
@@ -164,7 +156,7 @@ describe("role", () => {
     const id = "user_Role";
     const say = async (updated_at: number, public_metadata: unknown) => {
       await t.deliver(userEvent(clerkUser(id, { updated_at, public_metadata, unsafe_metadata: { role: "admin" } })));
-      return (await findUser(id))?.["role"] as string;
+      return (await t.findUser(id))?.["role"] as string;
     };
     expect(await say(startMs, {})).toBe("user");
     expect(await say(startMs + 10, { role: "admin" })).toBe("admin");
@@ -188,7 +180,7 @@ describe("strings", () => {
     const answer = await t.deliver(userEvent(user), { svixId: "msg_odd" });
     expect(answer.said).toBe("applied");
     const clean = "abcd😀\u202e\\u0000e";
-    const row = await findUser("user_Odd");
+    const row = await t.findUser("user_Odd");
     expect(row).toMatchObject({ name: clean, raw_json: { public_metadata: { [clean]: [clean] } } });
     expect((await t.deliver(userEvent(user))).said).toBe("unchanged");
   });

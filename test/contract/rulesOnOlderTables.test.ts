@@ -1,14 +1,14 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { migrateDatabase } from "../../src/store/migration/migrate.ts";
 import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
-import { openTestApp, type TestApp } from "../support/testApp.ts";
-import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+import { openTestApp } from "../support/testApp.ts";
+import { openTestDatabase } from "../support/testDatabase.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
-let older: TestDatabase;
+const older = openForFile(() => openTestDatabase({ migrated: false }));
+const t = openForFile(() => openTestApp({ databaseUrl: () => older.url }));
 beforeAll(async () => {
-  older = await openTestDatabase({ migrated: false });
   await older.sql.unsafe(`
     create type role as enum ('guest', 'admin', 'user');
     create type turma as enum ('neon_velha', 'neon_estrutura', 'neon_escala');
@@ -25,12 +25,7 @@ beforeAll(async () => {
     insert into mentorados (user_id, nome_completo, email, turma, created_at, updated_at) values
       (1, 'Old', 'other@example.com', 'neon_velha', '2020-01-01', '2020-01-01')`);
   await migrateDatabase({ migrationDsn: parseDsn(older.url) });
-  t = await openTestApp({ databaseUrl: () => older.url });
 }, 20_000);
-afterAll(async () => {
-  await t.close();
-  await older.close();
-});
 
 async function findUser(clerkId: string) {
   const [row] = await older.sql`

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { failureOf } from "../support/fakeClerk.ts";
-import { toClose } from "../support/toClose.ts";
 import { figuresOf, holdPages, openRunsTest, waitUntil } from "../support/runs.ts";
 import { openTestApp, testAdminToken } from "../support/testApp.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";
+import { openForTest } from "../support/toClose.ts";
 
 describe("as a client sees it", () => {
   test("a run is started, shown in every figure, and listed newest first by page", async () => {
@@ -76,8 +76,7 @@ describe("as a client sees it", () => {
   });
 
   test("without CLERK_SECRET_KEY a start is PRECONDITION_FAILED and names it, and no run is kept", async () => {
-    const t = await openTestApp({ clerk: null });
-    toClose.push(t.close);
+    const t = await openForTest(openTestApp({ clerk: null }));
     const client = connectTo(t, testAdminToken);
     const call = client.runs.start.mutate({ kind: "reconcile" });
     expect(await codeOf(call)).toBe("PRECONDITION_FAILED");

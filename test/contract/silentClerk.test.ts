@@ -5,23 +5,24 @@ import { clerkUser, userEvent } from "../support/events.ts";
 import { fakeClerk, openApi } from "../support/fakeClerk.ts";
 import { signSession, testJwtKey, testParty } from "../support/sessionTokens.ts";
 import { openTestApp, testAdminToken } from "../support/testApp.ts";
-import { toClose } from "../support/toClose.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";
+import { openForTest } from "../support/toClose.ts";
 
 test("with a Clerk that never answers, a re-sync and a first login end within 10 s as SERVICE_UNAVAILABLE", async () => {
   const { apiUrl } = fakeClerk(() => new Promise<Response>(() => {}));
-  const t = await openTestApp({
-    clerk: openApi(apiUrl),
-    app: {
-      verifySession: createSessionVerifier({
-        jwtKey: testJwtKey,
-        apiUrl,
-        authorizedParties: [testParty],
-        log: silentLog,
-      }),
-    },
-  });
-  toClose.push(t.close);
+  const t = await openForTest(
+    openTestApp({
+      clerk: openApi(apiUrl),
+      app: {
+        verifySession: createSessionVerifier({
+          jwtKey: testJwtKey,
+          apiUrl,
+          authorizedParties: [testParty],
+          log: silentLog,
+        }),
+      },
+    }),
+  );
   await t.deliver(userEvent(clerkUser("user_Here")));
   const startedAtMs = performance.now();
   const said = await Promise.all([

@@ -1,18 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { SyncClient } from "../../src/trpc/client.ts";
+import { expect, test } from "bun:test";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
 import { waitUntil } from "../support/runs.ts";
 import { createTestClock } from "../support/testClock.ts";
-import { createFixedClerk, openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { createFixedClerk, openTestApp, testAdminToken } from "../support/testApp.ts";
 import { connectTo } from "../support/trpcClient.ts";
+import { openForFile, openForTest } from "../support/toClose.ts";
 
-let t: TestApp;
-let client: SyncClient;
-beforeAll(async () => {
-  t = await openTestApp({ clerk: createFixedClerk([clerkUser("user_Elsewhere")]) });
-  client = connectTo(t, testAdminToken);
-}, 30_000);
-afterAll(() => t.close());
+const t = openForFile(() => openTestApp({ clerk: createFixedClerk([clerkUser("user_Elsewhere")]) }));
+const client = connectTo(t, testAdminToken);
 
 test("event figures are those of this moment, and say each delivery once", async () => {
   const before = await client.sync.status.query();
@@ -35,28 +30,24 @@ test("event figures are those of this moment, and say each delivery once", async
 });
 
 test("the lag of deliveries that came late is how late they came", async () => {
-  const own = await openTestApp();
-  try {
-    const lateMs = [5_000, 5_000, 5_000, 90_000];
-    for (const [nth, ms] of lateMs.entries()) {
-      await own.deliver(userEvent(clerkUser(`user_Late${nth}`), { timestamp: Date.now() - ms }));
-    }
-    const { lag } = await connectTo(own, testAdminToken).sync.status.query();
-    for (const [found, ms] of [
-      [lag.p50Ms, 5_000],
-      [lag.p95Ms, 90_000],
-    ] as const) {
-      expect(found).toBeGreaterThanOrEqual(ms);
-      expect(found).toBeLessThan(ms + 2_000);
-    }
-  } finally {
-    await own.close();
+  const own = await openForTest(openTestApp());
+  const lateMs = [5_000, 5_000, 5_000, 90_000];
+  for (const [nth, ms] of lateMs.entries()) {
+    await own.deliver(userEvent(clerkUser(`user_Late${nth}`), { timestamp: Date.now() - ms }));
+  }
+  const { lag } = await connectTo(own, testAdminToken).sync.status.query();
+  for (const [found, ms] of [
+    [lag.p50Ms, 5_000],
+    [lag.p95Ms, 90_000],
+  ] as const) {
+    expect(found).toBeGreaterThanOrEqual(ms);
+    expect(found).toBeLessThan(ms + 2_000);
   }
 });
 
 test("figures of users and links are two seconds old at most when they are asked for", async () => {
   const clock = createTestClock();
-  const own = await openTestApp({ clock });
+  const own = await openForTest(openTestApp({ clock }));
   const findTotal = async () => (await connectTo(own, testAdminToken).sync.status.query()).users.total;
   expect(await findTotal()).toBe(0);
   await own.deliver(userEvent(clerkUser("user_Young")));
@@ -64,12 +55,11 @@ test("figures of users and links are two seconds old at most when they are asked
   expect(await findTotal()).toBe(0);
   await clock.advance(1);
   expect(await findTotal()).toBe(1);
-  await own.close();
 });
 
 test("a count that takes long has no second one beside it; who asks late waits for a later one", async () => {
   const clock = createTestClock();
-  const own = await openTestApp({ clock });
+  const own = await openForTest(openTestApp({ clock }));
   await own.sql`alter function user_figures() rename to quick_figures`;
   await own.sql`
     create function user_figures() returns jsonb language sql volatile
@@ -90,11 +80,10 @@ test("a count that takes long has no second one beside it; who asks late waits f
   expect(await countCounts()).toBe(1);
   expect((await first).users.total).toBe(0);
   for (const other of others) expect((await other).users.total).toBe(1);
-  await own.close();
 }, 20_000);
 
 test("every active user has one standing at most, and every user is counted once", async () => {
-  const own = await openTestApp();
+  const own = await openForTest(openTestApp());
   await own.deliver(userEvent(clerkUser("user_Linked")));
   await own.deliver(userEvent(clerkUser("user_Twin", { email: "linked@example.com" })));
   await own.deliver(userEvent(clerkUser("user_Unverified", { verified: false })));
@@ -120,11 +109,10 @@ test("every active user has one standing at most, and every user is counted once
     none: 2,
     unverified: 1,
   });
-  await own.close();
 });
 
 test("the oldest dead event is the first that came, until it is settled", async () => {
-  const own = await openTestApp();
+  const own = await openForTest(openTestApp());
   const status = () => connectTo(own, testAdminToken).sync.status.query();
   await own.deliver("dead", { svixId: "msg_dead1" });
   await own.deliver("dead", { svixId: "msg_dead2" });
@@ -136,7 +124,6 @@ test("the oldest dead event is the first that came, until it is settled", async 
   expect(await status()).toMatchObject({ oldestDeadAt: second.receivedAt, events: { applied: 1, dead: 1 } });
   await own.services.events.replay({ svixId: "msg_dead2", actor: "operator:test" });
   expect(await status()).toMatchObject({ oldestDeadAt: null, events: { applied: 1, unchanged: 1, dead: 0 } });
-  await own.close();
 });
 
 test("the last run is as runs.get shows it; drift is what the last finished reconcile found", async () => {

@@ -1,24 +1,19 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { pino } from "pino";
 import { createServices } from "../../src/compose.ts";
 import { parseConfig } from "../../src/config.ts";
-import type { SyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
 import { createTestClock } from "../support/testClock.ts";
-import { createFixedClerk, openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { createFixedClerk, openTestApp, testAdminToken } from "../support/testApp.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";
+import { openForFile, openForTest } from "../support/toClose.ts";
 
-let t: TestApp;
-let client: SyncClient;
 const atClerk = [
   clerkUser("user_AtClerk"),
   clerkUser("user_Fresh", { first_name: "Fresh", updated_at: startMs + 5000 }),
 ];
-beforeAll(async () => {
-  t = await openTestApp({ clerk: createFixedClerk(atClerk) });
-  client = connectTo(t, testAdminToken);
-});
-afterAll(() => t.close());
+const t = openForFile(() => openTestApp({ clerk: createFixedClerk(atClerk) }));
+const client = connectTo(t, testAdminToken);
 
 test("without the token, with a wrong one, or with its last character off: UNAUTHORIZED, before the input is judged", async () => {
   for (const token of [undefined, "x".repeat(32), `${testAdminToken.slice(0, -1)}X`, `${testAdminToken}s`]) {
@@ -129,7 +124,7 @@ test("an answer of the Backend API counts as later than any event of its version
 
 test("the status counts users, links and events exactly", async () => {
   const clock = createTestClock();
-  const own = await openTestApp({ clock });
+  const own = await openForTest(openTestApp({ clock }));
   const answer = async () => {
     const res = await own.app.request("/api/trpc/sync.status", {
       headers: { authorization: `Bearer ${testAdminToken}` },
@@ -166,5 +161,4 @@ test("the status counts users, links and events exactly", async () => {
     oldestDeadAt: expect.any(String) as string,
     lag: { p50Ms: expect.any(Number) as number },
   });
-  await own.close();
 });

@@ -1,20 +1,15 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { SyncClient } from "../../src/trpc/client.ts";
+import { expect, test } from "bun:test";
 import { clerkUser, startMs, userEvent } from "../support/events.ts";
-import { createFixedClerk, openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
+import { createFixedClerk, openTestApp, testAdminToken } from "../support/testApp.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
-let client: SyncClient;
 const atClerk = [
   clerkUser("user_AtClerk"),
   clerkUser("user_Fresh", { first_name: "Fresh", updated_at: startMs + 5000 }),
 ];
-beforeAll(async () => {
-  t = await openTestApp({ clerk: createFixedClerk(atClerk) });
-  client = connectTo(t, testAdminToken);
-});
-afterAll(() => t.close());
+const t = openForFile(() => openTestApp({ clerk: createFixedClerk(atClerk) }));
+const client = connectTo(t, testAdminToken);
 
 test("the ledger is listed newest first, by filter and by page; a bad filter or cursor is BAD_REQUEST", async () => {
   for (const n of [1, 2, 3]) {

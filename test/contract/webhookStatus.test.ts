@@ -1,13 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
-import { openTestApp, post, signDelivery, testSecret, type TestApp } from "../support/testApp.ts";
+import { openTestApp, post, signDelivery, testSecret } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
 const otherSecret = `whsec_${Buffer.alloc(32, 9).toString("base64")}`;
-beforeAll(async () => {
-  t = await openTestApp({ app: { webhookSecrets: [testSecret, otherSecret], clerkInstanceId: "ins_1" } });
-});
-afterAll(() => t.close());
+const t = openForFile(() =>
+  openTestApp({ app: { webhookSecrets: [testSecret, otherSecret], clerkInstanceId: "ins_1" } }),
+);
 
 async function ledger(svixId: string) {
   const [row] =

@@ -7,6 +7,7 @@ import { clerkUser, userEvent } from "../support/events.ts";
 import { startServerProcess } from "../support/serverProcess.ts";
 import { testAdminToken, testSecret } from "../support/testApp.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+import { openForTest } from "../support/toClose.ts";
 
 const root = join(import.meta.dir, "../..");
 /** Away from the repository: no source, no node_modules, no bunfig.toml above it. */
@@ -27,7 +28,7 @@ function run(db: TestDatabase, ...args: string[]) {
 }
 
 test("the file alone migrates a database, serves it with the page, and ends in order", async () => {
-  const db = await openTestDatabase({ migrated: false });
+  const db = await openForTest(openTestDatabase({ migrated: false }));
   expect(run(db, "doctor", "--json").status).toBe(1);
   const migrated = run(db, "migrate");
   expect([migrated.status, migrated.stdout]).toEqual([0, "The database is up to date.\n"]);
@@ -53,14 +54,12 @@ test("the file alone migrates a database, serves it with the page, and ends in o
   expect(await db.sql`select outcome from webhook_events`).toMatchObject([{ outcome: "applied" }]);
   expect(JSON.parse(run(db, "status", "user_Artefact", "--json").stdout)).toMatchObject({ state: "synced" });
   expect(readdirSync(folder)).toEqual(["clerk-neon-sync"]);
-  await db.close();
 }, 60_000);
 
 test("its command line is the whole one; a configuration that is not usable stops it with names only", async () => {
-  const db = await openTestDatabase();
+  const db = await openForTest(openTestDatabase());
   expect(JSON.parse(run(db, "status", "user_Nobody", "--json").stdout)).toMatchObject({ state: "missing" });
   expect(run(db, "--help").stdout).toContain("reconcile");
-  await db.close();
   const refused = spawnSync(path, [], { cwd: folder, encoding: "utf8", env: { DATABASE_URL: "hidden" } });
   expect(refused.status).toBe(1);
   expect(refused.stderr).toContain("CLERK_WEBHOOK_SECRET is missing");

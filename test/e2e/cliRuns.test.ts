@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
 import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import { lastLine, startCli } from "../support/cli.ts";
-import { toClose } from "../support/toClose.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+import { openForTest, toClose } from "../support/toClose.ts";
 
 interface CliTest {
   readonly clerk: SimulatedClerk;
@@ -17,8 +17,8 @@ interface CliTest {
 
 async function openCliTest(users: number): Promise<CliTest> {
   const clerk = await openSimulatedClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY });
-  const db = await openTestDatabase();
-  toClose.push(clerk.close, () => db.close());
+  const db = await openForTest(openTestDatabase());
+  toClose.push(clerk.close);
   return {
     clerk,
     db,

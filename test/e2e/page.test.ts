@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { browserDeadlineMs } from "../support/browser.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
-import { findUser, openOperatorPageTest, type OperatorPageTest } from "../support/operatorPage.ts";
+import { findUser, openOperatorPageTest } from "../support/operatorPage.ts";
+import { openForFile } from "../support/toClose.ts";
 
 setDefaultTimeout(browserDeadlineMs);
-let t: OperatorPageTest;
-beforeAll(async () => {
-  t = await openOperatorPageTest();
-}, browserDeadlineMs);
-afterAll(() => t.close());
+const t = openForFile(() => openOperatorPageTest());
 
 test("a user is found by id, and the page says what the state means and what to do", async () => {
   await t.signUp("user_PageLinked", { first_name: "Lia", last_name: "Reis" });

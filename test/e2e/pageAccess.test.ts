@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { browserDeadlineMs } from "../support/browser.ts";
-import { findUser, giveToken, openOperatorPageTest, type OperatorPageTest } from "../support/operatorPage.ts";
+import { findUser, giveToken, openOperatorPageTest } from "../support/operatorPage.ts";
 import { testAdminToken } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
 setDefaultTimeout(browserDeadlineMs);
-let t: OperatorPageTest;
-beforeAll(async () => {
-  const verifySession = (token: string) => Promise.resolve(/^user_\w+$/.test(token) ? { clerkId: token } : null);
-  t = await openOperatorPageTest({ app: { verifySession } });
-}, browserDeadlineMs);
-afterAll(() => t.close());
+const verifySession = (token: string) => Promise.resolve(/^user_\w+$/.test(token) ? { clerkId: token } : null);
+const t = openForFile(() => openOperatorPageTest({ app: { verifySession } }));
 
 /** Run in the browser. */
 const describeFocus = `(() => {

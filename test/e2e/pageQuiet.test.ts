@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { browserDeadlineMs } from "../support/browser.ts";
-import { openOperatorPageTest, type OperatorPageTest } from "../support/operatorPage.ts";
+import { openOperatorPageTest } from "../support/operatorPage.ts";
+import { openForFile } from "../support/toClose.ts";
 
 setDefaultTimeout(browserDeadlineMs);
-let t: OperatorPageTest;
-beforeAll(async () => {
-  t = await openOperatorPageTest();
-}, browserDeadlineMs);
-afterAll(() => t.close());
+const t = openForFile(() => openOperatorPageTest());
 
 /** Longer than the page waits between two polls. */
 const watchMs = 2_000;

@@ -1,17 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Hono } from "hono";
-import { openTestApp, type TestApp } from "../support/testApp.ts";
+import { openTestApp } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
 /** Starting Postgres on a busy machine. */
-const openDeadlineMs = 60_000;
-beforeAll(async () => {
-  t = await openTestApp();
-}, openDeadlineMs);
-afterAll(() => t.close());
+const t = openForFile(() => openTestApp());
 
 const assetsOf = (html: string) => [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
 

@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { clerkUser, startMs, userEvent } from "../support/events.ts";
 import { startServerProcess, type ServerProcess } from "../support/serverProcess.ts";
-import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+import { openTestDatabase } from "../support/testDatabase.ts";
 import { writerLock } from "../support/writerLock.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let db: TestDatabase;
-beforeAll(async () => {
-  db = await openTestDatabase();
-}, 30_000);
-afterAll(() => db.close());
+const db = openForFile(() => openTestDatabase());
 
 const sendersCount = 24;
 const usersCount = 60;

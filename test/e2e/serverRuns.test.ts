@@ -2,11 +2,11 @@ import { expect, test } from "bun:test";
 import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
 import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import { createSyncClient } from "../../src/trpc/client.ts";
-import { toClose } from "../support/toClose.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";
 import { startServerProcess, type ServerProcess } from "../support/serverProcess.ts";
 import { testAdminToken } from "../support/testApp.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+import { openForTest, toClose } from "../support/toClose.ts";
 
 interface FleetTest {
   readonly clerk: SimulatedClerk;
@@ -16,8 +16,8 @@ interface FleetTest {
 
 async function openFleetTest(users: number): Promise<FleetTest> {
   const clerk = await openSimulatedClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY });
-  const db = await openTestDatabase();
-  toClose.push(clerk.close, () => db.close());
+  const db = await openForTest(openTestDatabase());
+  toClose.push(clerk.close);
   return {
     clerk,
     db,

@@ -1,12 +1,14 @@
-import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { beforeAll, beforeEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { developmentWebhookSecret } from "../../src/dev/clerk/developmentKeys.ts";
+import { openServer } from "../support/openServer.ts";
 import { openTestApp, testSecret, type TestApp } from "../support/testApp.ts";
 import { openTestDatabase } from "../support/testDatabase.ts";
+import { openForTest } from "../support/toClose.ts";
 
 const root = join(import.meta.dir, "../..");
 let t: TestApp;
-let server: Bun.Server<undefined>;
+let server: ReturnType<typeof openServer>;
 /** What is answered instead of the app, if anything. */
 let before: () => Promise<Response | undefined>;
 // The server and its template are made before any test's time runs.
@@ -14,16 +16,8 @@ beforeAll(async () => (await openTestDatabase()).close(), 30_000);
 beforeEach(async () => {
   before = () => Promise.resolve(undefined);
   // Each has its own: what a simulation sent that was stopped may still be on its way into the tables.
-  t = await openTestApp({ app: { webhookSecrets: [developmentWebhookSecret] } });
-  server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: async (req) => (await before()) ?? t.app.fetch(req),
-  });
-});
-afterEach(async () => {
-  await server.stop(true);
-  await t.close();
+  t = await openForTest(openTestApp({ app: { webhookSecrets: [developmentWebhookSecret] } }));
+  server = await openForTest(openServer(async (req) => (await before()) ?? t.app.fetch(req)));
 });
 
 function start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -47,7 +41,7 @@ async function run(args: readonly string[], env?: Readonly<Record<string, string
   return { stdout, stderr, status };
 }
 
-const simulate = (...more: string[]) => ["simulate", "--url", server.url.origin, ...more];
+const simulate = (...more: string[]) => ["simulate", "--url", server.origin, ...more];
 
 test("without a secret it signs with the development one; every event is taken and the rows are there", async () => {
   const { stdout, status } = await run(simulate("--users", "40", "--json"));
@@ -92,7 +86,7 @@ test("a delivery answered 503 comes again", async () => {
 });
 
 test("where nothing listens it ends soon, says so, and standard output is still one JSON document", async () => {
-  await server.stop(true);
+  await server.close();
   const { stdout, stderr, status } = await run(simulate("--users", "500", "--json"));
   expect(status).toBe(1);
   expect(stderr).toContain("Nothing answered");

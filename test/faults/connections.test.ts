@@ -1,21 +1,18 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { openDatabase, type Database } from "../../src/store/connection/database.ts";
 import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { openTcpProxy } from "../support/proxy.ts";
-import { openTestApp, testAdminToken, type TestApp } from "../support/testApp.ts";
-import { openTestDatabase, testServerUrl, type TestDatabase } from "../support/testDatabase.ts";
+import { openTestApp, testAdminToken } from "../support/testApp.ts";
+import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";
+import { openForFile, openForTest } from "../support/toClose.ts";
 
 // Real servers on a machine that may be busy.
 setDefaultTimeout(30_000);
 
-let db: TestDatabase;
-beforeAll(async () => {
-  db = await openTestDatabase({ migrated: false });
-});
-afterAll(() => db.close());
+const db = openForFile(() => openTestDatabase({ migrated: false }));
 
 const connections = 5;
 
@@ -61,7 +58,7 @@ test("idle connections ended by the server (57P01) cost no call a failure, neith
 });
 
 test("connections reset under a statement fail it at once, and the pool is whole again at the next", async () => {
-  const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });
+  const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) }));
   const database = await openWarm(proxy.urlFor(db.url));
   for (let round = 0; round < 8; round += 1) {
     const asking = Promise.all([ask(database), ask(database)]);
@@ -76,17 +73,15 @@ test("connections reset under a statement fail it at once, and the pool is whole
   const startedAtMs = Date.now();
   await database.close();
   expect(Date.now() - startedAtMs).toBeLessThan(500);
-  await proxy.close();
 });
 
 test("connections that a router has forgotten cost one deadline, not one each", async () => {
-  const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });
+  const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) }));
   const database = await openWarm(proxy.urlFor(db.url));
   proxy.forgetAll();
   expect((await ask(database, 500)).said).not.toBe("ok");
   for (let round = 0; round < 2 * connections; round += 1) expect((await ask(database, 500)).said).toBe("ok");
   await database.close();
-  await proxy.close();
 });
 
 test("a database that is starting up (57P03) costs deliveries a delay and no failure", async () => {
@@ -103,20 +98,19 @@ test("a database that is starting up (57P03) costs deliveries a delay and no fai
   });
   await new Promise<void>((done) => gate.listen(0, "127.0.0.1", done));
   const { port } = gate.address() as AddressInfo;
-  const t: TestApp = await openTestApp({ databaseUrl: (url) => url.replace(`:${targetPort}/`, `:${port}/`) });
+  const t = await openForTest(openTestApp({ databaseUrl: (url) => url.replace(`:${targetPort}/`, `:${port}/`) }));
   setTimeout(() => (isStarting = false), 1_500);
   const answers = await Promise.all(
     Array.from({ length: 20 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Waking${place}`)))),
   );
   expect(new Set(answers.map(({ said }) => said))).toEqual(new Set(["applied"]));
   expect(t.database.connectionAttempts()).toBeLessThan(40);
-  await t.close();
   gate.close();
 });
 
 test("every read of an operator outlives ended idle connections, and says SERVICE_UNAVAILABLE while nothing listens", async () => {
-  const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });
-  const t = await openTestApp({ databaseUrl: (url) => `${proxy.urlFor(url)}?application_name=reads` });
+  const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) }));
+  const t = await openForTest(openTestApp({ databaseUrl: (url) => `${proxy.urlFor(url)}?application_name=reads` }));
   const client = connectTo(t, testAdminToken);
   const readAll = () =>
     Promise.all([
@@ -137,8 +131,6 @@ test("every read of an operator outlives ended idle connections, and says SERVIC
   proxy.cutAll();
   await Bun.sleep(50);
   expect(new Set((await readAll()).slice(1))).toEqual(new Set(["SERVICE_UNAVAILABLE"]));
-  await t.close();
-  await proxy.close();
 });
 
 /** FATAL 57P03 as Postgres says it. */

@@ -3,6 +3,7 @@ import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.t
 import { openTcpProxy } from "../support/proxy.ts";
 import { startServerProcess, type TimedAnswer } from "../support/serverProcess.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
+import { openForTest } from "../support/toClose.ts";
 
 const users = 12;
 const versions = 40;
@@ -32,8 +33,10 @@ function planDeliveries(): Planned[] {
 }
 
 test("three replicas, hot users and addresses, each delivery to two at once, one killed: exactly once and no deadlock", async () => {
-  const db = await openTestDatabase();
-  const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port), delayMs: 10 });
+  const db = await openForTest(openTestDatabase());
+  const proxy = await openForTest(
+    openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port), delayMs: 10 }),
+  );
   const servers = await Promise.all(
     [0, 1, 2].map(() => startServerProcess({ databaseUrl: proxy.urlFor(db.url), env: { DATABASE_POOL_MAX: "4" } })),
   );
@@ -83,7 +86,5 @@ test("three replicas, hot users and addresses, each delivery to two at once, one
     expect(stats?.["deadlocks"]).toBe(0);
   } finally {
     for (const server of servers) await server.close();
-    await proxy.close();
-    await db.close();
   }
 }, 60_000);

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { startCli } from "../support/cli.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
-import { toClose } from "../support/toClose.ts";
+import { openForTest } from "../support/toClose.ts";
 
 test("what refuses a command's connection is said in a sentence with what to do, not as a stack", async () => {
   const nowhere = new URL(await testServerUrl());
@@ -14,8 +14,7 @@ test("what refuses a command's connection is said in a sentence with what to do,
     });
     expect(JSON.parse(end.stdout)).toMatchObject({ error: { code: "precondition_failed" } });
   }
-  const empty = await openTestDatabase({ migrated: false });
-  toClose.push(() => empty.close());
+  const empty = await openForTest(openTestDatabase({ migrated: false }));
   for (const command of ["status", "conflicts", "backfill"]) {
     const env = { DATABASE_URL: empty.url, CLERK_SECRET_KEY: "sk_test_x" };
     const end = await startCli([command, "--json"], env).ended;
@@ -28,8 +27,7 @@ test("what refuses a command's connection is said in a sentence with what to do,
 });
 
 test("what Postgres says that nobody has advice for is said in its words, without the row that it was about", async () => {
-  const db = await openTestDatabase();
-  toClose.push(() => db.close());
+  const db = await openForTest(openTestDatabase());
   await db.sql.unsafe(`create or replace function user_figures() returns jsonb language plpgsql as $$
     begin raise exception 'out of order' using detail = 'somebody@example.com'; end $$`);
   const end = await startCli(["status", "--json"], { DATABASE_URL: db.url }).ended;

@@ -3,12 +3,12 @@ import { createServer, type AddressInfo } from "node:net";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { silentLog } from "../../src/log.ts";
 import { fakeClerk } from "../support/fakeClerk.ts";
-import { toClose } from "../support/toClose.ts";
 import { olderTables } from "../support/olderTables.ts";
 import { openPgBouncer } from "../support/pgBouncer.ts";
 import { testSecret } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { cli, startCli } from "../support/cli.ts";
+import { openForTest, toClose } from "../support/toClose.ts";
 
 setDefaultTimeout(30_000);
 // The server and its template are made before any test's time runs.
@@ -30,8 +30,7 @@ async function examine(env: Record<string, string>): Promise<Record<string, stri
 async function openDatabaseUrl(options?: {
   migrated?: boolean;
 }): Promise<{ url: string; name: string; run: (text: string) => Promise<unknown> }> {
-  const db = await openTestDatabase(options);
-  toClose.push(() => db.close());
+  const db = await openForTest(openTestDatabase(options));
   return { url: db.url, name: db.name, run: (text) => db.sql.unsafe(text) };
 }
 
@@ -129,8 +128,7 @@ test("a read-only database, and through a pooler a search_path without public, a
   expect((await examine({ DATABASE_URL: readOnly.url }))["database"]).toMatch(/^failure: is read-only/);
   const hidden = await openDatabaseUrl();
   await hidden.run(`alter database ${hidden.name} set search_path = app`);
-  const pooler = await openPgBouncer({ serverUrl: await testServerUrl() });
-  toClose.push(pooler.close);
+  const pooler = await openForTest(openPgBouncer({ serverUrl: await testServerUrl() }));
   const found = await examine({ DATABASE_URL: pooler.urlFor(hidden.url) });
   expect(found["database"]).toMatch(/^failure: the role's search_path hides schema public/);
   expect(found["migration URL"]).toMatch(/^warning: goes through the pooler/);

@@ -2,6 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { openDatabase } from "../../src/store/connection/database.ts";
 import { describeDsn, parseDsn } from "../../src/store/connection/dsn.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
+import { openForTest } from "../support/toClose.ts";
 
 // Real servers on a machine that may be busy.
 setDefaultTimeout(30_000);
@@ -140,7 +141,7 @@ test("what doctor shows of a URL has no password, and names what was left out", 
 });
 
 test("every libpq parameter in a URL connects, alone and all together", async () => {
-  const db = await openTestDatabase({ migrated: false });
+  const db = await openForTest(openTestDatabase({ migrated: false }));
   const nameOf = async (query: string) => {
     const database = openDatabase({ dsn: parseDsn(`${db.url}?${query}`) });
     const rows = await database.run((sql) => sql`select current_setting('application_name') as name`, {
@@ -149,20 +150,16 @@ test("every libpq parameter in a URL connects, alone and all together", async ()
     await database.close();
     return rows[0]?.["name"] as unknown;
   };
-  try {
-    for (const [name, value] of Object.entries(parameters)) {
-      const wanted = name === "application_name" ? "shop" : "clerk-neon-sync";
-      expect([name, await nameOf(`${name}=${encodeURIComponent(value)}`)]).toEqual([name, wanted]);
-    }
-    expect(await nameOf(new URLSearchParams({ ...parameters, sslmode: "prefer" }).toString())).toBe("shop");
-  } finally {
-    await db.close();
+  for (const [name, value] of Object.entries(parameters)) {
+    const wanted = name === "application_name" ? "shop" : "clerk-neon-sync";
+    expect([name, await nameOf(`${name}=${encodeURIComponent(value)}`)]).toEqual([name, wanted]);
   }
+  expect(await nameOf(new URLSearchParams({ ...parameters, sslmode: "prefer" }).toString())).toBe("shop");
 });
 
 test("an odd password, and the host as a parameter, connect", async () => {
   const url = new URL(await testServerUrl());
-  const db = await openTestDatabase({ migrated: false });
+  const db = await openForTest(openTestDatabase({ migrated: false }));
   const role = `odd_${db.name}`;
   const password = `p@:/?#%&= '"\\ç🙂`;
   await db.sql.unsafe(`create role "${role}" login password $$${password}$$`);
@@ -180,6 +177,5 @@ test("an odd password, and the host as a parameter, connect", async () => {
     }
   } finally {
     await db.sql.unsafe(`drop role "${role}"`);
-    await db.close();
   }
 });

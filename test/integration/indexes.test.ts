@@ -1,15 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import type { Services } from "../../src/service/services.ts";
-import { openTestApp, type TestApp } from "../support/testApp.ts";
+import { openTestApp } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let t: TestApp;
-let services: Services;
+const t = openForFile(() => openTestApp());
 const stored = 20_000;
 
 /** Enough rows that reading all of them is never the better plan. */
 beforeAll(async () => {
-  t = await openTestApp();
-  ({ services } = t);
   await t.sql`
     insert into users (clerk_id, name, email, email_verified, raw_json, last_signed_in)
     select 'user_' || n, 'Name', n || '@example.com', true, jsonb_build_object('pad', repeat(md5(n::text), 20)), now()
@@ -31,7 +29,6 @@ beforeAll(async () => {
   // What filling them read is counted now, and not in the middle of a test.
   await t.sql`select pg_stat_force_next_flush()`;
 }, 30_000);
-afterAll(() => t.close());
 
 /** Of tables and indexes, how often they were read; counted some time after it happened. */
 async function scans(): Promise<Map<string, number>> {
@@ -76,13 +73,13 @@ test.each<[string, string, string, (to: Services) => Promise<unknown>]>([
   "%s are found without reading %s from end to end, by %s",
   async (_, table, index, ask) => {
     const before = await scans();
-    await ask(services);
+    await ask(t.services);
     const deadlineAtMs = Date.now() + 10_000;
     let after = before;
     while (after.get(index) === before.get(index) && Date.now() < deadlineAtMs) {
       await Bun.sleep(100);
       // What a connection read is counted when it is next used.
-      await ask(services);
+      await ask(t.services);
       after = await scans();
     }
     expect(after.get(index)).toBeGreaterThan(before.get(index) ?? 0);

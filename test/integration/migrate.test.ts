@@ -5,6 +5,7 @@ import { clerkUser, userEvent } from "../support/events.ts";
 import { olderTables } from "../support/olderTables.ts";
 import { openTestApp } from "../support/testApp.ts";
 import { cli } from "../support/cli.ts";
+import { openForTest } from "../support/toClose.ts";
 
 const db = useEmptyDatabase();
 const { migrate, look } = db;
@@ -30,22 +31,18 @@ test("older tables keep their columns, types, defaults, indexes, views, triggers
 });
 
 test("over older tables the sync works: rows are written, links made, and a duplicate address is a conflict", async () => {
-  const t = await openTestApp();
-  try {
-    await t.sql.unsafe("drop schema public cascade; drop schema drizzle cascade; create schema public");
-    await t.sql.unsafe(olderTables);
-    await migrate(t.db.url);
-    expect((await t.deliver(userEvent(clerkUser("user_Old1", { email: "ana@example.com" })))).said).toBe("applied");
-    expect((await t.deliver(userEvent(clerkUser("user_Old2", { email: "bia@example.com" })))).said).toBe("applied");
-    const legacy = { public_metadata: { turma: "neon_legado" } };
-    expect((await t.deliver(userEvent(clerkUser("user_New", legacy)))).said).toBe("applied");
-    expect((await t.services.users.getUser("user_Old2")).link).toBe("conflict");
-    const [made] = await t.sql`select * from mentorados where email = 'new@example.com'`;
-    expect(made).toMatchObject({ turma: "neon_legado", meta_faturamento: 16000, meta_stories: 60, ativo: "sim" });
-    expect(await t.sql`select from mentorados where user_id = 1`).toHaveLength(1);
-  } finally {
-    await t.close();
-  }
+  const t = await openForTest(openTestApp());
+  await t.sql.unsafe("drop schema public cascade; drop schema drizzle cascade; create schema public");
+  await t.sql.unsafe(olderTables);
+  await migrate(t.db.url);
+  expect((await t.deliver(userEvent(clerkUser("user_Old1", { email: "ana@example.com" })))).said).toBe("applied");
+  expect((await t.deliver(userEvent(clerkUser("user_Old2", { email: "bia@example.com" })))).said).toBe("applied");
+  const legacy = { public_metadata: { turma: "neon_legado" } };
+  expect((await t.deliver(userEvent(clerkUser("user_New", legacy)))).said).toBe("applied");
+  expect((await t.services.users.getUser("user_Old2")).link).toBe("conflict");
+  const [made] = await t.sql`select * from mentorados where email = 'new@example.com'`;
+  expect(made).toMatchObject({ turma: "neon_legado", meta_faturamento: 16000, meta_stories: 60, ativo: "sim" });
+  expect(await t.sql`select from mentorados where user_id = 1`).toHaveLength(1);
 });
 
 test("several migrations at once wait for each other and all succeed", async () => {

@@ -1,94 +1,74 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { openDatabase } from "../../src/store/connection/database.ts";
 import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { findPendingMigrations, migrateDatabase } from "../../src/store/migration/migrate.ts";
 import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
-import { openPgBouncer, type PgBouncer } from "../support/pgBouncer.ts";
+import { openPgBouncer } from "../support/pgBouncer.ts";
 import { openTestApp } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
+import { openForFile, openForTest } from "../support/toClose.ts";
 
 // Real servers on a machine that may be busy.
 setDefaultTimeout(30_000);
 
-let pooler: PgBouncer;
-beforeAll(async () => {
-  pooler = await openPgBouncer({ serverUrl: await testServerUrl() });
-});
-afterAll(() => pooler.close());
+const pooler = openForFile(async () => openPgBouncer({ serverUrl: await testServerUrl() }));
 
 /** What Neon prints and people add; PgBouncer refuses what it does not know at start-up. */
 const parameters =
   "sslmode=prefer&channel_binding=require&options=endpoint%3Dep-x&connect_timeout=10&application_name=sync&pool_timeout=5";
 
 test("500 deliveries at once through a pooler without prepared statements are all settled", async () => {
-  const t = await openTestApp({ databaseUrl: (url) => `${pooler.urlFor(url)}&${parameters}` });
-  try {
-    const answers = await Promise.all(
-      Array.from({ length: 500 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Pooled${place % 400}`)))),
+  const t = await openForTest(openTestApp({ databaseUrl: (url) => `${pooler.urlFor(url)}&${parameters}` }));
+  const answers = await Promise.all(
+    Array.from({ length: 500 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Pooled${place % 400}`)))),
+  );
+  expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
+  expect(await t.sql`select from users`).toHaveLength(400);
+  expect(await t.sql`select from webhook_events`).toHaveLength(500);
+  expect(await t.sql`select from mentorados where user_id is not null`).toHaveLength(400);
+  expect((await t.deliver(deletedEvent("user_Pooled1"))).said).toBe("applied");
+  // Often, and side by side: a statement prepared on one server connection is not there on the next.
+  for (let round = 0; round < 3; round += 1) {
+    const users = await Promise.all(
+      Array.from({ length: 30 }, (_, place) => t.services.users.getUser(`user_Pooled${place + 2}`)),
     );
-    expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
-    expect(await t.sql`select from users`).toHaveLength(400);
-    expect(await t.sql`select from webhook_events`).toHaveLength(500);
-    expect(await t.sql`select from mentorados where user_id is not null`).toHaveLength(400);
-    expect((await t.deliver(deletedEvent("user_Pooled1"))).said).toBe("applied");
-    // Often, and side by side: a statement prepared on one server connection is not there on the next.
-    for (let round = 0; round < 3; round += 1) {
-      const users = await Promise.all(
-        Array.from({ length: 30 }, (_, place) => t.services.users.getUser(`user_Pooled${place + 2}`)),
-      );
-      expect(new Set(users.map((user) => user.link))).toEqual(new Set(["linked"]));
-    }
-    expect((await t.services.fleet.getStatus()).users.deleted).toBe(1);
-  } finally {
-    await t.close();
+    expect(new Set(users.map((user) => user.link))).toEqual(new Set(["linked"]));
   }
+  expect((await t.services.fleet.getStatus()).users.deleted).toBe(1);
 });
 
 test("texts with quotes, dollars and backslashes arrive as they are", async () => {
-  const t = await openTestApp({ databaseUrl: (url) => pooler.urlFor(url) });
-  try {
-    const name = `$$ '' \\' "q" $j$ \\u0041 'x'; drop table users; --`;
-    const user = clerkUser("user_Quoted", { first_name: name, last_name: null });
-    expect((await t.deliver(userEvent(user))).said).toBe("applied");
-    expect((await t.sql`select name from users`)[0]?.["name"]).toBe(name);
-  } finally {
-    await t.close();
-  }
+  const t = await openForTest(openTestApp({ databaseUrl: (url) => pooler.urlFor(url) }));
+  const name = `$$ '' \\' "q" $j$ \\u0041 'x'; drop table users; --`;
+  const user = clerkUser("user_Quoted", { first_name: name, last_name: null });
+  expect((await t.deliver(userEvent(user))).said).toBe("applied");
+  expect((await t.sql`select name from users`)[0]?.["name"]).toBe(name);
 });
 
 test("a default isolation level other than read committed does not matter through a pooler", async () => {
-  const t = await openTestApp({ databaseUrl: (url) => pooler.urlFor(url) });
-  try {
-    await t.sql.unsafe(`alter database ${t.db.name} set default_transaction_isolation = 'repeatable read'`);
-    const answers = await Promise.all(
-      Array.from({ length: 50 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Isolated${place}`)))),
-    );
-    expect(new Set(answers.map((answer) => answer.said))).toEqual(new Set(["applied"]));
-  } finally {
-    await t.close();
-  }
+  const t = await openForTest(openTestApp({ databaseUrl: (url) => pooler.urlFor(url) }));
+  await t.sql.unsafe(`alter database ${t.db.name} set default_transaction_isolation = 'repeatable read'`);
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Isolated${place}`)))),
+  );
+  expect(new Set(answers.map((answer) => answer.said))).toEqual(new Set(["applied"]));
 });
 
 test("migrating through the pooler works, with one server connection to share and a search_path elsewhere", async () => {
-  const narrow = await openPgBouncer({ serverUrl: await testServerUrl(), poolSize: 1 });
-  const db = await openTestDatabase({ migrated: false });
-  try {
-    await db.sql.unsafe(`create schema app; alter database ${db.name} set search_path = app`);
-    const url = `${narrow.urlFor(db.url)}&${parameters}`;
-    await Promise.all([
-      migrateDatabase({ migrationDsn: parseDsn(url) }),
-      migrateDatabase({ migrationDsn: parseDsn(url) }),
-    ]);
-    expect(await findPendingMigrations(db.sql)).toEqual([]);
-    expect(await db.sql`select from pg_class where relnamespace = 'app'::regnamespace`).toHaveLength(0);
-  } finally {
-    await narrow.close();
-    await db.close();
-  }
+  const narrow = await openForTest(openPgBouncer({ serverUrl: await testServerUrl(), poolSize: 1 }));
+  const db = await openForTest(openTestDatabase({ migrated: false }));
+  await db.sql.unsafe(`create schema app; alter database ${db.name} set search_path = app`);
+  const url = `${narrow.urlFor(db.url)}&${parameters}`;
+  await Promise.all([
+    migrateDatabase({ migrationDsn: parseDsn(url) }),
+    migrateDatabase({ migrationDsn: parseDsn(url) }),
+  ]);
+  expect(await findPendingMigrations(db.sql)).toEqual([]);
+  expect(await db.sql`select from pg_class where relnamespace = 'app'::regnamespace`).toHaveLength(0);
 });
 
 test("what the connection is told reaches the server", async () => {
-  const db = await openTestDatabase({ migrated: false });
+  const db = await openForTest(openTestDatabase({ migrated: false }));
   const database = openDatabase({ dsn: parseDsn(`${pooler.urlFor(db.url)}&application_name=pooled`) });
   try {
     const rows = await database.run((sql) => sql`select current_setting('application_name') as name`, {
@@ -97,6 +77,5 @@ test("what the connection is told reaches the server", async () => {
     expect(rows[0]?.["name"]).toBe("pooled");
   } finally {
     await database.close();
-    await db.close();
   }
 });

@@ -1,17 +1,15 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { parseConfig } from "../../src/config.ts";
 import { silentLog } from "../../src/log.ts";
 import { startServer } from "../../src/server.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { signDelivery, testSecret } from "../support/testApp.ts";
-import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+import { openServer } from "../support/openServer.ts";
+import { openTestDatabase } from "../support/testDatabase.ts";
+import { openForFile } from "../support/toClose.ts";
 
-let db: TestDatabase;
-beforeAll(async () => {
-  db = await openTestDatabase();
-}, 30_000);
-afterAll(() => db.close());
+const db = openForFile(() => openTestDatabase());
 
 interface Exported {
   resourceSpans: { scopeSpans: { spans: { name: string; attributes: { key: string }[] }[] }[] }[];
@@ -20,16 +18,11 @@ interface Exported {
 /** A collector that keeps the text of what it gets, and answers when `answer` says. */
 function openCollector(answer: () => Promise<Response>) {
   const texts: string[] = [];
-  const server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    idleTimeout: 60,
-    fetch: async (req) => {
-      texts.push(`${new URL(req.url).pathname} ${await req.text()}`);
-      return answer();
-    },
+  const server = openServer(async (req) => {
+    texts.push(`${new URL(req.url).pathname} ${await req.text()}`);
+    return answer();
   });
-  return { texts, url: server.url.origin, close: () => server.stop(true) };
+  return { texts, url: server.origin, close: server.close };
 }
 
 function start(endpoint: string) {

@@ -1,16 +1,14 @@
-import { afterAll, beforeAll, test } from "bun:test";
+import { test } from "bun:test";
 import * as fc from "fast-check";
-import { openCourier, type Courier } from "../support/courier.ts";
+import { openCourier } from "../support/courier.ts";
 import { createProperties } from "../support/properties.ts";
+import { openForFile } from "../support/toClose.ts";
 
 // A failure prints a seed and a path; `bun run test:soak --property P --seed S --path P` repeats it.
-let courier: Courier;
-let properties: ReturnType<typeof createProperties>;
-beforeAll(async () => {
-  courier = await openCourier();
-  properties = createProperties(courier);
+const properties = openForFile(async () => {
+  const courier = await openCourier();
+  return { ...createProperties(courier), close: courier.close };
 });
-afterAll(() => courier.close());
 
 test("whatever Clerk tells, however it arrives, every table is what the rules say", async () => {
   await fc.assert(properties.convergence, { numRuns: 250 });

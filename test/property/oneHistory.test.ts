@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { clerkUser, deletedEvent, startMs, userEvent } from "../support/events.ts";
 import { permutations } from "../support/permutations.ts";
 import { readUsers } from "../support/tables.ts";
-import { openTestApp, type TestApp } from "../support/testApp.ts";
+import { openTestApp } from "../support/testApp.ts";
+import { openForFile } from "../support/toClose.ts";
 
 // No model here: one history, brought in every order and in many batchings, and only the ends compared.
-let t: TestApp;
-beforeAll(async () => {
-  t = await openTestApp();
-}, 30_000);
-afterAll(() => t.close());
+const t = openForFile(() => openTestApp());
 
 const ana = (changes: Record<string, unknown>) => clerkUser("user_Ana", { email: "ana@example.com", ...changes });
 const told = {

@@ -2,6 +2,7 @@ import { expect } from "bun:test";
 import { createClerkApi, type ClerkApiOptions } from "../../src/clerk/createClerkApi.ts";
 import { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
+import { openServer } from "./openServer.ts";
 import { toClose } from "./toClose.ts";
 
 /** The key the client is opened with; no text that goes outside may hold "hidden". */
@@ -11,17 +12,13 @@ export type Handler = (req: Request, url: URL, nth: number) => Response | Promis
 /** A Clerk that answers what it is told, and keeps what it was asked. */
 export function fakeClerk(handler: Handler) {
   const requests: { url: URL; headers: Headers }[] = [];
-  const server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: (req) => {
-      const url = new URL(req.url);
-      requests.push({ url, headers: req.headers });
-      return handler(req, url, requests.length);
-    },
+  const server = openServer((req) => {
+    const url = new URL(req.url);
+    requests.push({ url, headers: req.headers });
+    return handler(req, url, requests.length);
   });
-  toClose.push(() => server.stop(true));
-  return { requests, apiUrl: server.url.origin };
+  toClose.push(server.close);
+  return { requests, apiUrl: server.origin };
 }
 
 export function openApi(apiUrl: string, options: Partial<ClerkApiOptions> = {}) {

@@ -1,4 +1,5 @@
 import type { Browser, Page } from "playwright-core";
+import { openServer } from "./openServer.ts";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
 import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import type { AppDeps } from "../../src/http/app.ts";
@@ -24,8 +25,8 @@ export async function openOperatorPageTest(options: { app?: Partial<AppDeps> } =
   const clerk = await openSimulatedClerk({ requestsPer10s: Infinity });
   const api = createClerkApi({ secretKey: clerk.secretKey, apiUrl: clerk.apiUrl, log: silentLog });
   const app = await openTestApp({ ...options, clerk: api });
-  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (req, server) => app.app.fetch(req, server) });
-  const { origin } = server.url;
+  const server = openServer((req, self) => app.app.fetch(req, self));
+  const { origin } = server;
   const browser = await openBrowser();
   const open: OperatorPageTest["open"] = (use, options) => withPage(browser, { origin, ...options }, use);
   return {
@@ -45,7 +46,7 @@ export async function openOperatorPageTest(options: { app?: Partial<AppDeps> } =
       }, options),
     close: async () => {
       await browser.close();
-      await server.stop(true);
+      await server.close();
       await clerk.close();
       await app.close();
     },

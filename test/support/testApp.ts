@@ -1,4 +1,5 @@
 import type { Hono } from "hono";
+import type { Row } from "postgres";
 import { Webhook } from "svix";
 import type { ClerkApi, ClerkUser } from "../../src/clerk/clerkApi.ts";
 import { createServices } from "../../src/compose.ts";
@@ -29,6 +30,10 @@ export interface TestApp {
   readonly services: Services;
   /** Signs and posts; an object is sent as JSON. */
   readonly deliver: (event: unknown, options?: DeliveryOptions) => Promise<Answer>;
+  /** A user's row with every column. */
+  readonly findUser: (clerkId: string) => Promise<Row | undefined>;
+  /** A row of the ledger with every column. */
+  readonly findEvent: (svixId: string) => Promise<Row | undefined>;
   readonly close: () => Promise<void>;
 }
 
@@ -110,6 +115,8 @@ export async function openTestApp(
       const body = typeof event === "string" ? event : JSON.stringify(event);
       return post(app, body, signDelivery(body, delivery));
     },
+    findUser: async (clerkId) => (await db.sql`select * from users where clerk_id = ${clerkId}`)[0],
+    findEvent: async (svixId) => (await db.sql`select * from webhook_events where svix_id = ${svixId}`)[0],
     close: async () => {
       await database.close();
       await db.close();

@@ -1,9 +1,11 @@
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { createHmac, createSign, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { createSessionVerifier, type SessionVerifierOptions } from "../../src/auth/sessionVerifier.ts";
 import { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import { createTestClock } from "../support/testClock.ts";
+import { openServer } from "../support/openServer.ts";
+import { toClose } from "../support/toClose.ts";
 
 const ours = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const theirs = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -33,17 +35,12 @@ function signHmac(): string {
   return `${text}.${createHmac("sha256", jwtKey).update(text).digest("base64url")}`;
 }
 
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
 /** Clerk's JWKS route, and how often it was asked. */
 function fakeJwks(answer: (nth: number) => Response | Promise<Response>) {
   let count = 0;
-  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => answer(++count) });
-  closers.push(() => server.stop(true));
-  return { apiUrl: server.url.origin, count: () => count };
+  const server = openServer(() => answer(++count));
+  toClose.push(server.close);
+  return { apiUrl: server.origin, count: () => count };
 }
 
 const jwks = () =>
