@@ -105,15 +105,16 @@ export function createContextFactory(deps: SyncDeps & Pick<SyncAppOptions, "rate
 }
 
 /**
- * Scheduled reconciles and the end of old payloads, as the config has them. Of several processes on one database one
+ * Scheduled reconciles and the end of old payloads and rows, as the config has them. Of several processes on one database one
  * does the work. `services` have to be given: their runs are closed by `stop`.
  */
 export function startSchedule(deps: SyncDeps & { readonly services: Services }): { stop: () => Promise<void> } {
   const { config, database, services, clock, log = silentLog } = deps;
   const keepMs = config.eventRetentionDays * dayMs;
+  const ledgerKeepMs = config.ledgerRetentionDays === 0 ? undefined : config.ledgerRetentionDays * dayMs;
   const scheduler = startScheduler({
     runs: services.runs,
-    retention: createRetention({ database, keepMs, log, clock }),
+    retention: createRetention({ database, keepMs, ledgerKeepMs, log, clock }),
     reconcileEveryMs: config.reconcileEveryMinutes * 60_000,
     keepMs,
     hasClerkKey: toClerk(deps) !== null,

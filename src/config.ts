@@ -1,15 +1,9 @@
-import { z } from "zod";
-import { parseJwtKey } from "./auth/parseJwtKey.ts";
-import { parseDsn, type Dsn } from "./store/connection/dsn.ts";
+import type { z } from "zod";
+import { configSchema } from "./configSchema.ts";
+import type { Dsn } from "./store/connection/dsn.ts";
 
-/** Shorter tokens can be guessed. */
-const adminTokenCharsMin = 32;
-/** Svix itself accepts a key of one byte; Clerk's have 24. */
-const secretBytesMin = 24;
-/** A JavaScript timer holds 2^31 - 1 ms and fires at once beyond; a longer interval is taken as this one. */
-const reconcileEveryMinutesMax = 35_791;
-/** The moment that far back still has a positive year, so that its ISO text stays plain. */
-const eventRetentionDaysMax = 700_000;
+/** Unless `EVENT_RETENTION_DAYS` is longer. */
+const ledgerRetentionDaysDefault = 365;
 
 /** Everything configurable, parsed once. `undefined`: not configured. */
 export interface Config {
@@ -29,7 +23,10 @@ export interface Config {
   readonly clerkInstanceId: string | undefined;
   readonly adminApiToken: string | undefined;
   readonly defaultTurma: string;
+  /** How long the payload of a settled event is kept. */
   readonly eventRetentionDays: number;
+  /** How long its row is kept; 0: for ever. */
+  readonly ledgerRetentionDays: number;
   /** 0: no scheduled reconcile. */
   readonly reconcileEveryMinutes: number;
   readonly port: number;
@@ -65,80 +62,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** `parse` throws an Error whose message says what is wrong, without the value. */
-const parsedBy = <T>(parse: (text: string) => T) =>
-  z.string().transform((text, ctx) => {
-    try {
-      return parse(text);
-    } catch (cause) {
-      ctx.addIssue(cause instanceof Error ? cause.message : "is malformed");
-      return z.NEVER;
-    }
-  });
-const secrets = z
-  .string()
-  .transform((text) => text.split(/[\s,]+/).filter(Boolean))
-  .superRefine((list, ctx) => {
-    if (list.length === 0 || !list.every(isWebhookSecret))
-      ctx.addIssue("must be whsec_ and base64 of at least 24 bytes, or several of these");
-  });
-const numberText = (message: string) =>
-  z
-    .string()
-    .regex(/^\d+(?:\.\d+)?$/, message)
-    .transform(Number);
-const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
-const wholeNumber = "must be a whole number";
-
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-export const logLevelSchema = z.enum(
-  ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
-  "must be fatal, error, warn, info, debug, trace or silent",
-);
-
-const schema = z.object({
-  DATABASE_URL: parsedBy(parseDsn).optional(),
-  DATABASE_URL_UNPOOLED: parsedBy(parseDsn).optional(),
-  DATABASE_POOL_MAX: numberText(wholeNumber)
-    .pipe(z.int(wholeNumber).min(1, "must be at least 1").max(1000, "must be at most 1000"))
-    .default(10),
-  CLERK_WEBHOOK_SECRET: secrets.optional(),
-  CLERK_WEBHOOK_SIGNING_SECRET: secrets.optional(),
-  CLERK_SECRET_KEY: z
-    .string()
-    .regex(/^sk_\S+$/, "must begin with sk_ and have no white space")
-    .optional(),
-  CLERK_API_URL: httpUrl.default("https://api.clerk.com"),
-  CLERK_PUBLISHABLE_KEY: z.string().regex(/^pk_/, "must begin with pk_").optional(),
-  CLERK_JWT_KEY: parsedBy(parseJwtKey).optional(),
-  CLERK_AUTHORIZED_PARTIES: z
-    .string()
-    .transform((text) => text.split(/[\s,]+/).filter(Boolean))
-    // The SDK takes an empty list for "any party", the contrary of what somebody who wrote a comma meant.
-    .refine((list) => list.length > 0, "must name at least one origin")
-    .default([]),
-  CLERK_INSTANCE_ID: z.string().optional(),
-  ADMIN_API_TOKEN: z
-    .string()
-    .min(adminTokenCharsMin, `must have at least ${adminTokenCharsMin} characters`)
-    .regex(/^\S+$/, "must not contain white space")
-    .optional(),
-  DEFAULT_TURMA: z.string().default("neon_estrutura"),
-  EVENT_RETENTION_DAYS: numberText("must be a number of days")
-    .pipe(
-      z.number().positive("must be more than 0").max(eventRetentionDaysMax, `must be at most ${eventRetentionDaysMax}`),
-    )
-    .default(30),
-  RECONCILE_EVERY_MINUTES: numberText("must be a number of minutes, or 0")
-    .transform((minutes) => Math.min(minutes, reconcileEveryMinutesMax))
-    .default(60),
-  PORT: numberText(wholeNumber).pipe(z.int(wholeNumber).max(65535, "must be at most 65535")).default(3000),
-  HOST: z.string().default("0.0.0.0"),
-  LOG_LEVEL: logLevelSchema.default("info"),
-  LOG_FORMAT: z.enum(["pretty", "json"], "must be pretty or json").optional(),
-  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
-});
 
 /**
  * Reads the environment; pure. An empty value counts as absent.
@@ -151,13 +75,21 @@ export function parseConfig(env: Environment, options: { mode?: "start"; isTty?:
   const given = Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) => (value?.trim() ? [[name, value.trim()]] : [])),
   );
-  const parsed = schema.safeParse(given);
+  const parsed = configSchema.safeParse(given);
   const problems = [
     ...(parsed.success ? [] : parsed.error.issues.map(({ path, message }) => ({ name: path.join("."), message }))),
+    ...findRetentionProblems(given),
     ...(options.mode === "start" ? findMissing(given) : []),
   ];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return toConfig(parsed.data, options.isTty ?? false);
+}
+
+/** Judged apart from the other variables, so that it is said together with what is wrong with them. */
+function findRetentionProblems(given: Environment): ConfigProblem[] {
+  const { data } = configSchema.pick({ EVENT_RETENTION_DAYS: true, LEDGER_RETENTION_DAYS: true }).safeParse(given);
+  if (!data?.LEDGER_RETENTION_DAYS || data.LEDGER_RETENTION_DAYS >= data.EVENT_RETENTION_DAYS) return [];
+  return [{ name: "LEDGER_RETENTION_DAYS", message: "must not be less than EVENT_RETENTION_DAYS" }];
 }
 
 /** With these `toConfig` makes a `StartConfig`. */
@@ -167,7 +99,7 @@ function findMissing(given: Environment): ConfigProblem[] {
   return missing.map((name) => ({ name, message: "is missing" }));
 }
 
-function toConfig(data: z.infer<typeof schema>, isTty: boolean): Config {
+function toConfig(data: z.infer<typeof configSchema>, isTty: boolean): Config {
   return {
     dsn: data.DATABASE_URL,
     migrationDsn: data.DATABASE_URL_UNPOOLED ?? data.DATABASE_URL,
@@ -183,6 +115,7 @@ function toConfig(data: z.infer<typeof schema>, isTty: boolean): Config {
     adminApiToken: data.ADMIN_API_TOKEN,
     defaultTurma: data.DEFAULT_TURMA,
     eventRetentionDays: data.EVENT_RETENTION_DAYS,
+    ledgerRetentionDays: data.LEDGER_RETENTION_DAYS ?? Math.max(ledgerRetentionDaysDefault, data.EVENT_RETENTION_DAYS),
     reconcileEveryMinutes: data.RECONCILE_EVERY_MINUTES,
     port: data.PORT,
     host: data.HOST,
@@ -190,9 +123,4 @@ function toConfig(data: z.infer<typeof schema>, isTty: boolean): Config {
     logFormat: data.LOG_FORMAT ?? (isTty ? "pretty" : "json"),
     otelExporterOtlpEndpoint: data.OTEL_EXPORTER_OTLP_ENDPOINT,
   };
-}
-
-function isWebhookSecret(secret: string): boolean {
-  const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)?.[1];
-  return encoded !== undefined && encoded.length % 4 === 0 && Buffer.from(encoded, "base64").length >= secretBytesMin;
 }

@@ -1,5 +1,6 @@
 import { openParts, type SyncParts } from "../compose.ts";
-import { logLevelSchema, parseConfig, type Environment } from "../config.ts";
+import { parseConfig, type Environment } from "../config.ts";
+import { logLevelSchema } from "../configSchema.ts";
 import { createLog, type Log } from "../log.ts";
 
 /** Logs go to standard error: standard output is the command's answer. Quiet unless asked, for the answer says it all. */

@@ -91,7 +91,7 @@ export const mentorados = pgTable(
   ],
 );
 
-/** The ledger: every verified delivery, once, by its `svix-id`. Rows stay; payloads are erased in time. */
+/** The ledger: every verified delivery, once, by its `svix-id`. Payloads are erased, later rows deleted, in time. */
 export const webhookEvents = pgTable(
   "webhook_events",
   {

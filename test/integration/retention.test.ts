@@ -26,6 +26,31 @@ test("payloads older than their time are erased, dead events' too; the rest of t
   expect(await retention.sweep()).toBe(0);
 });
 
+test("rows older than their time are deleted, but dead ones; counters stay, and without a limit every row does", async () => {
+  const r = await openRunsTest(0);
+  await r.t.deliver(userEvent(clerkUser("user_Kept")), { svixId: "msg_new" });
+  await r.t.deliver(userEvent(clerkUser("user_Old")), { svixId: "msg_old" });
+  await r.t.deliver("not an event", { svixId: "msg_dead" });
+  // Settled anew by a replay, so that its time began again.
+  await r.t.deliver({ type: "x.y", data: {} }, { svixId: "msg_replayed" });
+  await r.t.sql`
+    insert into webhook_events (svix_id, received_at, settled_at, outcome)
+    select 'msg_old_' || n, now() - interval '8 days', now() - interval '8 days', 'ignored' from generate_series(1, 1200) n`;
+  await r.t.sql`
+    update webhook_events set received_at = now() - interval '8 days', settled_at = now() - interval '8 days'
+    where svix_id in ('msg_old', 'msg_dead')`;
+  await r.t.sql`update webhook_events set received_at = now() - interval '8 days' where svix_id = 'msg_replayed'`;
+  const counters = () => r.t.sql`select * from event_counters order by hour, outcome, lag_bucket`;
+  const before = await counters();
+  const deps = { database: r.t.database, keepMs: 30 * dayMs, log: silentLog };
+  await createRetention(deps).sweep();
+  expect(await r.t.sql`select from webhook_events`).toHaveLength(1_204);
+  await createRetention({ ...deps, ledgerKeepMs: 7 * dayMs }).sweep();
+  const kept = await r.t.sql`select svix_id from webhook_events order by svix_id`;
+  expect(kept.map((row) => row["svix_id"])).toEqual(["msg_dead", "msg_new", "msg_replayed"]);
+  expect(JSON.stringify(await counters())).toBe(JSON.stringify(before));
+});
+
 test("a sweep waits for nobody who is writing, and nobody for it", async () => {
   const r = await openRunsTest(0);
   for (const n of [1, 2]) await r.t.deliver({ type: "x.y", data: {} }, { svixId: `msg_${n}` });

@@ -30,6 +30,7 @@ test("an empty environment is the documented defaults", () => {
     clerkAuthorizedParties: [],
     defaultTurma: "neon_estrutura",
     eventRetentionDays: 30,
+    ledgerRetentionDays: 365,
     reconcileEveryMinutes: 60,
     port: 3000,
     host: "0.0.0.0",
@@ -141,6 +142,10 @@ test.each([
   ["EVENT_RETENTION_DAYS", "0"],
   ["EVENT_RETENTION_DAYS", "-1"],
   ["EVENT_RETENTION_DAYS", "99999999999"],
+  ["LEDGER_RETENTION_DAYS", "6.5"],
+  ["LEDGER_RETENTION_DAYS", "-1"],
+  ["LEDGER_RETENTION_DAYS", "hidden"],
+  ["LEDGER_RETENTION_DAYS", "99999999999"],
   ["RECONCILE_EVERY_MINUTES", "-1"],
   ["RECONCILE_EVERY_MINUTES", "hidden"],
   ["PORT", "65536"],
@@ -174,4 +179,14 @@ test("quotes or psql around a database URL are named as what they are", () => {
     ]);
   }
   expect(problemsOf({ DATABASE_URL: `${databaseUrl}'` })[0]).toMatch(/^DATABASE_URL has quotes around it/);
+});
+
+test("rows of the ledger are kept for ever or at least as long as their payloads, and that is said beside other faults", () => {
+  expect(parseConfig({ LEDGER_RETENTION_DAYS: "0", EVENT_RETENTION_DAYS: "400" }).ledgerRetentionDays).toBe(0);
+  expect(parseConfig({ LEDGER_RETENTION_DAYS: "30" }).ledgerRetentionDays).toBe(30);
+  expect(parseConfig({ EVENT_RETENTION_DAYS: "400" }).ledgerRetentionDays).toBe(400);
+  expect(problemsOf({ LEDGER_RETENTION_DAYS: "29", PORT: "x" })).toEqual([
+    expect.stringMatching(/^PORT /),
+    "LEDGER_RETENTION_DAYS must not be less than EVENT_RETENTION_DAYS",
+  ]);
 });
