@@ -1,4 +1,4 @@
-import { circuitBreaker, type CircuitBreakerPolicy, handleWhen, type IBreaker } from "cockatiel";
+import { circuitBreaker, type CircuitBreakerPolicy, handleWhen, type IBackoff, type IBreaker } from "cockatiel";
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -14,11 +14,26 @@ const probeEveryMs = 1_000;
 export function createBreaker({ log, clock }: { log: Log; clock: Clock }): CircuitBreakerPolicy {
   const breaker = circuitBreaker(
     handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
-    { halfOpenAfter: probeEveryMs, breaker: createStreakBreaker(clock) },
+    { halfOpenAfter: createOpenTime(clock), breaker: createStreakBreaker(clock) },
   );
   breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
   breaker.onReset(() => log.info("[Database] Back"));
   return breaker;
+}
+
+/**
+ * How long the breaker stays open. cockatiel measures it by `Date.now` and reads `duration` at each call; so that the
+ * clock decides, it is without end until the time is over.
+ */
+function createOpenTime(clock: Clock): IBackoff<unknown> {
+  const probeAtMs = clock.nowMs() + probeEveryMs;
+  return {
+    get duration() {
+      return clock.nowMs() < probeAtMs ? Infinity : 0;
+    },
+    // Called each time that the breaker opens.
+    next: () => createOpenTime(clock),
+  };
 }
 
 function createStreakBreaker(clock: Clock): IBreaker {
