@@ -9,6 +9,7 @@ import { createApp as createHttpApp, type AppDeps } from "./http/app.ts";
 import { silentLog, type Log } from "./log.ts";
 import { createEventsService } from "./service/eventsService.ts";
 import { createFirstLogin } from "./service/firstLogin.ts";
+import { createInstanceCheck } from "./service/instanceCheck.ts";
 import { createLinksService } from "./service/linksService.ts";
 import { createRetention } from "./service/retention.ts";
 import { createRunsService } from "./service/runs/runsService.ts";
@@ -73,7 +74,8 @@ export function openParts(
 export function createServices(deps: Omit<SyncDeps, "services">): Services {
   const { config, database, log = silentLog, observer, clock } = deps;
   const writer = createUserWriter({ database, defaultTurma: config.defaultTurma });
-  const parts = { database, writer, clerk: toClerk(deps), log, observer, clock };
+  const instanceCheck = createInstanceCheck({ database, clerkInstanceId: config.clerkInstanceId });
+  const parts = { database, writer, clerk: toClerk(deps), instanceCheck, log, observer, clock };
   const users = createUsers(parts);
   return {
     users,

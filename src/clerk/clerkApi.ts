@@ -36,6 +36,8 @@ export interface ClerkApi {
   listUsers(query: ClerkUserPageQuery, options?: ClerkCallOptions): Promise<readonly ClerkUser[]>;
   /** Those of at most 100 ids that exist; unknown ids are absent. One HTTP request. */
   findUsers(clerkIds: readonly string[], options?: ClerkCallOptions): Promise<readonly ClerkUser[]>;
+  /** The id of the instance that the key belongs to; null where Clerk names none. Without it: none is named. */
+  findInstanceId?(options?: ClerkCallOptions): Promise<string | null>;
   /** How many users the instance has. */
   countUsers(options?: ClerkCallOptions): Promise<number>;
 }

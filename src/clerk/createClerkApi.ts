@@ -18,6 +18,7 @@ import {
 /** Clerk's own limits on one request (docs). */
 const pageUsersMax = 500;
 const findUsersMax = 100;
+const instanceIdPattern = /^ins_[\w-]{1,120}$/;
 
 export interface ClerkApiOptions {
   readonly secretKey: string;
@@ -50,6 +51,7 @@ export function createClerkApi(options: ClerkApiOptions): ClerkApi {
     getUser: (clerkId, call) => getUser(request, clerkId, call),
     listUsers: (query, call) => listUsers(request, query, call),
     findUsers: (clerkIds, call) => findUsers(request, clerkIds, call),
+    findInstanceId: (call) => findInstanceId(request, call),
     countUsers: (call) => countUsers(request, call),
   };
 }
@@ -110,6 +112,13 @@ async function findUsers(
   // A filter that was ignored would make every absent id look gone.
   if (!users.every((user) => asked.has(user.id))) throw unavailable("Clerk answered users nobody asked for.");
   return users;
+}
+
+/** `GET /v1/instance` of the Backend API (`Instance` of @clerk/backend); stand-ins for Clerk may not have it. */
+async function findInstanceId(request: ClerkRequest, options?: ClerkCallOptions): Promise<string | null> {
+  const { status, body } = await request("/v1/instance", new URLSearchParams(), options);
+  const instanceId = status === 200 && isObject(body) ? body["id"] : undefined;
+  return typeof instanceId === "string" && instanceIdPattern.test(instanceId) ? instanceId : null;
 }
 
 async function countUsers(request: ClerkRequest, options?: ClerkCallOptions): Promise<number> {

@@ -14,6 +14,7 @@ export function withDeadline(clerk: ClerkApi, clock: Clock): ClerkApi {
     getUser: (clerkId) => clerk.getUser(clerkId, call()),
     listUsers: (query) => clerk.listUsers(query, call()),
     findUsers: (clerkIds) => clerk.findUsers(clerkIds, call()),
+    findInstanceId: () => clerk.findInstanceId?.(call()) ?? Promise.resolve(null),
     countUsers: () => clerk.countUsers(call()),
   };
 }

@@ -4,6 +4,8 @@ import { withDeadline } from "../clerk/withDeadline.ts";
 import { createClerkApi } from "../clerk/createClerkApi.ts";
 import { ConfigError, parseConfig, type Config, type ConfigProblem, type Environment } from "../config.ts";
 import type { Log } from "../log.ts";
+import { findDifference, findExpectedInstance, type ExpectedInstance } from "../service/instanceCheck.ts";
+import { openDatabase } from "../store/connection/database.ts";
 import { checkDatabase } from "./databaseChecks.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
@@ -47,8 +49,8 @@ async function checkClerkKey(config: Config, log: Log): Promise<Check[]> {
   const { clerkSecretKey: secretKey, clerkApiUrl: apiUrl } = config;
   const clerk = withDeadline(createClerkApi({ secretKey, apiUrl, log }), systemClock);
   try {
-    const users = await clerk.countUsers();
-    return [ok(name, `Clerk answered; the instance has ${users} users`)];
+    const [users, named] = await Promise.all([clerk.countUsers(), clerk.findInstanceId?.() ?? null]);
+    return [ok(name, `Clerk answered; the instance has ${users} users`), await checkInstance(config, log, named)];
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return [
@@ -57,6 +59,34 @@ async function checkClerkKey(config: Config, log: Log): Promise<Check[]> {
         `${error.message} Check CLERK_SECRET_KEY (Clerk dashboard, API keys), CLERK_API_URL and the network`,
       ),
     ];
+  }
+}
+
+/** @param named the instance of the key, null where Clerk names none */
+async function checkInstance(config: Config, log: Log, named: string | null): Promise<Check> {
+  const name = "Clerk instance";
+  if (named === null) return ok(name, "Clerk does not name it: runs and re-syncs look for users in common instead");
+  let expected;
+  try {
+    expected = await findExpected(config, log);
+  } catch (error) {
+    log.debug({ err: error }, "[Doctor] The ledger cannot be read");
+    return warning(name, `${named}; the ledger cannot be read to compare it: see the database's lines`);
+  }
+  const difference = findDifference(named, expected);
+  if (difference === undefined) return ok(name, `${named}; nothing is stored here yet to compare it with`);
+  if (difference === null) return ok(name, `${named}, as expected`);
+  return failure(name, `${difference}: set the CLERK_SECRET_KEY of the right instance, or correct CLERK_INSTANCE_ID`);
+}
+
+async function findExpected({ dsn, clerkInstanceId }: Config, log: Log): Promise<ExpectedInstance | null> {
+  if (clerkInstanceId !== undefined) return { instanceId: clerkInstanceId, saidBy: "configuration" };
+  if (dsn === undefined) return null;
+  const database = openDatabase({ dsn, databasePoolMax: 1 }, { log });
+  try {
+    return await findExpectedInstance(database, undefined);
+  } finally {
+    await database.close();
   }
 }
 

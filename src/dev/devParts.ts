@@ -91,6 +91,7 @@ async function openClerkPart({ config, log }: { config: Config; log: Log }): Pro
   }
   const clerk = await openSimulatedClerk({
     seed: developmentSeed,
+    ...(config.clerkInstanceId === undefined ? {} : { instanceId: config.clerkInstanceId }),
     users: simulatedUsers,
     // The database is kept, and remembers who signed up when `dev` ran before, be it a second ago.
     firstSequence: randomInt(2 ** 30, 2 ** 35),

@@ -4,13 +4,14 @@ import { requireClerk, type ClerkApi } from "../clerk/clerkApi.ts";
 import { withDeadline } from "../clerk/withDeadline.ts";
 import { toUserUpsert } from "../clerk/userChange.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
+import type { InstanceCheck } from "./instanceCheck.ts";
 import type { UserService } from "./userService.ts";
 
 export interface FirstLoginService {
   /**
    * What is known of a caller whose session is proved. One who is not here yet is fetched from Clerk and applied, once
    * for all who ask at the time.
-   * @throws AppError `not_found` if Clerk does not know them either; what `ClerkApi` and the database throw
+   * @throws AppError `not_found` if Clerk does not know them either; what `ClerkApi`, `InstanceCheck` and the database throw
    */
   readonly getCaller: (clerkId: string, options?: { requestId?: string | undefined }) => Promise<UserStatus>;
 }
@@ -18,15 +19,18 @@ export interface FirstLoginService {
 export function createFirstLogin(deps: {
   /** Null: there is no `CLERK_SECRET_KEY`. */
   clerk: ClerkApi | null;
+  instanceCheck: InstanceCheck;
   users: Pick<UserService, "applyChanges" | "getUser">;
   clock?: Clock | undefined;
 }): FirstLoginService {
-  const { clerk, users, clock = systemClock } = deps;
+  const { clerk, instanceCheck, users, clock = systemClock } = deps;
   const arriving = new Map<string, Promise<void>>();
 
   async function fetchAndApply(clerkId: string, requestId: string | undefined): Promise<void> {
     const learnedAtMs = clock.nowMs();
-    const user = await withDeadline(requireClerk(clerk), clock).getUser(clerkId);
+    const asking = withDeadline(requireClerk(clerk), clock);
+    // Nothing is erased here: a user whom Clerk shows is proof enough where it names no instance.
+    const [user] = await Promise.all([asking.getUser(clerkId), instanceCheck.requireSameInstance(asking)]);
     if (user === null) throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
     await users.applyChanges([toUserUpsert(user, { source: "jit", learnedAtMs })], { requestId });
   }

@@ -4,6 +4,7 @@ import { toUserDeletion, toUserUpsert } from "../clerk/userChange.ts";
 import type { LinkState, Outcome } from "../domain/outcome.ts";
 import type { UserDeletion, UserUpsert } from "../domain/userChange.ts";
 import type { UserRow, UserStatus } from "../domain/userStatus.ts";
+import type { InstanceCheck } from "./instanceCheck.ts";
 import type { ChangeReport } from "../store/users/userWriter.ts";
 
 /** A user's row and link, before or after a re-sync. */
@@ -34,6 +35,7 @@ export async function resyncUser(input: {
   clerkId: string;
   dryRun: boolean;
   clerk: ClerkApi;
+  instanceCheck: InstanceCheck;
   /** Epoch milliseconds before Clerk is asked. */
   learnedAtMs: number;
   findStatus: (clerkId: string) => Promise<UserStatus>;
@@ -41,9 +43,13 @@ export async function resyncUser(input: {
 }): Promise<ResyncResult> {
   const { clerkId, dryRun } = input;
   const from = { source: "resync", learnedAtMs: input.learnedAtMs } as const;
-  const user = await input.clerk.getUser(clerkId);
-  if (user === null && (await input.findStatus(clerkId)).state === "missing") {
-    throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
+  const { clerk, instanceCheck } = input;
+  const [user, instance] = await Promise.all([clerk.getUser(clerkId), instanceCheck.requireSameInstance(clerk)]);
+  if (user === null) {
+    if ((await input.findStatus(clerkId)).state === "missing") {
+      throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
+    }
+    if (instance === "unproved") await instanceCheck.requireKnownUser(clerk, { except: clerkId });
   }
   const report = await input.report(user === null ? toUserDeletion(clerkId, from) : toUserUpsert(user, from));
   const before = toSide(report.before);

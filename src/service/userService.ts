@@ -12,6 +12,7 @@ import type { Database } from "../store/connection/database.ts";
 import { findUserStatus } from "../store/users/userStatus.ts";
 import { createApplyBatch, type PreparedChange } from "./applyBatch.ts";
 import { createGroupCommit } from "./groupCommit.ts";
+import type { InstanceCheck } from "./instanceCheck.ts";
 import { resyncUser, type ResyncResult } from "./resyncUser.ts";
 
 // A batch of 500 takes some 30 ms of the one writer's time: large enough to be worth its round trip, short enough
@@ -37,6 +38,7 @@ export interface UserServiceDeps {
   /** Null: there is no `CLERK_SECRET_KEY`. */
   readonly clerk: ClerkApi | null;
   readonly log: Log;
+  readonly instanceCheck: InstanceCheck;
   readonly observer?: SyncObserver | undefined;
   readonly clock?: Clock | undefined;
 }
@@ -63,7 +65,8 @@ export interface UserService {
   readonly getUser: (clerkId: string) => Promise<UserStatus>;
   /**
    * Brings one user in step with what Clerk says now.
-   * @throws AppError `not_found` if neither Clerk nor the database knows the user; what `ClerkApi` throws
+   * @throws AppError `not_found` if neither Clerk nor the database knows the user; what `ClerkApi` and `InstanceCheck`
+   * throw
    */
   readonly resync: (input: {
     clerkId: string;
@@ -75,7 +78,7 @@ export interface UserService {
 }
 
 export function createUserService(deps: UserServiceDeps): UserService {
-  const { database, writer, clerk, log, clock = systemClock } = deps;
+  const { database, writer, clerk, instanceCheck, log, clock = systemClock } = deps;
   const commits = createGroupCommit<PreparedChange, Outcome>({
     clock,
     flush: createApplyBatch({ ...deps, clock }),
@@ -110,6 +113,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
         clerkId,
         dryRun,
         clerk: withDeadline(requireClerk(clerk), clock),
+        instanceCheck,
         learnedAtMs: clock.nowMs(),
         findStatus: (id) => findUserStatus(database, id),
         report: async (change) => {

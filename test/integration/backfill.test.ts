@@ -168,7 +168,7 @@ describe("what fails", () => {
     const run = await r.run("backfill");
     expect(figuresOf(run)).toEqual({ status: "done", seen: 1_700, applied: 1_700 });
     expect(run.runId).not.toBe(failed.runId);
-    expect(r.clerk.asked[0]).toBe(`list +created_at ${pagedId(999)}`);
+    expect(r.clerk.asked.find((what) => what.startsWith("list"))).toBe(`list +created_at ${pagedId(999)}`);
     // And the one after that begins anew.
     r.clerk.asked.length = 0;
     await r.run("backfill");

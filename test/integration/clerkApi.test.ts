@@ -151,6 +151,25 @@ test("the count is a count or Clerk is unavailable", async () => {
   }
 });
 
+test("the instance of the key is named by Clerk, or nothing is", async () => {
+  const good = fakeClerk(() => Response.json({ object: "instance", id: "ins_2abC", environment_type: "production" }));
+  expect(await openApi(good.apiUrl).findInstanceId?.()).toBe("ins_2abC");
+  expect(good.requests[0]?.url.pathname).toBe("/v1/instance");
+  const unnamed: Handler[] = [
+    () => clerkError(404, "resource_not_found"),
+    html,
+    () => Response.json([]),
+    () => Response.json({ object: "instance" }),
+    () => Response.json({ id: "user_ada" }),
+    () => Response.json({ id: 7 }),
+  ];
+  for (const handler of unnamed) expect(await openApi(fakeClerk(handler).apiUrl).findInstanceId?.()).toBeNull();
+  for (const status of [401, 500]) {
+    const { apiUrl } = fakeClerk(() => new Response("", { status }));
+    expect((await failureOf(openApi(apiUrl).findInstanceId?.() ?? Promise.resolve())).code).toBe("clerk_unavailable");
+  }
+});
+
 test("a development key is held to its rate, a production key is not slowed by 60 calls", async () => {
   const { requests, apiUrl } = fakeClerk(() => Response.json({ id: ada }));
   const ask = (clerk: ReturnType<typeof openApi>, signal?: AbortSignal) =>

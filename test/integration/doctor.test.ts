@@ -52,7 +52,9 @@ test("a machine where all is well: every line ok", async () => {
     CLERK_API_URL: clerk.apiUrl,
   });
   expect(Object.keys(found)).toEqual(
-    "configuration,database URL,TLS,migration URL,database,migrations,turma,Clerk key,webhook secret".split(","),
+    "configuration,database URL,TLS,migration URL,database,migrations,turma,Clerk key,Clerk instance,webhook secret".split(
+      ",",
+    ),
   );
   for (const [name, said] of Object.entries(found))
     expect([name, said]).toEqual([name, expect.stringMatching(/^ok: /)]);

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
+import { createInstanceCheck } from "../../src/service/instanceCheck.ts";
 import { createRunsService } from "../../src/service/runs/runsService.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";
 import { parseDsn } from "../../src/store/connection/dsn.ts";
@@ -16,6 +17,7 @@ async function openOrphan(r: RunsTest) {
     database,
     writer: createUserWriter({ database, defaultTurma: "neon_estrutura" }),
     clerk: r.clerk.api,
+    instanceCheck: createInstanceCheck({ database }),
     log: silentLog,
   });
   const held = holdPages(r);

@@ -64,7 +64,8 @@ test("the first of a day compares everybody, those after it what changed since, 
   // What was changed in the ten minutes before the last run began is looked at again.
   expect(figuresOf(run)).toEqual({ status: "done", seen: 604, applied: 3, unchanged: 601, drift: 2 });
   expect(run.driftByKind).toEqual({ missing: 1, stale: 1, deleted: 0 });
-  expect(r.clerk.asked).toEqual(["list -updated_at", "list -updated_at 0", "list -updated_at 450", "find 1"]);
+  // "find 100", because no event names the instance: does Clerk know a user who is here?
+  expect(r.clerk.asked.join()).toBe("find 100,list -updated_at,list -updated_at 0,list -updated_at 450,find 1");
   expect((await r.t.services.users.getUser(pagedId(5))).link).toBe("linked");
   await r.t.sql`update sync_runs set started_at = started_at - interval '25 hours'`;
   expect(figuresOf(await reconcileNow(r))).toMatchObject({ status: "done", seen: 1_200, deleted: 1, drift: 1 });

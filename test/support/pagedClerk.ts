@@ -6,6 +6,8 @@ import { clerkUser, startMs } from "./events.ts";
 export interface PagedClerk {
   readonly api: ClerkApi;
   readonly users: Map<string, ClerkUser>;
+  /** What the instance is called, as the events of a test have it; null: Clerk names none. */
+  instanceId: string | null;
   /** What was asked, such as `list +created_at user_7`, `find 3`, `get user_7`, `count`. */
   readonly asked: string[];
   /** Before each page is answered; what it answers stands in the place of the page. */
@@ -45,6 +47,7 @@ export function createPagedClerk(count: number): PagedClerk {
   const clerk: PagedClerk = {
     users,
     asked,
+    instanceId: "ins_1",
     onList: () => undefined,
     onOther: () => undefined,
     api: {
@@ -64,6 +67,7 @@ export function createPagedClerk(count: number): PagedClerk {
         await clerk.onOther("find");
         return clerkIds.flatMap((clerkId) => users.get(clerkId) ?? []);
       },
+      findInstanceId: () => Promise.resolve(clerk.instanceId),
       countUsers: async ({ signal } = {}) => {
         // Only asked whether there is a key.
         if (signal?.aborted) return users.size;

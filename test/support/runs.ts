@@ -2,6 +2,7 @@ import { expect } from "bun:test";
 import type { Clock } from "../../src/clock.ts";
 import type { RunKind, SyncRun } from "../../src/domain/syncRun.ts";
 import { silentLog } from "../../src/log.ts";
+import { createInstanceCheck } from "../../src/service/instanceCheck.ts";
 import { createRunsService, type RunsService } from "../../src/service/runs/runsService.ts";
 import { createUserWriter } from "../../src/store/users/userWriter.ts";
 import { toClose } from "./toClose.ts";
@@ -27,6 +28,7 @@ export async function openRunsTest(users: number, { clock }: { clock?: Clock } =
     const runs = createRunsService({
       database,
       clerk: clerk.api,
+      instanceCheck: createInstanceCheck({ database }),
       log: silentLog,
       writer: createUserWriter({ database, defaultTurma: "neon_estrutura" }),
       clerkRetryMs: 1,

@@ -74,6 +74,7 @@ export async function openTestApp(
   options: {
     /** Null: as without `CLERK_SECRET_KEY`. */
     clerk?: ClerkApi | null;
+    clerkInstanceId?: string | undefined;
     /** Of the services and the HTTP side; the database keeps the computer's. */
     clock?: Clock;
     app?: Partial<AppDeps>;
@@ -85,7 +86,7 @@ export async function openTestApp(
   const db = await openTestDatabase();
   const opened = openDatabase({ dsn: parseDsn(options.databaseUrl?.(db.url) ?? db.url), databasePoolMax: 5 });
   const database = options.wrapDatabase?.(opened) ?? opened;
-  const config = parseConfig({});
+  const config = { ...parseConfig({}), clerkInstanceId: options.clerkInstanceId };
   const { log = silentLog } = options;
   const services = createServices({
     config,

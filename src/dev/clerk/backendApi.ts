@@ -14,6 +14,9 @@ export interface BackendApiOptions {
   readonly directory: ClerkDirectory;
   readonly changes: ClerkChanges;
   readonly secretKey: string;
+  readonly instanceId: string;
+  /** Whether `/v1/instance` is there. */
+  readonly namesInstance: boolean;
   /** Clerk's are 100 for development, 1000 for production; `Infinity`: none. */
   readonly requestsPer10s: number;
   readonly sessions: () => Promise<SessionTokens>;
@@ -21,8 +24,8 @@ export interface BackendApiOptions {
 }
 
 /**
- * Clerk's Backend API as far as this program asks it: `/v1/users`, `/v1/users/count`, `/v1/users/:id`, `/v1/jwks`; and
- * the writes of `answerWrite`.
+ * Clerk's Backend API as far as this program asks it: `/v1/users`, `/v1/users/count`, `/v1/users/:id`, `/v1/instance`,
+ * `/v1/jwks`; and the writes of `answerWrite`.
  */
 export function createBackendApi(options: BackendApiOptions): (req: Request) => Promise<Response> {
   const { directory, requestsPer10s, now } = options;
@@ -42,6 +45,14 @@ export function createBackendApi(options: BackendApiOptions): (req: Request) => 
     if (req.method !== "GET") {
       const written = await answerWrite(req, url.pathname, options);
       return written ? json(written.body, written.status) : clerkError(404, "resource_not_found", "not found");
+    }
+    if (url.pathname === "/v1/instance" && options.namesInstance) {
+      return json({
+        object: "instance",
+        id: options.instanceId,
+        environment_type: "development",
+        allowed_origins: null,
+      });
     }
     if (url.pathname === "/v1/users") return listUsers(directory, url.searchParams);
     if (url.pathname === "/v1/users/count")

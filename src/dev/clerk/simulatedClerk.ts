@@ -17,7 +17,10 @@ export interface SimulatedClerkOptions {
   readonly firstSequence?: number;
   /** Begins with `sk_test_` or `sk_live_`; default `sk_test_simulated`. */
   readonly secretKey?: string;
+  /** What its events and `/v1/instance` say; default `ins_simulated`. */
   readonly instanceId?: string;
+  /** False: `/v1/instance` is 404, as in an older stand-in for Clerk; default true. */
+  readonly namesInstance?: boolean;
   /** Of the Backend API, on 127.0.0.1; default: one that is free. */
   readonly port?: number;
   /** Default: Clerk's own, 100 with an `sk_test_` key and 1000 with another; `Infinity`: none. */
@@ -67,6 +70,8 @@ export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): P
     directory,
     changes,
     secretKey,
+    instanceId,
+    namesInstance: options.namesInstance ?? true,
     requestsPer10s: options.requestsPer10s ?? (secretKey.startsWith("sk_test_") ? 100 : 1000),
     sessions,
     now,

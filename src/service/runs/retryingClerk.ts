@@ -36,6 +36,7 @@ export function createRetryingClerk(
     getUser: (clerkId) => ask(() => clerk.getUser(clerkId, { signal })),
     listUsers: (query) => ask(() => clerk.listUsers(query, { signal })),
     findUsers: (clerkIds) => ask(() => clerk.findUsers(clerkIds, { signal })),
+    findInstanceId: () => ask(() => clerk.findInstanceId?.({ signal }) ?? Promise.resolve(null)),
     countUsers: () => ask(() => clerk.countUsers({ signal })),
   };
 }

@@ -50,7 +50,12 @@ export interface RunsService {
 export function createRunsService(deps: RunsServiceDeps): RunsService {
   const { database, clock = systemClock } = deps;
   const owner = crypto.randomUUID();
-  const ownRuns = createOwnRuns({ ...deps, owner, clock, clerkRetryMs: deps.clerkRetryMs ?? defaultClerkRetryMs });
+  const ownRuns = createOwnRuns({
+    ...deps,
+    owner,
+    clock,
+    clerkRetryMs: deps.clerkRetryMs ?? defaultClerkRetryMs,
+  });
 
   async function open(
     kind: RunKind,

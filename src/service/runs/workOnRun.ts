@@ -7,6 +7,7 @@ import type { Log } from "../../log.ts";
 import type { Database } from "../../store/connection/database.ts";
 import type { UserWriter } from "../../store/users/userWriter.ts";
 import { finishRun, releaseLease, renewLease, type OpenRun } from "../../store/runs/runLease.ts";
+import type { InstanceCheck } from "../instanceCheck.ts";
 import { backfill } from "./backfill.ts";
 import { reconcile } from "./reconcile.ts";
 import { createRetryingClerk } from "./retryingClerk.ts";
@@ -24,6 +25,7 @@ export interface RunsWorkerDeps {
   readonly database: Database;
   readonly writer: Pick<UserWriter, "applyRunPage">;
   readonly clerk: ClerkApi;
+  readonly instanceCheck: InstanceCheck;
   readonly log: Log;
   /** This process, among all that work on the database. */
   readonly owner: string;
@@ -62,6 +64,8 @@ async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Pr
   const writer = createRunWriter({ ...deps, users: deps.writer, run, signal });
   const clerk = createRetryingClerk(deps.clerk, { signal, clock, log, retryMs: deps.clerkRetryMs });
   try {
+    const instance = await deps.instanceCheck.requireSameInstance(clerk);
+    if (instance === "unproved") await deps.instanceCheck.requireKnownUser(clerk);
     await (run.kind === "backfill" ? backfill : reconcile)({ run, database, clerk, writer, log, clock });
   } catch (cause) {
     return toEndOfStopped(run, signal.aborted ? (signal.reason as unknown) : cause, log);

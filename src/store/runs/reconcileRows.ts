@@ -1,3 +1,4 @@
+import { clerkIdPattern } from "../../domain/clerkId.ts";
 import type { Database } from "../connection/database.ts";
 
 /** Counting a million rows takes a fraction of a second, comparing them with a million ids a second or two. */
@@ -39,6 +40,22 @@ export async function listUnseenUsers(
     deadlineMs: scanDeadlineMs,
   });
   return answer as UserKey[];
+}
+
+/** Active users, by descending row id. */
+export async function listNewestActiveUsers(
+  database: Database,
+  page: { beforeUserId?: number | undefined; except?: string | undefined; limit: number },
+): Promise<readonly UserKey[]> {
+  return database.run(
+    (sql) => sql<UserKey[]>`
+      select id as "userId", clerk_id as "clerkId" from public.users
+      where deleted_at is null and clerk_id ~ ${clerkIdPattern.source}
+        and id < coalesce(${page.beforeUserId ?? null}::bigint, 9223372036854775807)
+        and clerk_id is distinct from ${page.except ?? null}
+      order by id desc limit ${page.limit}`,
+    { deadlineMs: scanDeadlineMs },
+  );
 }
 
 /** Active users without a profile who could have one by now, by ascending row id. */

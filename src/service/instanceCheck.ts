@@ -1,0 +1,95 @@
+import type { ClerkApi } from "../clerk/clerkApi.ts";
+import { AppError } from "../errors.ts";
+import type { Database } from "../store/connection/database.ts";
+import { findLedgerInstanceId } from "../store/events/ledgerInstance.ts";
+import { listNewestActiveUsers } from "../store/runs/reconcileRows.ts";
+
+/** As many as Clerk answers at once. */
+const groupUsers = 100;
+/** Two thousand of the newest users, and Clerk knows none of them: that is no chance. */
+const groupsMax = 20;
+
+/** Whether `CLERK_SECRET_KEY` belongs to the Clerk instance whose users are here (CONTRACT 8.7). */
+export interface InstanceCheck {
+  /**
+   * Compares the instance that Clerk names with `CLERK_INSTANCE_ID`, else with the ledger's. `unproved`: one of the two
+   * is unknown. What was proved once holds for the life of the process, as its key does.
+   * @throws AppError `precondition_failed` naming both if they differ; what `ClerkApi` and the database throw
+   */
+  readonly requireSameInstance: (clerk: ClerkApi) => Promise<"proved" | "unproved">;
+  /**
+   * Where nothing names the instance: the key has to know an active user of this database, if there is any.
+   * @param options.except the user whose absence at Clerk is in question
+   * @throws AppError `precondition_failed` if it knows none; what `ClerkApi` and the database throw
+   */
+  readonly requireKnownUser: (clerk: ClerkApi, options?: { readonly except?: string }) => Promise<void>;
+}
+
+export function createInstanceCheck(deps: {
+  database: Database;
+  /** `CLERK_INSTANCE_ID` */
+  clerkInstanceId?: string | undefined;
+}): InstanceCheck {
+  const { database, clerkInstanceId } = deps;
+  let isProved = false;
+
+  return {
+    requireSameInstance: async (clerk) => {
+      if (isProved) return "proved";
+      const named = (await clerk.findInstanceId?.()) ?? null;
+      if (named === null) return "unproved";
+      const difference = findDifference(named, await findExpectedInstance(database, clerkInstanceId));
+      if (difference === undefined) return "unproved";
+      if (difference !== null) {
+        throw new AppError(
+          "precondition_failed",
+          `${difference}. Nothing was written or deleted; set the CLERK_SECRET_KEY of the right instance.`,
+        );
+      }
+      isProved = true;
+      return "proved";
+    },
+    requireKnownUser: async (clerk, { except } = {}) => {
+      if (isProved) return;
+      let beforeUserId: number | undefined;
+      for (let groups = 0; groups < groupsMax; groups += 1) {
+        const rows = await listNewestActiveUsers(database, { beforeUserId, except, limit: groupUsers });
+        const last = rows.at(-1);
+        if (last === undefined && groups === 0) return;
+        if (last === undefined) break;
+        if ((await clerk.findUsers(rows.map((row) => row.clerkId))).length > 0) {
+          isProved = true;
+          return;
+        }
+        beforeUserId = last.userId;
+      }
+      throw new AppError(
+        "precondition_failed",
+        "Clerk knows none of the users who are active here. Nothing was written or deleted; check that CLERK_SECRET_KEY belongs to the right instance.",
+      );
+    },
+  };
+}
+
+/** The instance whose users are here, and who says so; null: nothing says. */
+export interface ExpectedInstance {
+  readonly instanceId: string;
+  readonly saidBy: "configuration" | "ledger";
+}
+
+export async function findExpectedInstance(
+  database: Database,
+  clerkInstanceId: string | undefined,
+): Promise<ExpectedInstance | null> {
+  if (clerkInstanceId !== undefined) return { instanceId: clerkInstanceId, saidBy: "configuration" };
+  const instanceId = await findLedgerInstanceId(database);
+  return instanceId === null ? null : { instanceId, saidBy: "ledger" };
+}
+
+/** How the key's instance differs from the one expected, in words; null: not at all; undefined: nothing is expected. */
+export function findDifference(named: string, expected: ExpectedInstance | null): string | null | undefined {
+  if (expected === null) return undefined;
+  if (expected.instanceId === named) return null;
+  const other = expected.saidBy === "configuration" ? "CLERK_INSTANCE_ID is" : "the events stored here are of instance";
+  return `CLERK_SECRET_KEY belongs to instance ${named}, but ${other} ${expected.instanceId}`;
+}

@@ -1,0 +1,24 @@
+import type { Database } from "../connection/database.ts";
+
+const readDeadlineMs = 5_000;
+/** Read by the index on the time of arrival, whatever the size of the ledger. */
+const newestEvents = 1_000;
+
+/**
+ * The Clerk instance that most of the newest events name; null if none of them does. User events that were ignored came
+ * from another instance, which `CLERK_INSTANCE_ID` kept out at the time.
+ */
+export async function findLedgerInstanceId(database: Database): Promise<string | null> {
+  const rows = await database.run(
+    (sql) => sql<{ instanceId: string }[]>`
+      select instance_id as "instanceId"
+      from (
+        select instance_id, received_at, type, outcome from public.webhook_events
+        order by received_at desc, svix_id desc limit ${newestEvents}
+      ) newest
+      where instance_id is not null and not (outcome = 'ignored' and coalesce(type, '') like 'user.%')
+      group by instance_id order by count(*) desc, max(received_at) desc limit 1`,
+    { deadlineMs: readDeadlineMs },
+  );
+  return rows[0]?.instanceId ?? null;
+}
