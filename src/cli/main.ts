@@ -5,6 +5,7 @@ import { ConfigError, parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { migrateDatabase } from "../store/migration/migrate.ts";
 import { findPostgresError } from "../store/connection/pgErrors.ts";
+import { version } from "../version.ts";
 import { createCliLog, withContext } from "./cliContext.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
 import { runDoctor } from "./doctor.ts";
@@ -15,6 +16,7 @@ import { simulate } from "./simulate.ts";
 const { env } = process;
 const program = new Command("clerk-neon-sync")
   .description("Keeps Clerk users in step with a Neon database: operator commands.")
+  .version(version)
   .option("--json", "answer in JSON on standard output, in the shape of the tRPC answer")
   .showHelpAfterError()
   .configureHelp({ showGlobalOptions: true });

@@ -1,10 +1,13 @@
 import type { Database } from "../store/connection/database.ts";
+import { version } from "../version.ts";
 import { findSchemaState } from "../store/migration/migrate.ts";
 
 /** A probe that waits longer has its answer. */
 const readyDeadlineMs = 3_000;
 
 export interface Readiness {
+  /** Of the program that answers. */
+  readonly version: string;
   readonly ready: boolean;
   /** `ok`, or what is wrong, by the name of the check. */
   readonly checks: Readonly<Record<"server" | "database" | "migrations" | "turma", string>>;
@@ -32,9 +35,13 @@ async function askDatabase(deps: Parameters<typeof createReadiness>[0]): Promise
     const migrations = pending.length === 0 ? "ok" : "pending";
     const turma = turmaLabels.includes(deps.defaultTurma) ? "ok" : "DEFAULT_TURMA is no label of the enum turma";
     const checks = { server, database: "ok", migrations, turma };
-    return { ready: Object.values(checks).every((check) => check === "ok"), checks };
+    return { version, ready: Object.values(checks).every((check) => check === "ok"), checks };
   } catch {
     // The database layer has logged why; a probe only needs to know that.
-    return { ready: false, checks: { server, database: "unavailable", migrations: "unknown", turma: "unknown" } };
+    return {
+      version,
+      ready: false,
+      checks: { server, database: "unavailable", migrations: "unknown", turma: "unknown" },
+    };
   }
 }

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import { systemClock, type Clock } from "../clock.ts";
 import type { SyncObserver } from "../domain/observer.ts";
+import { version } from "../version.ts";
 
 /** Seconds. A delivery takes a few milliseconds next to its database, and is given up after 8 s. */
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -30,6 +31,12 @@ export function createMetrics({ clock = systemClock }: { clock?: Clock } = {}): 
   let collectsDefaults = false;
   let sources: MetricSources | undefined;
   createGauges(registry, () => sources);
+  new Gauge({
+    name: "clerk_sync_build_info",
+    help: "Always 1; its label is the version of the program.",
+    labelNames: ["version"],
+    registers: [registry],
+  }).set({ version }, 1);
   return {
     observer: createObserver(registry, clock),
     watch: (newest) => {

@@ -1,6 +1,7 @@
 import type { Attributes } from "@opentelemetry/api";
 import type { Span, SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
+import { version } from "../version.ts";
 
 /** A collector that takes longer loses that batch of spans; nothing waits for it. */
 const exportTimeoutMs = 3_000;
@@ -93,7 +94,9 @@ async function openRecorder(endpoint: string): Promise<Recorder> {
     exportTimeoutMillis: exportTimeoutMs,
   });
   const provider = new sdk.BasicTracerProvider({
-    resource: defaultResource().merge(resourceFromAttributes({ "service.name": "clerk-neon-sync" })),
+    resource: defaultResource().merge(
+      resourceFromAttributes({ "service.name": "clerk-neon-sync", "service.version": version }),
+    ),
     spanProcessors: [processor],
   });
   const tracer = provider.getTracer("clerk-neon-sync");

@@ -1,3 +1,4 @@
+import manifest from "../../package.json" with { type: "json" };
 import { expect, test } from "bun:test";
 import { openTestApp, testAdminToken } from "../support/testApp.ts";
 import { openForFile, openForTest } from "../support/toClose.ts";
@@ -70,6 +71,7 @@ test("/healthz never touches the database; /readyz says by name what is not in o
 
 test("while the server drains /readyz is 503 and says so; /healthz stays 200", async () => {
   expect(await (await t.app.request("/readyz")).json()).toEqual({
+    version: manifest.version,
     ready: true,
     checks: { server: "ok", database: "ok", migrations: "ok", turma: "ok" },
   });

@@ -1,3 +1,4 @@
+import manifest from "../../package.json" with { type: "json" };
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
@@ -18,6 +19,7 @@ const documented = [
   "clerk_sync_answer_seconds",
   "clerk_sync_batch_changes",
   "clerk_sync_breaker_open",
+  "clerk_sync_build_info",
   "clerk_sync_clerk_api_requests_total",
   "clerk_sync_clerk_api_seconds",
   "clerk_sync_commit_seconds",
@@ -59,6 +61,7 @@ test("every documented name is there, with a type and a text, and none that is n
   const text = await res.text();
   const typed = text.match(/(?<=^# TYPE )clerk_sync_\w+/gm) ?? [];
   expect([...typed].sort()).toEqual(documented);
+  expect(text).toContain(`clerk_sync_build_info{version="${manifest.version}"} 1\n`);
   for (const name of documented) expect(text).toMatch(new RegExp(`^# HELP ${name} \\S`, "m"));
   for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "nodejs_eventloop_lag_seconds"]) {
     expect(typed.length > 0 && text.includes(`# TYPE ${name} `)).toBe(true);

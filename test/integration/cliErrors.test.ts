@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import manifest from "../../package.json" with { type: "json" };
 import { startCli } from "../support/cli.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { openForTest } from "../support/toClose.ts";
@@ -35,4 +36,9 @@ test("what Postgres says that nobody has advice for is said in its words, withou
   expect(JSON.parse(end.stdout)).toEqual({
     error: { code: "internal", message: "Postgres says: out of order (P0001)." },
   });
+});
+
+test("--version is the version of package.json", async () => {
+  const { code, stdout } = await startCli(["--version"], {}).ended;
+  expect([code, stdout]).toEqual([0, `${manifest.version}\n`]);
 });
