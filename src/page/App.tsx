@@ -1,7 +1,7 @@
 import { useCallback, useState } from "preact/hooks";
 import { Console } from "./Console.tsx";
-import { forgetToken, LeaveContext, readToken, storeToken } from "./session.ts";
-import { SignIn } from "./SignIn.tsx";
+import { forgetToken, LeaveContext, readToken, storeToken } from "./shared/session.ts";
+import { SignIn } from "./signIn/SignIn.tsx";
 
 /** The token first, everything else behind it. */
 export function App() {

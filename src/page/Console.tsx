@@ -1,17 +1,17 @@
 import { useState } from "preact/hooks";
-import { findAlarms } from "./alarms.ts";
-import { NowContext, useNow, useVisible } from "./clock.ts";
-import { Conflicts } from "./Conflicts.tsx";
-import { DeadEvents } from "./DeadEvents.tsx";
-import { Deliveries } from "./Deliveries.tsx";
-import { Header } from "./Header.tsx";
-import { Health } from "./Health.tsx";
-import { Ledger } from "./Ledger.tsx";
-import { Runs } from "./Runs.tsx";
+import { findAlarms } from "./status/alarms.ts";
+import { NowContext, useNow, useVisible } from "./shared/clock.ts";
+import { Conflicts } from "./conflicts/Conflicts.tsx";
+import { DeadEvents } from "./events/DeadEvents.tsx";
+import { Deliveries } from "./events/Deliveries.tsx";
+import { Header } from "./status/Header.tsx";
+import { Health } from "./status/Health.tsx";
+import { Ledger } from "./events/Ledger.tsx";
+import { Runs } from "./runs/Runs.tsx";
 import { useFleet } from "./useFleet.ts";
-import { useSearch } from "./useSearch.ts";
-import { UserPanel } from "./UserPanel.tsx";
-import { Verdict } from "./Verdict.tsx";
+import { useSearch } from "./user/useSearch.ts";
+import { UserPanel } from "./user/UserPanel.tsx";
+import { Verdict } from "./status/Verdict.tsx";
 
 const plotHoursFirst = 48;
 

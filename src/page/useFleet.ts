@@ -1,8 +1,8 @@
 import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
-import { toFailure, type Failure } from "./failure.ts";
-import { LeaveContext } from "./session.ts";
-import { client } from "./syncClient.ts";
-import type { EventHour, EventSummary, FleetStatus, LinkConflict, SyncRun } from "./types.ts";
+import { toFailure, type Failure } from "./shared/failure.ts";
+import { LeaveContext } from "./shared/session.ts";
+import { client } from "./shared/syncClient.ts";
+import type { EventHour, EventSummary, FleetStatus, LinkConflict, SyncRun } from "./shared/types.ts";
 
 /** Only while a run is going on; otherwise nothing polls. */
 const runPollMs = 1_500;

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { array, assert, integer, nat, property } from "fast-check";
-import { findAlarms, toSilence } from "../../src/page/alarms.ts";
-import { formatAgo, formatMs } from "../../src/page/format.ts";
-import { outcomeNames, sumOf, toLagShare, toLagTicks, toPlotHours, toTicks } from "../../src/page/plotScale.ts";
-import type { FleetStatus, SyncRun } from "../../src/page/types.ts";
+import { findAlarms, toSilence } from "../../src/page/status/alarms.ts";
+import { formatAgo, formatMs } from "../../src/page/shared/format.ts";
+import { outcomeNames, sumOf, toLagShare, toLagTicks, toPlotHours, toTicks } from "../../src/page/events/plotScale.ts";
+import type { FleetStatus, SyncRun } from "../../src/page/shared/types.ts";
 
 const nowMs = Date.UTC(2026, 4, 1, 12, 30);
 const hourMs = 3_600_000;

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { clerkIdPattern } from "../domain/clerkId.ts";
+import { clerkIdPattern } from "../../domain/clerkId.ts";
 
 export interface Search {
   /** The user looked at, out of the address: `/#user_…` can be sent to a colleague. */

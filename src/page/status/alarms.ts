@@ -1,5 +1,5 @@
-import { formatAgo, formatCounted, formatMs } from "./format.ts";
-import type { FleetStatus, SyncRun, Tone } from "./types.ts";
+import { formatAgo, formatCounted, formatMs } from "../shared/format.ts";
+import type { FleetStatus, SyncRun, Tone } from "../shared/types.ts";
 
 // A running instance of some hundred users is rarely silent for a night. Svix switches an endpoint off after five days
 // of failures, so a day of silence leaves four to act in.

@@ -1,8 +1,8 @@
-import { formatCount, formatMs } from "./format.ts";
-import { client } from "./syncClient.ts";
-import type { SyncRun, Tone } from "./types.ts";
-import { Ago, Badge, Button, FailureNotice } from "./ui.tsx";
-import { useAction } from "./useAction.ts";
+import { formatCount, formatMs } from "../shared/format.ts";
+import { client } from "../shared/syncClient.ts";
+import type { SyncRun, Tone } from "../shared/types.ts";
+import { Ago, Badge, Button, FailureNotice } from "../shared/ui.tsx";
+import { useAction } from "../shared/useAction.ts";
 
 const statusTones: Readonly<Record<SyncRun["status"], Tone>> = {
   running: "quiet",

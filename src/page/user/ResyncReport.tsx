@@ -1,6 +1,6 @@
-import type { ResyncResult } from "./types.ts";
-import { Badge, Notice } from "./ui.tsx";
-import { explainResync } from "./words.ts";
+import type { ResyncResult } from "../shared/types.ts";
+import { Badge, Notice } from "../shared/ui.tsx";
+import { explainResync } from "../shared/words.ts";
 
 const fieldNames: Readonly<Record<string, string>> = {
   name: "Name",

@@ -1,13 +1,13 @@
 import { useContext, useState } from "preact/hooks";
-import { NowContext } from "./clock.ts";
-import { formatCount } from "./format.ts";
+import { NowContext } from "../shared/clock.ts";
+import { formatCount } from "../shared/format.ts";
 import { DeliveriesTable } from "./DeliveriesTable.tsx";
 import { Plot } from "./Plot.tsx";
 import { outcomeNames, sumOf, toPlotHours, type PlotHour } from "./plotScale.ts";
-import type { FleetStatus } from "./types.ts";
-import { Section } from "./ui.tsx";
-import type { Fleet } from "./useFleet.ts";
-import { outcomeWords } from "./words.ts";
+import type { FleetStatus } from "../shared/types.ts";
+import { Section } from "../shared/ui.tsx";
+import type { Fleet } from "../useFleet.ts";
+import { outcomeWords } from "../shared/words.ts";
 
 const ranges = [
   [24, "24 h"],

@@ -1,9 +1,9 @@
 import { useId, useRef, useState } from "preact/hooks";
-import { client } from "./syncClient.ts";
-import type { Candidate } from "./types.ts";
-import { Button, FailureNotice } from "./ui.tsx";
-import { useAction } from "./useAction.ts";
-import { isTaken } from "./words.ts";
+import { client } from "../shared/syncClient.ts";
+import type { Candidate } from "../shared/types.ts";
+import { Button, FailureNotice } from "../shared/ui.tsx";
+import { useAction } from "../shared/useAction.ts";
+import { isTaken } from "../shared/words.ts";
 
 interface CandidatesProps {
   readonly clerkId: string;

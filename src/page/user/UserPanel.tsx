@@ -1,13 +1,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Candidates } from "./Candidates.tsx";
-import { EventList } from "./EventList.tsx";
+import { Candidates } from "../conflicts/Candidates.tsx";
+import { EventList } from "../events/EventList.tsx";
 import { ResyncReport } from "./ResyncReport.tsx";
-import { client } from "./syncClient.ts";
-import type { EventSummary, LinkConflict, ResyncResult, UserStatus } from "./types.ts";
-import { Badge, Button, Empty, FailureNotice, Notice } from "./ui.tsx";
-import { useAction } from "./useAction.ts";
+import { client } from "../shared/syncClient.ts";
+import type { EventSummary, LinkConflict, ResyncResult, UserStatus } from "../shared/types.ts";
+import { Badge, Button, Empty, FailureNotice, Notice } from "../shared/ui.tsx";
+import { useAction } from "../shared/useAction.ts";
 import { UserFacts } from "./UserFacts.tsx";
-import { explainUser } from "./words.ts";
+import { explainUser } from "../shared/words.ts";
 
 interface UserPanelProps {
   readonly clerkId: string;

@@ -1,6 +1,6 @@
 import { useEffect } from "preact/hooks";
 import type { Alarm } from "./alarms.ts";
-import { formatCounted } from "./format.ts";
+import { formatCounted } from "../shared/format.ts";
 
 const pageTitle = document.title;
 

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { EventList } from "./EventList.tsx";
-import { client } from "./syncClient.ts";
-import type { EventSummary } from "./types.ts";
-import { Button, Empty, FailureNotice, Section } from "./ui.tsx";
-import { useAction } from "./useAction.ts";
+import { client } from "../shared/syncClient.ts";
+import type { EventSummary } from "../shared/types.ts";
+import { Button, Empty, FailureNotice, Section } from "../shared/ui.tsx";
+import { useAction } from "../shared/useAction.ts";
 
 const pageItems = 10;
 const outcomes = ["applied", "unchanged", "stale", "ignored", "dead"] as const satisfies EventSummary["outcome"][];

@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { createSyncClient } from "../trpc/client.ts";
-import { findCode, toFailure } from "./failure.ts";
-import { Button, Notice } from "./ui.tsx";
+import { createSyncClient } from "../../trpc/client.ts";
+import { findCode, toFailure } from "../shared/failure.ts";
+import { Button, Notice } from "../shared/ui.tsx";
 
 /** What can stand in an `Authorization` header. */
 const tokenPattern = /^[\x21-\x7e]+$/;

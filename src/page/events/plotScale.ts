@@ -1,5 +1,5 @@
-import { outcomeWords } from "./words.ts";
-import type { EventHour } from "./types.ts";
+import { outcomeWords } from "../shared/words.ts";
+import type { EventHour } from "../shared/types.ts";
 
 const hourMs = 60 * 60 * 1000;
 const dayMs = 24 * hourMs;

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import { Candidates } from "./Candidates.tsx";
-import { formatCount } from "./format.ts";
-import { Empty, Notice, Section, UserLink } from "./ui.tsx";
-import type { Fleet } from "./useFleet.ts";
-import { explainConflict } from "./words.ts";
+import { formatCount } from "../shared/format.ts";
+import { Empty, Notice, Section, UserLink } from "../shared/ui.tsx";
+import type { Fleet } from "../useFleet.ts";
+import { explainConflict } from "../shared/words.ts";
 
 /** Users whose mentorado could not be decided, each with the mentorados that carry the address. */
 export function Conflicts({ fleet, onChanged }: { fleet: Fleet | null; onChanged: () => void }) {

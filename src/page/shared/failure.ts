@@ -1,5 +1,5 @@
 import { TRPCClientError } from "@trpc/client";
-import type { AppRouter } from "../trpc/client.ts";
+import type { AppRouter } from "../../trpc/client.ts";
 
 /** A failed call, as it is told to a person. */
 export interface Failure {

@@ -1,11 +1,11 @@
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
-import { formatMs } from "./format.ts";
-import { client } from "./syncClient.ts";
-import type { EventSummary } from "./types.ts";
-import { Ago, Badge, Button, FailureNotice, Notice, UserLink } from "./ui.tsx";
-import { useAction } from "./useAction.ts";
-import { explainDead, explainReplay, outcomeWords } from "./words.ts";
+import { formatMs } from "../shared/format.ts";
+import { client } from "../shared/syncClient.ts";
+import type { EventSummary } from "../shared/types.ts";
+import { Ago, Badge, Button, FailureNotice, Notice, UserLink } from "../shared/ui.tsx";
+import { useAction } from "../shared/useAction.ts";
+import { explainDead, explainReplay, outcomeWords } from "../shared/words.ts";
 
 interface EventListProps {
   readonly events: readonly EventSummary[];

@@ -1,7 +1,7 @@
 import { EventList } from "./EventList.tsx";
-import { formatCount } from "./format.ts";
-import { Empty, Section } from "./ui.tsx";
-import type { Fleet } from "./useFleet.ts";
+import { formatCount } from "../shared/format.ts";
+import { Empty, Section } from "../shared/ui.tsx";
+import type { Fleet } from "../useFleet.ts";
 
 /** Verified deliveries that could not be applied: look, then replay. */
 export function DeadEvents({ fleet, onChanged }: { fleet: Fleet | null; onChanged: () => void }) {

@@ -1,5 +1,5 @@
 import type { inferRouterOutputs } from "@trpc/server";
-import type { AppRouter } from "../trpc/client.ts";
+import type { AppRouter } from "../../trpc/client.ts";
 
 type Outputs = inferRouterOutputs<AppRouter>;
 

@@ -1,10 +1,10 @@
 import { useState } from "preact/hooks";
 import { RunRow } from "./RunRow.tsx";
-import { client } from "./syncClient.ts";
-import { Button, Empty, FailureNotice, Notice, Section } from "./ui.tsx";
-import { useAction } from "./useAction.ts";
-import type { Fleet } from "./useFleet.ts";
-import type { SyncRun } from "./types.ts";
+import { client } from "../shared/syncClient.ts";
+import { Button, Empty, FailureNotice, Notice, Section } from "../shared/ui.tsx";
+import { useAction } from "../shared/useAction.ts";
+import type { Fleet } from "../useFleet.ts";
+import type { SyncRun } from "../shared/types.ts";
 
 type RunKind = SyncRun["kind"];
 

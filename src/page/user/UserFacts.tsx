@@ -1,7 +1,7 @@
-import { formatMs } from "./format.ts";
-import { ReleaseButton } from "./Candidates.tsx";
-import type { UserStatus } from "./types.ts";
-import { Ago, Badge, Facts } from "./ui.tsx";
+import { formatMs } from "../shared/format.ts";
+import { ReleaseButton } from "../conflicts/Candidates.tsx";
+import type { UserStatus } from "../shared/types.ts";
+import { Ago, Badge, Facts } from "../shared/ui.tsx";
 
 interface UserFactsProps {
   readonly status: UserStatus;

@@ -1,9 +1,9 @@
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
-import { formatMs } from "./format.ts";
-import { LeaveContext } from "./session.ts";
-import { Ago, Button } from "./ui.tsx";
-import type { FleetView } from "./useFleet.ts";
-import type { Search } from "./useSearch.ts";
+import { formatMs } from "../shared/format.ts";
+import { LeaveContext } from "../shared/session.ts";
+import { Ago, Button } from "../shared/ui.tsx";
+import type { FleetView } from "../useFleet.ts";
+import type { Search } from "../user/useSearch.ts";
 
 /** Always in sight: the search, how old the figures are, and whether the server answers. */
 export function Header({ view, search }: { view: FleetView; search: Search }) {

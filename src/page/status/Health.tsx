@@ -1,11 +1,11 @@
 import type { ComponentChildren } from "preact";
 import { useContext } from "preact/hooks";
 import { findLastReconcile, toSilence } from "./alarms.ts";
-import { NowContext } from "./clock.ts";
-import { formatCount, formatMs } from "./format.ts";
-import type { Tone } from "./types.ts";
-import { Ago } from "./ui.tsx";
-import type { Fleet } from "./useFleet.ts";
+import { NowContext } from "../shared/clock.ts";
+import { formatCount, formatMs } from "../shared/format.ts";
+import type { Tone } from "../shared/types.ts";
+import { Ago } from "../shared/ui.tsx";
+import type { Fleet } from "../useFleet.ts";
 
 /** The figures by which one sees in a second whether the sync lives. */
 export function Health({ fleet }: { fleet: Fleet | null }) {
