@@ -15,7 +15,7 @@ import { createRetention } from "./service/retention.ts";
 import { createRunsService } from "./service/runs/runsService.ts";
 import { startScheduler } from "./service/runs/scheduler.ts";
 import type { Services } from "./service/services.ts";
-import { createFleetService } from "./service/statusService.ts";
+import { createStatusService } from "./service/statusService.ts";
 import { createUserService as createUsers, type UserService } from "./service/userService.ts";
 import { openDatabase, type Database } from "./store/connection/database.ts";
 import { createUserWriter } from "./store/users/userWriter.ts";
@@ -79,7 +79,7 @@ export function createServices(deps: Omit<SyncDeps, "services">): Services {
   const users = createUsers(parts);
   return {
     users,
-    fleet: createFleetService(parts),
+    status: createStatusService(parts),
     events: createEventsService({ ...parts, users, instanceId: config.clerkInstanceId }),
     links: createLinksService({ ...parts, users }),
     runs: createRunsService(parts),

@@ -42,11 +42,11 @@ program
 
 program
   .command("status")
-  .argument("[clerkId]", "one user; without it the whole fleet")
+  .argument("[clerkId]", "one user; without it the whole sync")
   .description("show what is known here")
   .action((clerkId: string | undefined) =>
     answer((ctx) =>
-      clerkId === undefined ? ctx.services.fleet.getStatus() : ctx.services.users.getUser(checkId(clerkId)),
+      clerkId === undefined ? ctx.services.status.getStatus() : ctx.services.users.getUser(checkId(clerkId)),
     ),
   );
 

@@ -8,7 +8,7 @@ import { Header } from "./status/Header.tsx";
 import { Health } from "./status/Health.tsx";
 import { Ledger } from "./events/Ledger.tsx";
 import { Runs } from "./runs/Runs.tsx";
-import { useFleet } from "./useFleet.ts";
+import { usePageData } from "./usePageData.ts";
 import { useSearch } from "./user/useSearch.ts";
 import { UserPanel } from "./user/UserPanel.tsx";
 import { Verdict } from "./status/Verdict.tsx";
@@ -20,33 +20,33 @@ export function Console() {
   const visible = useVisible();
   const nowMs = useNow(visible);
   const [plotHours, setPlotHours] = useState(plotHoursFirst);
-  const view = useFleet({ plotHours, visible });
-  const { fleet, refresh } = view;
+  const view = usePageData({ plotHours, visible });
+  const { data, refresh } = view;
   const search = useSearch();
 
   return (
-    <NowContext.Provider value={Math.max(nowMs, fleet?.loadedAtMs ?? 0)}>
+    <NowContext.Provider value={Math.max(nowMs, data?.loadedAtMs ?? 0)}>
       <Header view={view} search={search} />
       <main>
-        <Verdict alarms={fleet && findAlarms(fleet, Math.max(nowMs, fleet.loadedAtMs))} />
+        <Verdict alarms={data && findAlarms(data, Math.max(nowMs, data.loadedAtMs))} />
         {search.clerkId !== null && (
           <UserPanel
             key={`${search.clerkId} ${search.asked}`}
             clerkId={search.clerkId}
-            conflict={fleet?.conflicts.find((conflict) => conflict.clerkId === search.clerkId)}
-            loadedAtMs={fleet?.loadedAtMs ?? null}
+            conflict={data?.conflicts.find((conflict) => conflict.clerkId === search.clerkId)}
+            loadedAtMs={data?.loadedAtMs ?? null}
             onChanged={refresh}
             onClose={search.clear}
           />
         )}
-        <Health fleet={fleet} />
+        <Health data={data} />
         <div class="columns">
-          <DeadEvents fleet={fleet} onChanged={refresh} />
-          <Conflicts fleet={fleet} onChanged={refresh} />
+          <DeadEvents data={data} onChanged={refresh} />
+          <Conflicts data={data} onChanged={refresh} />
         </div>
-        <Deliveries fleet={fleet} hours={plotHours} onHours={setPlotHours} />
-        <Runs fleet={fleet} onChanged={refresh} />
-        <Ledger loadedAtMs={fleet?.loadedAtMs ?? null} onChanged={refresh} />
+        <Deliveries data={data} hours={plotHours} onHours={setPlotHours} />
+        <Runs data={data} onChanged={refresh} />
+        <Ledger loadedAtMs={data?.loadedAtMs ?? null} onChanged={refresh} />
       </main>
     </NowContext.Provider>
   );

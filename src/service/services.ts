@@ -2,13 +2,13 @@ import type { EventsService } from "./eventsService.ts";
 import type { FirstLoginService } from "./firstLogin.ts";
 import type { LinksService } from "./linksService.ts";
 import type { RunsService } from "./runs/runsService.ts";
-import type { FleetService } from "./statusService.ts";
+import type { StatusService } from "./statusService.ts";
 import type { UserService } from "./userService.ts";
 
 /** Everything the transports can ask for; `createServices` in `src/compose.ts` makes it. */
 export interface Services {
   readonly users: UserService;
-  readonly fleet: FleetService;
+  readonly status: StatusService;
   readonly events: EventsService;
   readonly links: LinksService;
   readonly runs: RunsService;

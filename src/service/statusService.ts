@@ -10,17 +10,17 @@ import type { SyncRun } from "../domain/syncRun.ts";
  */
 const userFiguresMaxAgeMs = 1_500;
 
-export interface FleetStatus extends UserFigures, EventFigures {
+export interface SyncStatus extends UserFigures, EventFigures {
   readonly lastRun: SyncRun | null;
   /** Creates, updates and deletes that the last finished reconcile found; null before the first. */
   readonly drift: number | null;
 }
 
-export interface FleetService {
-  readonly getStatus: () => Promise<FleetStatus>;
+export interface StatusService {
+  readonly getStatus: () => Promise<SyncStatus>;
 }
 
-export function createFleetService(deps: { database: Database; clock?: Clock | undefined }): FleetService {
+export function createStatusService(deps: { database: Database; clock?: Clock | undefined }): StatusService {
   const { database, clock = systemClock } = deps;
   let cached: { figures: Promise<UserFigures>; atMs: number; isUnderWay: boolean } | undefined;
 

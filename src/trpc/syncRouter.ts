@@ -3,8 +3,8 @@ import { adminProcedure, router } from "./init.ts";
 import { clerkIdSchema } from "./inputs.ts";
 
 export const syncRouter = router({
-  /** The fleet: users, links, events, lag, the newest run. */
-  status: adminProcedure.query(({ ctx }) => ctx.services.fleet.getStatus()),
+  /** The whole sync: users, links, events, lag, the newest run. */
+  status: adminProcedure.query(({ ctx }) => ctx.services.status.getStatus()),
   /** One user as known here; Clerk is not asked. */
   user: adminProcedure
     .input(z.object({ clerkId: clerkIdSchema }))

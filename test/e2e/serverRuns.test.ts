@@ -8,13 +8,13 @@ import { testAdminToken } from "../support/testApp.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
 import { openForTest, toClose } from "../support/toClose.ts";
 
-interface FleetTest {
+interface ServersTest {
   readonly clerk: SimulatedClerk;
   readonly db: TestDatabase;
   readonly startServer: (env?: Readonly<Record<string, string>>) => Promise<ServerProcess>;
 }
 
-async function openFleetTest(users: number): Promise<FleetTest> {
+async function openServersTest(users: number): Promise<ServersTest> {
   const clerk = await openSimulatedClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY });
   const db = await openForTest(openTestDatabase());
   toClose.push(clerk.close);
@@ -33,7 +33,7 @@ async function openFleetTest(users: number): Promise<FleetTest> {
 const connect = (server: ServerProcess) => createSyncClient({ url: server.url, token: testAdminToken });
 
 test("two servers reconcile once an interval between them, and what webhooks lost is repaired", async () => {
-  const f = await openFleetTest(40);
+  const f = await openServersTest(40);
   const env = { RECONCILE_EVERY_MINUTES: "0.04" };
   const [server] = await Promise.all([f.startServer(env), f.startServer(env)]);
   const runs = () => f.db.sql<{ atMs: number }[]>`
@@ -52,7 +52,7 @@ test("two servers reconcile once an interval between them, and what webhooks los
 }, 90_000);
 
 test("after kill -9 of a server its run is taken over within 10 s by a start at another, and ends complete", async () => {
-  const f = await openFleetTest(2_400);
+  const f = await openServersTest(2_400);
   await f.clerk.setFault({ kind: "slow", ms: 400 });
   const [dying, other] = await Promise.all([f.startServer(), f.startServer()]);
   const { runId } = await connect(dying).runs.start.mutate({ kind: "backfill" });
@@ -77,7 +77,7 @@ test("after kill -9 of a server its run is taken over within 10 s by a start at 
 }, 90_000);
 
 test("a server that is told to go lets its run go, exits 0 within 10 s, and the next server goes on by itself", async () => {
-  const f = await openFleetTest(2_400);
+  const f = await openServersTest(2_400);
   await f.clerk.setFault({ kind: "slow", ms: 400 });
   const leaving = await f.startServer();
   const { runId } = await connect(leaving).runs.start.mutate({ kind: "reconcile" });

@@ -41,7 +41,7 @@ async function scans(): Promise<Map<string, number>> {
 const aStale = { receivedAt: new Date(0).toISOString(), svixId: "" };
 
 test.each<[string, string, string, (to: Services) => Promise<unknown>]>([
-  ["the status", "users", "users_standing_index", (to) => to.fleet.getStatus()],
+  ["the status", "users", "users_standing_index", (to) => to.status.getStatus()],
   ["conflicts", "users", "users_standing_index", (to) => to.links.listConflicts({ afterUserId: 0, limit: 50 })],
   ["a user", "users", "users_clerk_id_unique", (to) => to.users.getUser("user_7")],
   ["events", "webhook_events", "webhook_events_received_at_index", (to) => to.events.list({ limit: 50 })],

@@ -34,7 +34,7 @@ test("500 deliveries at once through a pooler without prepared statements are al
     );
     expect(new Set(users.map((user) => user.link))).toEqual(new Set(["linked"]));
   }
-  expect((await t.services.fleet.getStatus()).users.deleted).toBe(1);
+  expect((await t.services.status.getStatus()).users.deleted).toBe(1);
 });
 
 test("texts with quotes, dollars and backslashes arrive as they are", async () => {

@@ -35,7 +35,7 @@ describe("a reconcile started by a person", () => {
       ["backfill", 1_160],
       ["reconcile", 80],
     ]);
-    const status = await r.t.services.fleet.getStatus();
+    const status = await r.t.services.status.getStatus();
     expect(status).toMatchObject({ drift: 80, lastRun: { runId: run.runId, kind: "reconcile" } });
     const before = await versionsOf(r.t);
     expect(figuresOf(await r.run("reconcile"))).toEqual({ status: "done", seen: 1_225, unchanged: 1_225 });

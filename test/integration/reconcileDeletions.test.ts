@@ -94,5 +94,5 @@ test("a Clerk that shows none and counts none fails the run too, though the limi
   await r.run("backfill");
   r.clerk.users.clear();
   expect(await r.run("reconcile")).toMatchObject({ status: "failed", deleted: 0 });
-  expect((await r.t.services.fleet.getStatus()).users).toMatchObject({ active: 5 });
+  expect((await r.t.services.status.getStatus()).users).toMatchObject({ active: 5 });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createFleetService } from "../../src/service/statusService.ts";
+import { createStatusService } from "../../src/service/statusService.ts";
 import type { Model } from "./model.ts";
 import type { ModelUser } from "./modelLinks.ts";
 import type { TestApp } from "./testApp.ts";
@@ -89,7 +89,7 @@ async function compareFigures(app: TestApp, model: Model): Promise<void> {
   const linked = (state: string) => users.filter((user) => model.links.linkStateOf(user) === state).length;
   const deleted = users.filter((user) => user.said === null).length;
   // Of its own: the app's keeps user figures for two seconds.
-  const status = await createFleetService({ database: app.database }).getStatus();
+  const status = await createStatusService({ database: app.database }).getStatus();
   assert.deepEqual(
     { users: status.users, links: status.links, events: status.events, duplicates: status.duplicates },
     {

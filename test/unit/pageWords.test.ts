@@ -3,13 +3,13 @@ import { array, assert, integer, nat, property } from "fast-check";
 import { findAlarms, toSilence } from "../../src/page/status/alarms.ts";
 import { formatAgo, formatMs } from "../../src/page/shared/format.ts";
 import { outcomeNames, sumOf, toLagShare, toLagTicks, toPlotHours, toTicks } from "../../src/page/events/plotScale.ts";
-import type { FleetStatus, SyncRun } from "../../src/page/shared/types.ts";
+import type { SyncStatus, SyncRun } from "../../src/page/shared/types.ts";
 
 const nowMs = Date.UTC(2026, 4, 1, 12, 30);
 const hourMs = 3_600_000;
 const ago = (ms: number) => new Date(nowMs - ms).toISOString();
 
-const calm: FleetStatus = {
+const calm: SyncStatus = {
   users: { total: 3, active: 3, deleted: 0 },
   links: { linked: 3, unverified: 0, noEmail: 0, conflict: 0 },
   events: { applied: 3, unchanged: 0, stale: 0, ignored: 0, dead: 0 },
@@ -37,9 +37,9 @@ const run: SyncRun = {
   error: null,
 };
 
-test("nothing is said of a calm fleet, and everything of one in trouble, the worst first", () => {
+test("nothing is said of a calm sync, and everything of one in trouble, the worst first", () => {
   expect(findAlarms({ status: calm, runs: [run] }, nowMs)).toEqual([]);
-  const troubled: FleetStatus = {
+  const troubled: SyncStatus = {
     ...calm,
     links: { ...calm.links, conflict: 1 },
     events: { ...calm.events, dead: 2 },

@@ -2,14 +2,14 @@ import { useState } from "preact/hooks";
 import { Candidates } from "./Candidates.tsx";
 import { formatCount } from "../shared/format.ts";
 import { Empty, Notice, Section, UserLink } from "../shared/ui.tsx";
-import type { Fleet } from "../useFleet.ts";
+import type { PageData } from "../usePageData.ts";
 import { explainConflict } from "../shared/words.ts";
 
 /** Users whose mentorado could not be decided, each with the mentorados that carry the address. */
-export function Conflicts({ fleet, onChanged }: { fleet: Fleet | null; onChanged: () => void }) {
+export function Conflicts({ data, onChanged }: { data: PageData | null; onChanged: () => void }) {
   const [done, setDone] = useState<string | null>(null);
-  const total = fleet?.status.links.conflict ?? 0;
-  const conflicts = fleet?.conflicts ?? [];
+  const total = data?.status.links.conflict ?? 0;
+  const conflicts = data?.conflicts ?? [];
   return (
     <Section id="conflicts" title="Conflicts" count={Math.max(total, conflicts.length)}>
       {conflicts.length > 0 && <p class="muted lead">The sync never guesses whose mentorado it is. You decide.</p>}
@@ -18,7 +18,7 @@ export function Conflicts({ fleet, onChanged }: { fleet: Fleet | null; onChanged
           {done}
         </Notice>
       )}
-      {fleet && conflicts.length === 0 && <Empty good>None. Every verified address found its mentorado.</Empty>}
+      {data && conflicts.length === 0 && <Empty good>None. Every verified address found its mentorado.</Empty>}
       <ol class="rows">
         {conflicts.map((conflict) => (
           <li class="row" key={conflict.clerkId}>

@@ -1,12 +1,12 @@
 import { EventList } from "./EventList.tsx";
 import { formatCount } from "../shared/format.ts";
 import { Empty, Section } from "../shared/ui.tsx";
-import type { Fleet } from "../useFleet.ts";
+import type { PageData } from "../usePageData.ts";
 
 /** Verified deliveries that could not be applied: look, then replay. */
-export function DeadEvents({ fleet, onChanged }: { fleet: Fleet | null; onChanged: () => void }) {
-  const total = fleet?.status.events.dead ?? 0;
-  const shown = fleet?.dead.length ?? 0;
+export function DeadEvents({ data, onChanged }: { data: PageData | null; onChanged: () => void }) {
+  const total = data?.status.events.dead ?? 0;
+  const shown = data?.dead.length ?? 0;
   return (
     <Section id="dead" title="Dead events" count={total}>
       {shown > 0 && (
@@ -14,9 +14,9 @@ export function DeadEvents({ fleet, onChanged }: { fleet: Fleet | null; onChange
           Verified, kept, and not applied. They block nothing. Replay one once its cause is mended.
         </p>
       )}
-      {fleet && (
+      {data && (
         <EventList
-          events={fleet.dead}
+          events={data.dead}
           empty={<Empty good>None. Everything verified could be applied.</Empty>}
           onChanged={onChanged}
         />

@@ -4,9 +4,9 @@ import { formatCount } from "../shared/format.ts";
 import { DeliveriesTable } from "./DeliveriesTable.tsx";
 import { Plot } from "./Plot.tsx";
 import { outcomeNames, sumOf, toPlotHours, type PlotHour } from "./plotScale.ts";
-import type { FleetStatus } from "../shared/types.ts";
+import type { SyncStatus } from "../shared/types.ts";
 import { Section } from "../shared/ui.tsx";
-import type { Fleet } from "../useFleet.ts";
+import type { PageData } from "../usePageData.ts";
 import { outcomeWords } from "../shared/words.ts";
 
 const ranges = [
@@ -16,15 +16,15 @@ const ranges = [
 ] as const;
 
 interface DeliveriesProps {
-  readonly fleet: Fleet | null;
+  readonly data: PageData | null;
   readonly hours: number;
   readonly onHours: (hours: number) => void;
 }
 
 /** What became of the deliveries, hour by hour, and how late they were. */
-export function Deliveries({ fleet, hours, onHours }: DeliveriesProps) {
+export function Deliveries({ data, hours, onHours }: DeliveriesProps) {
   const nowMs = useContext(NowContext);
-  const plotHours = toPlotHours(fleet?.eventHours ?? [], hours, nowMs);
+  const plotHours = toPlotHours(data?.eventHours ?? [], hours, nowMs);
   const [tableOpen, setTableOpen] = useState(false);
   return (
     <Section
@@ -42,7 +42,7 @@ export function Deliveries({ fleet, hours, onHours }: DeliveriesProps) {
     >
       <div class="plot-columns">
         <Plot hours={plotHours} />
-        <Legend hours={plotHours} status={fleet?.status} />
+        <Legend hours={plotHours} status={data?.status} />
       </div>
       <details class="figures-table" onToggle={(event) => setTableOpen(event.currentTarget.open)}>
         <summary>As a table</summary>
@@ -53,7 +53,7 @@ export function Deliveries({ fleet, hours, onHours }: DeliveriesProps) {
 }
 
 /** The colours, what they mean, and their sums. */
-function Legend({ hours, status }: { hours: readonly PlotHour[]; status: FleetStatus | undefined }) {
+function Legend({ hours, status }: { hours: readonly PlotHour[]; status: SyncStatus | undefined }) {
   return (
     <table class="legend">
       <thead>

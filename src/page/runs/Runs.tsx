@@ -3,17 +3,17 @@ import { RunRow } from "./RunRow.tsx";
 import { client } from "../shared/syncClient.ts";
 import { Button, Empty, FailureNotice, Notice, Section } from "../shared/ui.tsx";
 import { useAction } from "../shared/useAction.ts";
-import type { Fleet } from "../useFleet.ts";
+import type { PageData } from "../usePageData.ts";
 import type { SyncRun } from "../shared/types.ts";
 
 type RunKind = SyncRun["kind"];
 
 /** Whole passes over Clerk's users: start one, see it go on, stop it. */
-export function Runs({ fleet, onChanged }: { fleet: Fleet | null; onChanged: () => void }) {
+export function Runs({ data, onChanged }: { data: PageData | null; onChanged: () => void }) {
   const start = useAction();
   const [dryRun, setDryRun] = useState(true);
   const [started, setStarted] = useState<string | null>(null);
-  const runs = fleet?.runs ?? [];
+  const runs = data?.runs ?? [];
   const isRunning = (kind: RunKind) => runs.some((run) => run.kind === kind && run.status === "running");
 
   function startRun(kind: RunKind): void {
@@ -55,10 +55,10 @@ export function Runs({ fleet, onChanged }: { fleet: Fleet | null; onChanged: () 
       </p>
       <FailureNotice failure={start.failure} />
       {started !== null && runs.some((run) => run.status === "running") && <Notice tone="quiet">{started}</Notice>}
-      {fleet && runs.length === 0 && <Empty>No run yet. A reconcile shows whether anything was missed.</Empty>}
+      {data && runs.length === 0 && <Empty>No run yet. A reconcile shows whether anything was missed.</Empty>}
       <ol class="rows">
         {runs.map((run) => (
-          <RunRow key={run.runId} run={run} activeUsers={fleet?.status.users.active ?? 0} onChanged={onChanged} />
+          <RunRow key={run.runId} run={run} activeUsers={data?.status.users.active ?? 0} onChanged={onChanged} />
         ))}
       </ol>
     </Section>

@@ -3,7 +3,7 @@ import type { AppRouter } from "../../trpc/client.ts";
 
 type Outputs = inferRouterOutputs<AppRouter>;
 
-export type FleetStatus = Outputs["sync"]["status"];
+export type SyncStatus = Outputs["sync"]["status"];
 export type UserStatus = Outputs["sync"]["user"];
 export type ResyncResult = Outputs["sync"]["resync"];
 export type EventSummary = Outputs["events"]["list"]["items"][number];

@@ -2,12 +2,12 @@ import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { formatMs } from "../shared/format.ts";
 import { LeaveContext } from "../shared/session.ts";
 import { Ago, Button } from "../shared/ui.tsx";
-import type { FleetView } from "../useFleet.ts";
+import type { PageDataView } from "../usePageData.ts";
 import type { Search } from "../user/useSearch.ts";
 
 /** Always in sight: the search, how old the figures are, and whether the server answers. */
-export function Header({ view, search }: { view: FleetView; search: Search }) {
-  const { fleet, loading, trouble, refresh } = view;
+export function Header({ view, search }: { view: PageDataView; search: Search }) {
+  const { data, loading, trouble, refresh } = view;
   const leave = useContext(LeaveContext);
   return (
     <header class="bar">
@@ -15,9 +15,9 @@ export function Header({ view, search }: { view: FleetView; search: Search }) {
       <SearchForm search={search} />
       <div class="bar-end">
         <span class="muted small updated">
-          {fleet ? (
+          {data ? (
             <>
-              Updated <Ago at={new Date(fleet.loadedAtMs).toISOString()} />
+              Updated <Ago at={new Date(data.loadedAtMs).toISOString()} />
             </>
           ) : (
             "Loading…"

@@ -5,14 +5,14 @@ import { NowContext } from "../shared/clock.ts";
 import { formatCount, formatMs } from "../shared/format.ts";
 import type { Tone } from "../shared/types.ts";
 import { Ago } from "../shared/ui.tsx";
-import type { Fleet } from "../useFleet.ts";
+import type { PageData } from "../usePageData.ts";
 
 /** The figures by which one sees in a second whether the sync lives. */
-export function Health({ fleet }: { fleet: Fleet | null }) {
+export function Health({ data }: { data: PageData | null }) {
   const nowMs = useContext(NowContext);
-  const status = fleet?.status;
+  const status = data?.status;
   const silence = status && toSilence(status.lastEventAt, nowMs);
-  const reconcile = fleet && findLastReconcile(fleet.runs);
+  const reconcile = data && findLastReconcile(data.runs);
   const lag = status?.lag;
   return (
     <section class="tiles" aria-label="Health">
@@ -22,7 +22,7 @@ export function Health({ fleet }: { fleet: Fleet | null }) {
       <Tile name="Active users" note={status && `${formatCount(status.users.deleted)} deleted`}>
         {status && formatCount(status.users.active)}
       </Tile>
-      <LinksTile fleet={fleet} />
+      <LinksTile data={data} />
       <Tile
         name="Lag, last 24 h"
         note={lag && (lag.p95Ms === null ? "no delivery" : `19 of 20 within ${formatMs(lag.p95Ms)}`)}
@@ -89,8 +89,8 @@ function Tile({ name, tone = "quiet", note, children }: TileProps) {
 }
 
 /** Active users by how they stand to a mentorado. */
-function LinksTile({ fleet }: { fleet: Fleet | null }) {
-  const status = fleet?.status;
+function LinksTile({ data }: { data: PageData | null }) {
+  const status = data?.status;
   const links = status?.links;
   const waiting = links && links.unverified + links.noEmail + links.conflict;
   const rows =

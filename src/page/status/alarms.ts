@@ -1,5 +1,5 @@
 import { formatAgo, formatCounted, formatMs } from "../shared/format.ts";
-import type { FleetStatus, SyncRun, Tone } from "../shared/types.ts";
+import type { SyncStatus, SyncRun, Tone } from "../shared/types.ts";
 
 // A running instance of some hundred users is rarely silent for a night. Svix switches an endpoint off after five days
 // of failures, so a day of silence leaves four to act in.
@@ -28,8 +28,8 @@ export function findLastReconcile(runs: readonly SyncRun[]): SyncRun | undefined
 }
 
 /** All that is not as it should be, worst first. */
-export function findAlarms(fleet: { status: FleetStatus; runs: readonly SyncRun[] }, nowMs: number): Alarm[] {
-  const { status, runs } = fleet;
+export function findAlarms(data: { status: SyncStatus; runs: readonly SyncRun[] }, nowMs: number): Alarm[] {
+  const { status, runs } = data;
   const alarms: Alarm[] = [];
   const silence = toSilence(status.lastEventAt, nowMs);
   if (silence.silentForMs === null) {

@@ -9,7 +9,7 @@ const lagWindowHours = 24;
 
 export interface UserFigures {
   readonly users: { readonly total: number; readonly active: number; readonly deleted: number };
-  /** Active users by how they stand to a profile. */
+  /** Active users by how they stand to a mentorado. */
   readonly links: {
     readonly linked: number;
     readonly unverified: number;

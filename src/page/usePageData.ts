@@ -2,7 +2,7 @@ import { useCallback, useContext, useEffect, useRef, useState } from "preact/hoo
 import { toFailure, type Failure } from "./shared/failure.ts";
 import { LeaveContext } from "./shared/session.ts";
 import { client } from "./shared/syncClient.ts";
-import type { EventHour, EventSummary, FleetStatus, LinkConflict, SyncRun } from "./shared/types.ts";
+import type { EventHour, EventSummary, SyncStatus, LinkConflict, SyncRun } from "./shared/types.ts";
 
 /** Only while a run is going on; otherwise nothing polls. */
 const runPollMs = 1_500;
@@ -13,8 +13,8 @@ const retryMsMax = 30_000;
 const runsShown = 8;
 
 /** What the page shows beside one user. */
-export interface Fleet {
-  readonly status: FleetStatus;
+export interface PageData {
+  readonly status: SyncStatus;
   /** Hours with deliveries, oldest first. */
   readonly eventHours: readonly EventHour[];
   readonly dead: readonly EventSummary[];
@@ -24,15 +24,15 @@ export interface Fleet {
   readonly loadedAtMs: number;
 }
 
-export interface FleetView {
-  readonly fleet: Fleet | null;
+export interface PageDataView {
+  readonly data: PageData | null;
   readonly loading: boolean;
   /** Set while the server cannot be asked; the page tries again by itself in `retryMs`. */
   readonly trouble: (Failure & { readonly retryMs: number }) | null;
   readonly refresh: () => void;
 }
 
-async function loadFleet(plotHours: number): Promise<Fleet> {
+async function loadPageData(plotHours: number): Promise<PageData> {
   const [status, series, dead, conflicts, runs] = await Promise.all([
     client.sync.status.query(),
     client.events.series.query({ hours: plotHours }),
@@ -51,22 +51,22 @@ async function loadFleet(plotHours: number): Promise<Fleet> {
 }
 
 /** Loads when the page is seen, again when it is come back to, and follows a run to its end. */
-export function useFleet({ plotHours, visible }: { plotHours: number; visible: boolean }): FleetView {
+export function usePageData({ plotHours, visible }: { plotHours: number; visible: boolean }): PageDataView {
   const leave = useContext(LeaveContext);
-  const [fleet, setFleet] = useState<Fleet | null>(null);
-  const [trouble, setTrouble] = useState<FleetView["trouble"]>(null);
+  const [data, setData] = useState<PageData | null>(null);
+  const [trouble, setTrouble] = useState<PageDataView["trouble"]>(null);
   const [loading, setLoading] = useState(false);
   // An answer that was overtaken by a later question is dropped.
   const newest = useRef(0);
 
   const ask = useCallback(
-    async (load: () => Promise<(before: Fleet | null) => Fleet | null>, options: { overtakes: boolean }) => {
+    async (load: () => Promise<(before: PageData | null) => PageData | null>, options: { overtakes: boolean }) => {
       if (options.overtakes) newest.current += 1;
       const mine = newest.current;
       try {
         const toNext = await load();
         if (mine !== newest.current) return;
-        setFleet(toNext);
+        setData(toNext);
         setTrouble(null);
       } catch (error) {
         if (mine !== newest.current) return;
@@ -85,7 +85,7 @@ export function useFleet({ plotHours, visible }: { plotHours: number; visible: b
   const refresh = useCallback(() => {
     setLoading(true);
     const load = async () => {
-      const loaded = await loadFleet(plotHours);
+      const loaded = await loadPageData(plotHours);
       return () => loaded;
     };
     void ask(load, { overtakes: true }).finally(() => setLoading(false));
@@ -95,7 +95,7 @@ export function useFleet({ plotHours, visible }: { plotHours: number; visible: b
     if (visible) refresh();
   }, [visible, refresh]);
 
-  const loadedAtMs = fleet?.loadedAtMs ?? 0;
+  const loadedAtMs = data?.loadedAtMs ?? 0;
   useEffect(() => {
     const onFocus = () => {
       if (Date.now() - loadedAtMs > freshMs) refresh();
@@ -110,12 +110,12 @@ export function useFleet({ plotHours, visible }: { plotHours: number; visible: b
     return () => clearTimeout(timer);
   }, [trouble, visible, refresh]);
 
-  const running = fleet?.runs.some((run) => run.status === "running") ?? false;
+  const running = data?.runs.some((run) => run.status === "running") ?? false;
   useEffect(() => {
     if (!running || !visible) return undefined;
     const load = async () => {
       const { items } = await client.runs.list.query({ limit: runsShown });
-      return (before: Fleet | null) => before && { ...before, runs: items };
+      return (before: PageData | null) => before && { ...before, runs: items };
     };
     const timer = setInterval(() => void ask(load, { overtakes: false }), runPollMs);
     return () => clearInterval(timer);
@@ -128,5 +128,5 @@ export function useFleet({ plotHours, visible }: { plotHours: number; visible: b
     wasRunning.current = running;
   }, [running, refresh]);
 
-  return { fleet, loading, trouble, refresh };
+  return { data, loading, trouble, refresh };
 }
