@@ -33,7 +33,13 @@ export function Deliveries({ data, hours, onHours }: DeliveriesProps) {
       aside={
         <div class="segments" role="group" aria-label="Range">
           {ranges.map(([value, name]) => (
-            <button key={value} type="button" aria-pressed={value === hours} onClick={() => onHours(value)}>
+            <button
+              key={value}
+              type="button"
+              class="button"
+              aria-pressed={value === hours}
+              onClick={() => onHours(value)}
+            >
               {name}
             </button>
           ))}
@@ -69,7 +75,7 @@ function Legend({ hours, status }: { hours: readonly PlotHour[]; status: SyncSta
           return (
             <tr key={name}>
               <th scope="row">
-                <span class={`swatch ${name}`} /> {name}
+                <span class={`swatch outcome ${name}`} /> {name}
                 <span class="muted small">{outcomeWords[name].meaning}</span>
               </th>
               <td>{formatCount(sumOf(hours, name))}</td>

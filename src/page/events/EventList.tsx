@@ -57,7 +57,7 @@ function EventRow({ event, onReplayed }: { event: EventSummary; onReplayed: (out
   }
 
   return (
-    <li class="row">
+    <li class="row event">
       <div class="row-main">
         <p class="row-title" id={rowId}>
           <Badge tone={outcomeWords[outcome].tone}>{outcome}</Badge>

@@ -97,7 +97,7 @@ function Bars({ hours, top }: { hours: readonly PlotHour[]; top: number }) {
           if (hour[name] === 0) return null;
           const height = (hour[name] / top) * 100;
           y -= height;
-          return <rect key={`${n} ${name}`} class={name} x={n + 0.1} y={y} width={0.8} height={height} />;
+          return <rect key={`${n} ${name}`} class={`outcome ${name}`} x={n + 0.1} y={y} width={0.8} height={height} />;
         });
       })}
     </svg>
@@ -135,7 +135,7 @@ function Tip({ hour, share }: { hour: PlotHour; share: number }) {
           (name) =>
             hour[name] > 0 && (
               <span key={name}>
-                <span class={`swatch ${name}`} /> {formatCount(hour[name])} {name}
+                <span class={`swatch outcome ${name}`} /> {formatCount(hour[name])} {name}
               </span>
             ),
         )}

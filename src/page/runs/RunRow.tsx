@@ -23,7 +23,7 @@ export function RunRow({ run, activeUsers, onChanged }: RunRowProps) {
   const cancel = useAction();
   const titleId = `run-${runId}`;
   return (
-    <li class="row">
+    <li class="row run">
       <div class="row-main">
         <p class="row-title" id={titleId}>
           <Badge tone={statusTones[status]}>{status}</Badge>
@@ -74,7 +74,7 @@ function RunFigures({ run }: { run: SyncRun }) {
     ...(run.kind === "reconcile" ? ([["drift", run.drift]] as const) : []),
   ] as const;
   return (
-    <dl class="figures">
+    <dl class="run-figures">
       {figures.map(([name, count]) => (
         <div key={name} class={count === 0 ? "zero" : undefined}>
           <dt>{name}</dt>

@@ -31,7 +31,7 @@ export function Notice(props: { tone: Tone; takesFocus?: boolean; children: Comp
     if (takesFocus) element.current?.focus();
   }, [takesFocus, children]);
   return (
-    <p class={`notice ${tone}`} role={tone === "bad" ? "alert" : "status"} tabIndex={-1} ref={element}>
+    <p class={`notice toned ${tone}`} role={tone === "bad" ? "alert" : "status"} tabIndex={-1} ref={element}>
       {children}
     </p>
   );
@@ -115,7 +115,7 @@ export function Facts({ rows }: { rows: readonly (readonly [string, ComponentChi
       {rows.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd>{value === null || value === undefined || value === "" ? <span class="none">none</span> : value}</dd>
+          <dd>{value === null || value === undefined || value === "" ? <span class="muted">none</span> : value}</dd>
         </div>
       ))}
     </dl>

@@ -17,13 +17,13 @@ export function Verdict({ alarms }: { alarms: readonly Alarm[] | null }) {
   return (
     <div aria-live="polite">
       {alarms === null ? (
-        <p class="verdict quiet">Asking the server…</p>
+        <p class="verdict toned quiet">Asking the server…</p>
       ) : count === 0 ? (
-        <p class="verdict good">
+        <p class="verdict toned good">
           <strong>All is well.</strong> <span>Nothing needs a decision.</span>
         </p>
       ) : (
-        <div class={`verdict ${alarms[0]?.tone}`}>
+        <div class={`verdict toned ${alarms[0]?.tone}`}>
           <strong>{formatCounted(count, "thing needs you", "things need you")}</strong>
           <ul>
             {alarms.map(({ text, at, tone }) => (

@@ -13,7 +13,7 @@ export function UserFacts({ status, onReleased }: UserFactsProps) {
   const { user, mentorado, source, lagMs } = status;
   if (!user) return null;
   return (
-    <div class="columns facts-columns">
+    <div class="columns">
       <div>
         <h3>User</h3>
         <Facts

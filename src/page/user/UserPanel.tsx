@@ -125,7 +125,7 @@ function StateBadges({ status: { state, link } }: { status: UserStatus }) {
 function Meaning({ status }: { status: UserStatus }) {
   const { tone, title, meaning, todo } = explainUser(status);
   return (
-    <div class={`meaning ${tone}`} role="status">
+    <div class={`meaning toned ${tone}`} role="status">
       <p>
         <strong>{title}.</strong> {meaning}
       </p>
