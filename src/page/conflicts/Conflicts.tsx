@@ -1,9 +1,12 @@
 import { useState } from "preact/hooks";
 import { Candidates } from "./Candidates.tsx";
 import { formatCount } from "../shared/format.ts";
-import { Empty, Notice, Section, UserLink } from "../shared/ui.tsx";
+import { Empty } from "../shared/Empty.tsx";
+import { Notice } from "../shared/Notice.tsx";
+import { Section } from "../shared/Section.tsx";
+import { UserLink } from "../shared/UserLink.tsx";
 import type { PageData } from "../usePageData.ts";
-import { explainConflict } from "../shared/words.ts";
+import { explainConflict } from "./conflictWords.ts";
 
 /** Users whose mentorado could not be decided, each with the mentorados that carry the address. */
 export function Conflicts({ data, onChanged }: { data: PageData | null; onChanged: () => void }) {

@@ -1,6 +1,7 @@
 import { EventList } from "./EventList.tsx";
 import { formatCount } from "../shared/format.ts";
-import { Empty, Section } from "../shared/ui.tsx";
+import { Empty } from "../shared/Empty.tsx";
+import { Section } from "../shared/Section.tsx";
 import type { PageData } from "../usePageData.ts";
 
 /** Verified deliveries that could not be applied: look, then replay. */

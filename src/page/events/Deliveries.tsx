@@ -5,9 +5,9 @@ import { DeliveriesTable } from "./DeliveriesTable.tsx";
 import { Plot } from "./Plot.tsx";
 import { outcomeNames, sumOf, toPlotHours, type PlotHour } from "./plotScale.ts";
 import type { SyncStatus } from "../shared/types.ts";
-import { Section } from "../shared/ui.tsx";
+import { Section } from "../shared/Section.tsx";
 import type { PageData } from "../usePageData.ts";
-import { outcomeWords } from "../shared/words.ts";
+import { outcomeWords } from "./eventWords.ts";
 
 const ranges = [
   [24, "24 h"],

@@ -3,9 +3,14 @@ import { useId, useState } from "preact/hooks";
 import { formatMs } from "../shared/format.ts";
 import { client } from "../shared/syncClient.ts";
 import type { EventSummary } from "../shared/types.ts";
-import { Ago, Badge, Button, FailureNotice, Notice, UserLink } from "../shared/ui.tsx";
+import { Ago } from "../shared/Ago.tsx";
+import { Badge } from "../shared/Badge.tsx";
+import { Button } from "../shared/Button.tsx";
+import { FailureNotice } from "../shared/FailureNotice.tsx";
+import { Notice } from "../shared/Notice.tsx";
+import { UserLink } from "../shared/UserLink.tsx";
 import { useAction } from "../shared/useAction.ts";
-import { explainDead, explainReplay, outcomeWords } from "../shared/words.ts";
+import { explainDead, explainReplay, outcomeWords } from "./eventWords.ts";
 
 interface EventListProps {
   readonly events: readonly EventSummary[];

@@ -2,7 +2,10 @@ import { useEffect, useState } from "preact/hooks";
 import { EventList } from "./EventList.tsx";
 import { client } from "../shared/syncClient.ts";
 import type { EventSummary } from "../shared/types.ts";
-import { Button, Empty, FailureNotice, Section } from "../shared/ui.tsx";
+import { Button } from "../shared/Button.tsx";
+import { Empty } from "../shared/Empty.tsx";
+import { FailureNotice } from "../shared/FailureNotice.tsx";
+import { Section } from "../shared/Section.tsx";
 import { useAction } from "../shared/useAction.ts";
 
 const pageItems = 10;

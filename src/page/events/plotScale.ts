@@ -1,4 +1,4 @@
-import { outcomeWords } from "../shared/words.ts";
+import { outcomeWords } from "./eventWords.ts";
 import type { EventHour } from "../shared/types.ts";
 
 const hourMs = 60 * 60 * 1000;

@@ -1,7 +1,10 @@
 import { formatCount, formatMs } from "../shared/format.ts";
 import { client } from "../shared/syncClient.ts";
 import type { SyncRun, Tone } from "../shared/types.ts";
-import { Ago, Badge, Button, FailureNotice } from "../shared/ui.tsx";
+import { Ago } from "../shared/Ago.tsx";
+import { Badge } from "../shared/Badge.tsx";
+import { Button } from "../shared/Button.tsx";
+import { FailureNotice } from "../shared/FailureNotice.tsx";
 import { useAction } from "../shared/useAction.ts";
 
 const statusTones: Readonly<Record<SyncRun["status"], Tone>> = {

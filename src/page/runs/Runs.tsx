@@ -1,7 +1,11 @@
 import { useState } from "preact/hooks";
 import { RunRow } from "./RunRow.tsx";
 import { client } from "../shared/syncClient.ts";
-import { Button, Empty, FailureNotice, Notice, Section } from "../shared/ui.tsx";
+import { Button } from "../shared/Button.tsx";
+import { Empty } from "../shared/Empty.tsx";
+import { FailureNotice } from "../shared/FailureNotice.tsx";
+import { Notice } from "../shared/Notice.tsx";
+import { Section } from "../shared/Section.tsx";
 import { useAction } from "../shared/useAction.ts";
 import type { PageData } from "../usePageData.ts";
 import type { SyncRun } from "../shared/types.ts";

@@ -1,7 +1,8 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { createSyncClient } from "../../trpc/client.ts";
 import { findCode, toFailure } from "../shared/failure.ts";
-import { Button, Notice } from "../shared/ui.tsx";
+import { Button } from "../shared/Button.tsx";
+import { Notice } from "../shared/Notice.tsx";
 
 /** What can stand in an `Authorization` header. */
 const tokenPattern = /^[\x21-\x7e]+$/;

@@ -4,7 +4,7 @@ import { findLastReconcile, toSilence } from "./alarms.ts";
 import { NowContext } from "../shared/clock.ts";
 import { formatCount, formatMs } from "../shared/format.ts";
 import type { Tone } from "../shared/types.ts";
-import { Ago } from "../shared/ui.tsx";
+import { Ago } from "../shared/Ago.tsx";
 import type { PageData } from "../usePageData.ts";
 
 /** The figures by which one sees in a second whether the sync lives. */

@@ -1,6 +1,7 @@
 import type { ResyncResult } from "../shared/types.ts";
-import { Badge, Notice } from "../shared/ui.tsx";
-import { explainResync } from "../shared/words.ts";
+import { Badge } from "../shared/Badge.tsx";
+import { Notice } from "../shared/Notice.tsx";
+import { explainResync } from "./userWords.ts";
 
 const fieldNames: Readonly<Record<string, string>> = {
   name: "Name",

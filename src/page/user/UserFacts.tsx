@@ -1,7 +1,9 @@
 import { formatMs } from "../shared/format.ts";
-import { ReleaseButton } from "../conflicts/Candidates.tsx";
+import { ReleaseButton } from "../conflicts/ReleaseButton.tsx";
 import type { UserStatus } from "../shared/types.ts";
-import { Ago, Badge, Facts } from "../shared/ui.tsx";
+import { Ago } from "../shared/Ago.tsx";
+import { Badge } from "../shared/Badge.tsx";
+import { Facts } from "./Facts.tsx";
 
 interface UserFactsProps {
   readonly status: UserStatus;

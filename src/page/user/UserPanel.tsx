@@ -4,10 +4,14 @@ import { EventList } from "../events/EventList.tsx";
 import { ResyncReport } from "./ResyncReport.tsx";
 import { client } from "../shared/syncClient.ts";
 import type { EventSummary, LinkConflict, ResyncResult, UserStatus } from "../shared/types.ts";
-import { Badge, Button, Empty, FailureNotice, Notice } from "../shared/ui.tsx";
+import { Badge } from "../shared/Badge.tsx";
+import { Button } from "../shared/Button.tsx";
+import { Empty } from "../shared/Empty.tsx";
+import { FailureNotice } from "../shared/FailureNotice.tsx";
+import { Notice } from "../shared/Notice.tsx";
 import { useAction } from "../shared/useAction.ts";
 import { UserFacts } from "./UserFacts.tsx";
-import { explainUser } from "../shared/words.ts";
+import { explainUser } from "./userWords.ts";
 
 interface UserPanelProps {
   readonly clerkId: string;

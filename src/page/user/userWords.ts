@@ -1,5 +1,5 @@
-import { formatCounted } from "./format.ts";
-import type { Candidate, EventSummary, LinkConflict, ResyncResult, Tone, UserStatus } from "./types.ts";
+import { formatCounted } from "../shared/format.ts";
+import type { ResyncResult, Tone, UserStatus } from "../shared/types.ts";
 
 /** What a state means, and what to do about it, for somebody who is called at night. */
 export interface Explanation {
@@ -7,50 +7,6 @@ export interface Explanation {
   readonly title: string;
   readonly meaning: string;
   readonly todo: string;
-}
-
-type OutcomeShown = EventSummary["outcome"] | "duplicate";
-
-/** In the order in which the plot stacks them. */
-export const outcomeWords: Readonly<Record<OutcomeShown, { tone: Tone; meaning: string }>> = {
-  applied: { tone: "good", meaning: "written" },
-  unchanged: { tone: "quiet", meaning: "nothing differed" },
-  stale: { tone: "quiet", meaning: "older than what is stored, or the user is deleted" },
-  duplicate: { tone: "quiet", meaning: "had come before" },
-  ignored: { tone: "quiet", meaning: "another type or instance" },
-  dead: { tone: "bad", meaning: "cannot be applied" },
-};
-
-const deadWords: Readonly<Record<string, string>> = {
-  not_json: "The text is not JSON.",
-  not_an_event: "It is JSON, but no event of Clerk's: it names no type.",
-  no_user_id: "An event about a user that holds no usable user id.",
-  apply_failed: "The database refused to store what it says.",
-};
-
-/** Why an event is dead. */
-export function explainDead(event: EventSummary): string {
-  const code = event.errorCode ?? "unknown";
-  return deadWords[code] ?? `It could not be applied (${code}).`;
-}
-
-/** Why nobody could say which profile is this user's. */
-export function explainConflict({ candidates, email }: LinkConflict): string {
-  const free = candidates.filter((candidate) => candidate.userId === null).length;
-  if (candidates.length === 0) {
-    return "An operator released this user's profile, and none carries the address. Nothing links by itself until you decide.";
-  }
-  if (candidates.length > 1) {
-    return `${formatCounted(candidates.length, "mentorado")} carry ${email === null ? "this address" : "the address"}. Link the one that is this person's.`;
-  }
-  return free === 1
-    ? "An operator released this profile. Nothing links by itself until you decide."
-    : "The mentorado with this address belongs to another user. Release it there if it is this person's.";
-}
-
-/** Of another user, or free. */
-export function isTaken(candidate: Candidate): boolean {
-  return candidate.userId !== null;
 }
 
 export function explainUser(status: UserStatus): Explanation {
@@ -142,10 +98,4 @@ export function explainResync({ outcome, dryRun, before, after, changed }: Resyn
   return dryRun
     ? `${formatCounted(changed.length, "field")} would change.`
     : `${formatCounted(changed.length, "field")} changed.`;
-}
-
-export function explainReplay({ svixId, outcome }: { svixId: string; outcome: string }): string {
-  return outcome === "dead"
-    ? `${svixId} was replayed and is still dead: its cause is not mended.`
-    : `${svixId} was replayed: ${outcome}.`;
 }

@@ -1,0 +1,32 @@
+import type { EventSummary, Tone } from "../shared/types.ts";
+
+type OutcomeShown = EventSummary["outcome"] | "duplicate";
+
+/** In the order in which the plot stacks them. */
+export const outcomeWords: Readonly<Record<OutcomeShown, { tone: Tone; meaning: string }>> = {
+  applied: { tone: "good", meaning: "written" },
+  unchanged: { tone: "quiet", meaning: "nothing differed" },
+  stale: { tone: "quiet", meaning: "older than what is stored, or the user is deleted" },
+  duplicate: { tone: "quiet", meaning: "had come before" },
+  ignored: { tone: "quiet", meaning: "another type or instance" },
+  dead: { tone: "bad", meaning: "cannot be applied" },
+};
+
+const deadWords: Readonly<Record<string, string>> = {
+  not_json: "The text is not JSON.",
+  not_an_event: "It is JSON, but no event of Clerk's: it names no type.",
+  no_user_id: "An event about a user that holds no usable user id.",
+  apply_failed: "The database refused to store what it says.",
+};
+
+/** Why an event is dead. */
+export function explainDead(event: EventSummary): string {
+  const code = event.errorCode ?? "unknown";
+  return deadWords[code] ?? `It could not be applied (${code}).`;
+}
+
+export function explainReplay({ svixId, outcome }: { svixId: string; outcome: string }): string {
+  return outcome === "dead"
+    ? `${svixId} was replayed and is still dead: its cause is not mended.`
+    : `${svixId} was replayed: ${outcome}.`;
+}

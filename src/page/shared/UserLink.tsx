@@ -1,0 +1,8 @@
+/** Leads to what the page knows of this user. */
+export function UserLink({ clerkId }: { clerkId: string }) {
+  return (
+    <a class="id" href={`#${clerkId}`}>
+      {clerkId}
+    </a>
+  );
+}
