@@ -140,6 +140,30 @@ test("at 390 pixels nothing is wider than the screen, in the light and in the da
   }
 });
 
+test("every button and link is at least 24 pixels high", async () => {
+  await t.signUp("user_PageHeight");
+  await t.deliver({ type: "user.updated", data: {} });
+  const viewports = [
+    { width: 1280, height: 900 },
+    { width: 390, height: 844 },
+  ];
+  for (const viewport of viewports) {
+    await t.enter(
+      async (page) => {
+        await findUser(page, "user_PageHeight");
+        await page.getByRole("button", { name: "Show" }).click();
+        await page.locator("#ledger .event").first().waitFor();
+        expect(await page.locator(".jump").count()).toBeGreaterThan(0);
+        const low = await page.evaluate<string[]>(`[...document.querySelectorAll("a, button, summary")]
+          .filter((element) => element.getBoundingClientRect().height < 24)
+          .map((element) => element.className + " " + element.innerText)`);
+        expect(low).toEqual([]);
+      },
+      { viewport },
+    );
+  }
+});
+
 test("the Clerk session of an admin opens the page without a token; that of another says what is missing", async () => {
   await t.signUp("user_PageAdmin", { public_metadata: { role: "admin" } });
   await t.signUp("user_PageUser");

@@ -1,7 +1,7 @@
 /** Leads to what the page knows of this user. */
 export function UserLink({ clerkId }: { clerkId: string }) {
   return (
-    <a class="id" href={`#${clerkId}`}>
+    <a class="id user-link" href={`#${clerkId}`}>
       {clerkId}
     </a>
   );
