@@ -95,7 +95,7 @@ test("a conflict is shown with its candidates, and settled by linking the right 
   await t.enter(async (page) => {
     const conflicts = page.getByRole("region", { name: "Conflicts" });
     const row = conflicts.getByRole("listitem").filter({ hasText: clerkId });
-    expect(await row.innerText()).toContain("2 mentorados carry the address");
+    expect(await row.innerText()).toContain("2 mentorados have the address");
     await findUser(page, clerkId);
     const panel = page.getByRole("region", { name: clerkId });
     await panel.getByText("conflict", { exact: true }).waitFor();
@@ -107,7 +107,7 @@ test("a conflict is shown with its candidates, and settled by linking the right 
     // And taken back, which sticks.
     await page.getByRole("button", { name: "Release…" }).click();
     await page.getByRole("button", { name: "Release", exact: true }).click();
-    await page.getByText("Released: Twin Two belongs to nobody now.").waitFor();
+    await page.getByText("Released: Twin Two has no user now.").waitFor();
     expect(await t.services.users.getUser(clerkId)).toMatchObject({ link: "conflict", mentorado: null });
   });
 });

@@ -174,7 +174,7 @@ test("the Clerk session of an admin opens the page without a token; that of anot
   await t.open((page) => page.locator(".updated time").waitFor(), withSession("user_PageAdmin"));
   await t.open(
     async (page) => {
-      await page.getByRole("alert").filter({ hasText: "has not the role admin" }).waitFor();
+      await page.getByRole("alert").filter({ hasText: "does not have the role admin" }).waitFor();
       // The token still does.
       await giveToken(page);
     },

@@ -10,7 +10,7 @@ import { isTaken } from "./conflictWords.ts";
 interface CandidatesProps {
   readonly clerkId: string;
   readonly candidates: readonly Candidate[];
-  /** Told in words what was decided. */
+  /** Gets a sentence that says what was decided. */
   readonly onDone: (text: string) => void;
 }
 

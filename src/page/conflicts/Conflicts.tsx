@@ -8,14 +8,16 @@ import { UserLink } from "../shared/UserLink.tsx";
 import type { PageData } from "../usePageData.ts";
 import { explainConflict } from "./conflictWords.ts";
 
-/** Users whose mentorado could not be decided, each with the mentorados that carry the address. */
+/** Users whose mentorado could not be decided, each with the mentorados that have the address. */
 export function Conflicts({ data, onChanged }: { data: PageData | null; onChanged: () => void }) {
   const [done, setDone] = useState<string | null>(null);
   const total = data?.status.links.conflict ?? 0;
   const conflicts = data?.conflicts ?? [];
   return (
     <Section id="conflicts" title="Conflicts" count={Math.max(total, conflicts.length)}>
-      {conflicts.length > 0 && <p class="muted lead">The sync never guesses whose mentorado it is. You decide.</p>}
+      {conflicts.length > 0 && (
+        <p class="muted lead">The sync could not decide which mentorado belongs to these users. Choose one for each.</p>
+      )}
       {done !== null && (
         <Notice tone="good" takesFocus>
           {done}

@@ -11,7 +11,7 @@ interface ReleaseButtonProps {
   readonly onReleased: (text: string) => void;
 }
 
-/** Takes a mentorado from its user. Asked twice: the user gets none by themselves afterwards. */
+/** Takes a mentorado from its user. Asks first: no later sync links the two again. */
 export function ReleaseButton({ mentoradoId, name, of, onReleased }: ReleaseButtonProps) {
   const action = useAction();
   const [asking, setAsking] = useState(false);
@@ -24,7 +24,7 @@ export function ReleaseButton({ mentoradoId, name, of, onReleased }: ReleaseButt
   }
   return (
     <span class="confirm">
-      <span class="small">Its user has no mentorado then, until you decide.</span>
+      <span class="small">Its user then has no mentorado until you decide.</span>
       <Button
         kind="primary"
         of={of}
@@ -32,7 +32,7 @@ export function ReleaseButton({ mentoradoId, name, of, onReleased }: ReleaseButt
         onClick={() =>
           action.run(async () => {
             await client.links.unlink.mutate({ mentoradoId });
-            onReleased(`Released: ${name} belongs to nobody now.`);
+            onReleased(`Released: ${name} has no user now.`);
           })
         }
       >

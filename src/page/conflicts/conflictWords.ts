@@ -1,17 +1,17 @@
 import { formatCounted } from "../shared/format.ts";
 import type { Candidate, LinkConflict } from "../shared/types.ts";
 
-/** Why nobody could say which profile is this user's. */
+/** Why the mentorado of this user is not decided. */
 export function explainConflict({ candidates, email }: LinkConflict): string {
   const free = candidates.filter((candidate) => candidate.userId === null).length;
   if (candidates.length === 0) {
-    return "An operator released this user's profile, and none carries the address. Nothing links by itself until you decide.";
+    return "An operator released this user's mentorado, and no mentorado has the address. The sync links none until you decide.";
   }
   if (candidates.length > 1) {
-    return `${formatCounted(candidates.length, "mentorado")} carry ${email === null ? "this address" : "the address"}. Link the one that is this person's.`;
+    return `${formatCounted(candidates.length, "mentorado")} have ${email === null ? "this address" : "the address"}. Link the one that is this person's.`;
   }
   return free === 1
-    ? "An operator released this profile. Nothing links by itself until you decide."
+    ? "An operator released this mentorado. The sync links none until you decide."
     : "The mentorado with this address belongs to another user. Release it there if it is this person's.";
 }
 

@@ -12,13 +12,14 @@ export function DeadEvents({ data, onChanged }: { data: PageData | null; onChang
     <Section id="dead" title="Dead events" count={total}>
       {shown > 0 && (
         <p class="muted lead">
-          Verified, kept, and not applied. They block nothing. Replay one once its cause is mended.
+          Verified deliveries that could not be applied. They block no other event. Fix the cause, then replay the
+          event.
         </p>
       )}
       {data && (
         <EventList
           events={data.dead}
-          empty={<Empty good>None. Everything verified could be applied.</Empty>}
+          empty={<Empty good>None. Every verified event could be applied.</Empty>}
           onChanged={onChanged}
         />
       )}

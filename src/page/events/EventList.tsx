@@ -19,7 +19,7 @@ interface EventListProps {
   readonly onChanged: () => void;
 }
 
-/** Deliveries with what became of them. Each can be looked into, and a dead one replayed. */
+/** Events with their outcomes. Each shows its payload, and a dead one can be replayed. */
 export function EventList({ events, empty, onChanged }: EventListProps) {
   // Said here and not in the row, which leaves a list of dead events once it is settled.
   const [replayed, setReplayed] = useState<{ svixId: string; outcome: string } | null>(null);
@@ -100,7 +100,7 @@ function EventRow({ event, onReplayed }: { event: EventSummary; onReplayed: (out
 
 /** The text received; as text, whatever it holds. */
 function Payload({ text }: { text: string | null }) {
-  if (text === null) return <p class="muted">The text is no longer kept.</p>;
+  if (text === null) return <p class="muted">The payload is no longer kept.</p>;
   return (
     <pre class="payload" tabIndex={0} aria-label="Payload">
       {toIndented(text)}

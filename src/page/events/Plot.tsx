@@ -3,7 +3,7 @@ import { formatCount, formatMs } from "../shared/format.ts";
 import { isLabelled, outcomeNames, toLagShare, toLagTicks, toTicks, type PlotHour } from "./plotScale.ts";
 import { formatAxisHour, formatHour, toSentence } from "./plotWords.ts";
 
-/** More would stand in each other's way. */
+/** More labels would overlap. */
 const lagLabelsMax = 5;
 /** Labels further right would stick out of a phone's screen, and are left out there. */
 const lateShare = 0.85;

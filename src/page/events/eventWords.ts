@@ -7,16 +7,16 @@ export const outcomeWords: Readonly<Record<OutcomeShown, { tone: Tone; meaning: 
   applied: { tone: "good", meaning: "written" },
   unchanged: { tone: "quiet", meaning: "nothing differed" },
   stale: { tone: "quiet", meaning: "older than what is stored, or the user is deleted" },
-  duplicate: { tone: "quiet", meaning: "had come before" },
+  duplicate: { tone: "quiet", meaning: "settled before" },
   ignored: { tone: "quiet", meaning: "another type or instance" },
   dead: { tone: "bad", meaning: "cannot be applied" },
 };
 
 const deadWords: Readonly<Record<string, string>> = {
   not_json: "The text is not JSON.",
-  not_an_event: "It is JSON, but no event of Clerk's: it names no type.",
+  not_an_event: "It is JSON but no Clerk event: it has no type.",
   no_user_id: "An event about a user that holds no usable user id.",
-  apply_failed: "The database refused to store what it says.",
+  apply_failed: "The database refused to store it.",
 };
 
 /** Why an event is dead. */
@@ -27,6 +27,6 @@ export function explainDead(event: EventSummary): string {
 
 export function explainReplay({ svixId, outcome }: { svixId: string; outcome: string }): string {
   return outcome === "dead"
-    ? `${svixId} was replayed and is still dead: its cause is not mended.`
+    ? `${svixId} was replayed and is still dead: its cause is not fixed.`
     : `${svixId} was replayed: ${outcome}.`;
 }

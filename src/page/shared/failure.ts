@@ -3,7 +3,7 @@ import type { AppRouter } from "../../trpc/client.ts";
 
 /** A failed call, as it is told to a person. */
 export interface Failure {
-  /** `signed_out`: who calls is not known, or may not. `away`: waiting may help. `refused`: it will not. */
+  /** `signed_out`: the token is not accepted. `away`: a later try may succeed. `refused`: it will not. */
   readonly kind: "signed_out" | "away" | "refused";
   readonly text: string;
 }
@@ -19,7 +19,7 @@ export function toFailure(error: unknown): Failure {
     case "UNAUTHORIZED":
       return { kind: "signed_out", text: "The server does not accept this token." };
     case "FORBIDDEN":
-      return { kind: "signed_out", text: "This Clerk session belongs to a user who has not the role admin." };
+      return { kind: "signed_out", text: "The user of this Clerk session does not have the role admin." };
     case undefined:
       return { kind: "away", text: "The server does not answer." };
     case "SERVICE_UNAVAILABLE":

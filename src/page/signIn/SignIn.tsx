@@ -38,7 +38,7 @@ export function SignIn({ notice, onToken }: { notice: string | null; onToken: (t
         }}
       >
         <h1>clerk-neon-sync</h1>
-        <p class="muted">Users of Clerk in step with Postgres. This page is for operators.</p>
+        <p class="muted">Keeps the users of Clerk and of Postgres in sync. This page is for operators.</p>
         <label for="token">Admin token</label>
         <input
           id="token"

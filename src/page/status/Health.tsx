@@ -7,7 +7,7 @@ import type { Tone } from "../shared/types.ts";
 import { Ago } from "../shared/Ago.tsx";
 import type { PageData } from "../usePageData.ts";
 
-/** The figures by which one sees in a second whether the sync lives. */
+/** The figures that show whether the sync works. */
 export function Health({ data }: { data: PageData | null }) {
   const nowMs = useContext(NowContext);
   const status = data?.status;
@@ -106,7 +106,7 @@ function LinksTile({ data }: { data: PageData | null }) {
       note={
         rows &&
         (waiting === 0
-          ? "nobody waits"
+          ? "no user waits"
           : rows
               .filter(([, count]) => count > 0)
               .map(([name, count]) => `${formatCount(count)} ${name}`)

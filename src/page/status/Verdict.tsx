@@ -4,7 +4,7 @@ import { formatCounted } from "../shared/format.ts";
 
 const pageTitle = document.title;
 
-/** The one sentence for whoever has a minute, and where to look. Null: not known yet. */
+/** What needs a decision, worst first, each with a link to its place on the page. Null: not loaded yet. */
 export function Verdict({ alarms }: { alarms: readonly Alarm[] | null }) {
   const count = alarms?.length ?? 0;
   useEffect(() => {

@@ -1,7 +1,7 @@
 import { formatCounted } from "../shared/format.ts";
 import type { ResyncResult, Tone, UserStatus } from "../shared/types.ts";
 
-/** What a state means, and what to do about it, for somebody who is called at night. */
+/** What a state means, and what the on-call engineer does about it. */
 export interface Explanation {
   readonly tone: Tone;
   readonly title: string;
@@ -28,13 +28,13 @@ export function explainUser(status: UserStatus): Explanation {
 function explainMissing({ lastEvent }: UserStatus): Explanation {
   const heard =
     lastEvent === null
-      ? "No webhook about this user has arrived, and no run has met it."
-      : `Something about this user arrived and came to nothing (${lastEvent.outcome}).`;
+      ? "No webhook about this user has arrived, and no run has seen the user."
+      : `An event about this user arrived and wrote no user (${lastEvent.outcome}).`;
   return {
     tone: "bad",
     title: "This user is not in the database",
     meaning: heard,
-    todo: "Press Re-sync: if Clerk knows the user, it is here a moment later. If Clerk does not know it either, the id is wrong or of another instance.",
+    todo: "Press Re-sync: it stores the user if Clerk has it. If Clerk does not have it either, the id is wrong or belongs to another instance.",
   };
 }
 
@@ -45,51 +45,51 @@ function explainLink({ link, mentorado, user }: UserStatus): Explanation {
         ? {
             tone: "warn",
             title: "Stored and linked, but the mentorado is not active",
-            meaning: "The mentorado says ativo = nao, and an app may hide such a one.",
+            meaning: "The mentorado has ativo = nao, and an app may hide it.",
             todo: "If the person should take part, set ativo to sim. The sync never writes that column.",
           }
         : {
             tone: "good",
             title: "Stored and linked",
-            meaning: "The user is in the database and has a mentorado: the sync has done its part.",
-            todo: "Should the person still see nothing: check that this is the account they sign in with, and the turma. Preview compares with Clerk without writing.",
+            meaning: "The user is in the database and has a mentorado.",
+            todo: "If the person still sees nothing, check the account they sign in with and the turma. Preview compares with Clerk without writing.",
           };
     case "unverified":
       return {
         tone: "warn",
         title: "The e-mail address is not verified",
         meaning: `A mentorado is only given to a verified address, and ${user?.email ?? "this one"} is not.`,
-        todo: "Ask the person to verify it (Clerk sends a code). It links by itself then; if it does not within a minute, press Re-sync.",
+        todo: "Ask the person to verify it (Clerk sends a code). The sync then links the user; if it does not within a minute, press Re-sync.",
       };
     case "no_email":
       return {
         tone: "warn",
         title: "The user has no e-mail address",
-        meaning: "Without a verified address nobody can say which mentorado is theirs.",
+        meaning: "The sync links a mentorado by a verified address only.",
         todo: "Ask the person to add and verify one, or link a mentorado by its number below.",
       };
     case "conflict":
       return {
         tone: "warn",
-        title: "Nobody could decide which mentorado is theirs",
+        title: "The mentorado of this user is not decided",
         meaning:
-          "The user is stored, but several mentorados carry the address, or it is taken, or an operator released it.",
+          "The user is stored, but several mentorados have the address, or the mentorado belongs to another user, or an operator released it.",
         todo: "Decide below. It takes effect at once.",
       };
     case "none":
       return {
         tone: "warn",
         title: "The user has no mentorado yet",
-        meaning: "The address is verified and no mentorado carries it: the next change makes one.",
-        todo: "Press Re-sync to have it made now.",
+        meaning: "The address is verified and no mentorado has it: the next change creates one.",
+        todo: "Press Re-sync to create it now.",
       };
   }
 }
 
-/** What a re-sync did, or would do. */
+/** What a re-sync changed; of a dry run, what it would change. */
 export function explainResync({ outcome, dryRun, before, after, changed }: ResyncResult): string {
-  if (outcome === "stale") return "Nothing to do: a deleted user stays deleted, whatever Clerk says.";
-  if (changed.length === 0) return "Clerk says just what is stored here. Nothing to write.";
+  if (outcome === "stale") return "Nothing to do: a deleted user stays deleted.";
+  if (changed.length === 0) return "The stored user equals the user in Clerk. Nothing to write.";
   const would = dryRun ? "would be" : "was";
   if (before === null) return `The user ${would} written for the first time.`;
   if (before.deletedAt === null && after?.deletedAt != null) {
