@@ -84,7 +84,7 @@ test("a program that was bundled ahead of time carries the page", async () => {
     expect(built.success).toBe(true);
     // Run from elsewhere, where neither sources nor dependencies are.
     const program = `
-      const { createOperatorPage } = await import(${JSON.stringify(join(folder, "page.js"))});
+      const { createOperatorPage } = await import(${JSON.stringify(join(folder, "operatorPage.js"))});
       const page = createOperatorPage();
       const html = await (await page.getIndex(new Request("http://x/"))).text();
       for (const [, path] of html.matchAll(/(?:src|href)="([^"]+)"/g)) {
