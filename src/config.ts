@@ -22,7 +22,8 @@ export interface Config {
   readonly clerkAuthorizedParties: readonly string[];
   readonly clerkInstanceId: string | undefined;
   readonly adminApiToken: string | undefined;
-  readonly defaultTurma: string;
+  /** Undefined: `neon_estrutura`, or the only label of the enum. */
+  readonly defaultTurma: string | undefined;
   /** How long the payload of a settled event is kept. */
   readonly eventRetentionDays: number;
   /** How long its row is kept; 0: for ever. */

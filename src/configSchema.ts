@@ -71,7 +71,7 @@ export const configSchema = z.object({
     .min(adminTokenCharsMin, `must have at least ${adminTokenCharsMin} characters`)
     .regex(/^\S+$/, "must not contain white space")
     .optional(),
-  DEFAULT_TURMA: z.string().default("neon_estrutura"),
+  DEFAULT_TURMA: z.string().optional(),
   EVENT_RETENTION_DAYS: numberText("must be a number of days")
     .pipe(z.number().positive("must be more than 0").max(retentionDaysMax, `must be at most ${retentionDaysMax}`))
     .default(30),

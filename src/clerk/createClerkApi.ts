@@ -132,7 +132,7 @@ async function countUsers(request: ClerkRequest, options?: ClerkCallOptions): Pr
 
 function checkIds(clerkIds: readonly string[]): void {
   if (!clerkIds.every(isClerkId))
-    throw new AppError("bad_request", "A Clerk user id is user_ and 1 to 60 letters or digits.");
+    throw new AppError("bad_request", "A Clerk user id is user_ and 1 to 59 letters or digits.");
 }
 
 function toBody({ status, body }: ClerkAnswer): unknown {

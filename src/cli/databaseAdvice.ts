@@ -11,6 +11,7 @@ const advice: Readonly<Record<string, string>> = {
   "42501": "the role lacks a right: use the owner of the tables, or grant it what is named in the log",
   "42P01": "its tables are missing or old: run `bun run db:migrate`",
   "42703": "its tables are missing or old: run `bun run db:migrate`",
+  "3F000": "its functions are missing or old: run `bun run db:migrate`",
   "42883": "its functions are missing or old: run `bun run db:migrate`",
   ENOTFOUND: "the host name is unknown: check the URL",
   EAI_AGAIN: "the host name cannot be looked up: check the network's name server",

@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
 import { describeDsn, isLoopback, type Dsn } from "../store/connection/dsn.ts";
 import { openDatabase, type Database } from "../store/connection/database.ts";
-import { findSchemaState } from "../store/migration/migrate.ts";
+import { findSchemaState, hasDefaultTurma } from "../store/migration/migrate.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
@@ -23,7 +23,7 @@ export async function checkDatabase(config: Config, log: Log): Promise<Check[]> 
   ];
   const database = openDatabase({ dsn, databasePoolMax: 1 }, { log });
   try {
-    checks.push(await checkServer(database, dsn));
+    checks.push(await checkServer(database));
     checks.push(...(await checkSchema(database, config.defaultTurma)));
   } catch (error) {
     // The first question is whether it answers at all.
@@ -56,11 +56,11 @@ function checkMigrationUrl(direct: Dsn, dsn: Dsn): Check {
   return ok(name, `direct, host ${direct.host}`);
 }
 
-async function checkServer(database: Database, dsn: Dsn): Promise<Check> {
+async function checkServer(database: Database): Promise<Check> {
   const startedAtMs = performance.now();
   const [found] = await database.run(
-    (sql) => sql<{ version: string; isReadOnly: boolean; seesPublic: boolean }[]>`
-      select current_setting('server_version') as version, 'public' = any (current_schemas(false)) as "seesPublic",
+    (sql) => sql<{ version: string; isReadOnly: boolean }[]>`
+      select current_setting('server_version') as version,
              pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as "isReadOnly"`,
     { deadlineMs: questionDeadlineMs },
   );
@@ -68,21 +68,17 @@ async function checkServer(database: Database, dsn: Dsn): Promise<Check> {
   if (found?.isReadOnly) {
     return failure("database", "is read-only: use the URL of the primary, without default_transaction_read_only");
   }
-  if (!found?.seesPublic) {
-    const what = `the role's search_path hides schema public: \`alter role "${dsn.user}" reset search_path\``;
-    return failure("database", `${what}, or the schema is not there`);
-  }
-  return ok("database", `Postgres ${found.version} answered in ${ms} ms`);
+  return ok("database", `Postgres ${found?.version ?? ""} answered in ${ms} ms`);
 }
 
-async function checkSchema(database: Database, defaultTurma: string): Promise<Check[]> {
+async function checkSchema(database: Database, defaultTurma: string | undefined): Promise<Check[]> {
   const { pending, turmaLabels } = await database.run(findSchemaState, { deadlineMs: questionDeadlineMs });
   return [
     pending.length === 0
       ? ok("migrations", "all applied")
       : failure("migrations", `not applied: ${pending.join(", ")}; run \`bun run db:migrate\``),
-    turmaLabels.includes(defaultTurma)
-      ? ok("turma", `DEFAULT_TURMA is a label of the enum (${turmaLabels.join(", ")})`)
+    hasDefaultTurma(turmaLabels, defaultTurma)
+      ? ok("turma", `there is a class for new mentorados (labels of the enum: ${turmaLabels.join(", ")})`)
       : failure(
           "turma",
           turmaLabels.length === 0

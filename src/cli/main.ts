@@ -123,7 +123,7 @@ function answer(ask: (ctx: SyncParts) => Promise<object>): Promise<void> {
 
 function checkId(clerkId: string): string {
   if (isClerkId(clerkId)) return clerkId;
-  throw new AppError("bad_request", "A Clerk user id is user_ and 1–60 letters or digits.");
+  throw new AppError("bad_request", "A Clerk user id is user_ and 1–59 letters or digits.");
 }
 
 /** What is said of an error that somebody can do something about. */

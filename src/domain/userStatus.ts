@@ -41,6 +41,8 @@ export interface EventSummary {
   readonly clerkId: string | null;
   readonly outcome: Exclude<Outcome, "duplicate">;
   readonly errorCode: string | null;
+  /** Of a refused event: the name of the constraint, trigger or column that refused it. */
+  readonly errorDetail: string | null;
   readonly occurredAt: string | null;
   readonly receivedAt: string;
   readonly settledAt: string;

@@ -24,7 +24,7 @@ export interface AppDeps {
   readonly log: Log;
   /** `whsec_…`; any of them may have signed. */
   readonly webhookSecrets: readonly string[];
-  readonly defaultTurma: string;
+  readonly defaultTurma?: string | undefined;
   readonly clerkInstanceId?: string | undefined;
   readonly adminToken?: string | undefined;
   readonly verifySession?: ContextDeps["verifySession"];

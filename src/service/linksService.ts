@@ -49,7 +49,7 @@ export function createLinksService(deps: {
     },
     unlink: async (input) => {
       const decision = failOn(await unlinkMentorado(database, input));
-      const clerkId = decision.clerk_id ?? null;
+      const clerkId = decision.clerkId ?? null;
       log.info({ ...input, clerkId }, "[Links] An operator unlinked a profile");
       return { mentoradoId: input.mentoradoId, clerkId };
     },

@@ -8,7 +8,7 @@ import {
   integer,
   jsonb,
   pgEnum,
-  pgTable,
+  PgSchema,
   primaryKey,
   serial,
   smallint,
@@ -24,13 +24,19 @@ export const roleEnum = pgEnum("role", ["user", "admin"]);
 export const turmaEnum = pgEnum("turma", ["neon_estrutura", "neon_escala"]);
 export const ativoEnum = pgEnum("ativo", ["sim", "nao"]);
 
+/**
+ * Tables are named with their schema in every statement: the search path is the database's own. drizzle's `pgSchema`
+ * refuses `public`, because it leaves the name out; the class does not.
+ */
+const { table } = new PgSchema("public");
+
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: "string" });
 
 /**
  * One row per Clerk user, kept for ever: a deleted user stays as a tombstone (`deleted_at`), erased of personal data.
  * A database that had this table before keeps its columns as they are (`timestamp` without zone among them).
  */
-export const users = pgTable(
+export const users = table(
   "users",
   {
     id: serial("id").primaryKey(),
@@ -59,18 +65,24 @@ export const users = pgTable(
     /** Set by an operator's unlink: no automatic linking until resolved. */
     linkHeldAt: instant("link_held_at"),
   },
-  (table) => [
+  (columns) => [
     // Finds the users who wait for a profile when one is released.
     index("users_email_key_index")
-      .on(sql`clerk_email_key(${table.email})`)
-      .where(sql`${table.deletedAt} is null and ${table.emailVerified}`),
+      .on(sql`clerk_email_key(${columns.email})`)
+      .where(sql`${columns.deletedAt} is null and ${columns.emailVerified}`),
     // All that counting users and finding conflicts needs, a twentieth of the table: the stored Clerk users stay unread.
-    index("users_standing_index").on(table.id, table.deletedAt, table.linkHeldAt, table.emailVerified, table.email),
+    index("users_standing_index").on(
+      columns.id,
+      columns.deletedAt,
+      columns.linkHeldAt,
+      columns.emailVerified,
+      columns.email,
+    ),
   ],
 );
 
 /** A mentee's profile. Only `user_id` and `updated_at` of an existing one are ever written by the sync. */
-export const mentorados = pgTable(
+export const mentorados = table(
   "mentorados",
   {
     id: serial("id").primaryKey(),
@@ -83,16 +95,16 @@ export const mentorados = pgTable(
     createdAt: instant("created_at").defaultNow().notNull(),
     updatedAt: instant("updated_at").defaultNow().notNull(),
   },
-  (table) => [
+  (columns) => [
     uniqueIndex("mentorados_user_id_unique")
-      .on(table.userId)
-      .where(sql`${table.userId} is not null`),
-    index("mentorados_email_key_index").on(sql`clerk_email_key(${table.email})`),
+      .on(columns.userId)
+      .where(sql`${columns.userId} is not null`),
+    index("mentorados_email_key_index").on(sql`clerk_email_key(${columns.email})`),
   ],
 );
 
 /** The ledger: every verified delivery, once, by its `svix-id`. Payloads are erased, later rows deleted, in time. */
-export const webhookEvents = pgTable(
+export const webhookEvents = table(
   "webhook_events",
   {
     svixId: text("svix_id").primaryKey(),
@@ -104,23 +116,32 @@ export const webhookEvents = pgTable(
     receivedAt: instant("received_at").notNull(),
     settledAt: instant("settled_at").notNull(),
     outcome: text("outcome").notNull(),
+    /** Of a `dead` event: `invalid_event`, or `refused` by a rule of the database. */
     errorCode: text("error_code"),
+    /** Of a refused event: the name of the constraint, trigger or column. */
+    errorDetail: text("error_detail"),
+    /** Of a refused event: the version (`toVersionKey`) it would have stored; empty for a deletion. */
+    refusedVersion: text("refused_version"),
     /** How often this `svix-id` was delivered, the first time included. */
     attempts: integer("attempts").default(1).notNull(),
     /** The exact text received, less what Postgres cannot store; null once erased. */
     payload: text("payload"),
   },
-  (table) => [
-    index("webhook_events_clerk_id_index").on(table.clerkId, table.receivedAt.desc()),
-    index("webhook_events_outcome_index").on(table.outcome, table.receivedAt.desc()),
-    index("webhook_events_received_at_index").on(table.receivedAt.desc(), table.svixId.desc()),
+  (columns) => [
+    index("webhook_events_clerk_id_index").on(columns.clerkId, columns.receivedAt.desc()),
+    index("webhook_events_outcome_index").on(columns.outcome, columns.receivedAt.desc()),
+    index("webhook_events_received_at_index").on(columns.receivedAt.desc(), columns.svixId.desc()),
     index("webhook_events_dead_index")
-      .on(table.receivedAt)
-      .where(sql`${table.outcome} = 'dead'`),
+      .on(columns.receivedAt)
+      .where(sql`${columns.outcome} = 'dead'`),
     // What the retention sweep still has to do.
     index("webhook_events_payload_index")
-      .on(table.settledAt)
-      .where(sql`${table.payload} is not null`),
+      .on(columns.settledAt)
+      .where(sql`${columns.payload} is not null`),
+    // Looked at by each batch; empty nearly always.
+    index("webhook_events_refused_index")
+      .on(columns.clerkId)
+      .where(sql`${columns.errorCode} = 'refused'`),
   ],
 );
 
@@ -129,7 +150,7 @@ export const webhookEvents = pgTable(
  * `lag_bucket` is round(ln(lag in ms) / ln 1.1), -1 where the lag is unknown or the row is a total; `lag_ms_sum` adds up
  * the lags of its events, so that their mean is exact.
  */
-export const eventCounters = pgTable(
+export const eventCounters = table(
   "event_counters",
   {
     hour: instant("hour").notNull(),
@@ -138,16 +159,16 @@ export const eventCounters = pgTable(
     events: bigint("events", { mode: "number" }).notNull(),
     lagMsSum: doublePrecision("lag_ms_sum").notNull().default(0),
   },
-  (table) => [primaryKey({ columns: [table.hour, table.outcome, table.lagBucket] })],
+  (columns) => [primaryKey({ columns: [columns.hour, columns.outcome, columns.lagBucket] })],
 );
 
 /** Who linked, released or unlinked what, when, and because of which event or operator. Ids only. */
-export const mentoradoLinks = pgTable(
+export const mentoradoLinks = table(
   "mentorado_links",
   {
     id: bigserial("id", { mode: "number" }).primaryKey(),
-    mentoradoId: integer("mentorado_id").notNull(),
-    userId: integer("user_id").notNull(),
+    mentoradoId: bigint("mentorado_id", { mode: "number" }).notNull(),
+    userId: bigint("user_id", { mode: "number" }).notNull(),
     clerkId: varchar("clerk_id", { length: 64 }).notNull(),
     /** `linked`, `created`, `released`, `resolved` or `unlinked`. */
     action: text("action").notNull(),
@@ -156,14 +177,14 @@ export const mentoradoLinks = pgTable(
     svixId: text("svix_id"),
     at: instant("at").defaultNow().notNull(),
   },
-  (table) => [
-    index("mentorado_links_clerk_id_index").on(table.clerkId),
-    index("mentorado_links_mentorado_id_index").on(table.mentoradoId),
+  (columns) => [
+    index("mentorado_links_clerk_id_index").on(columns.clerkId),
+    index("mentorado_links_mentorado_id_index").on(columns.mentoradoId),
   ],
 );
 
 /** Backfills and reconciles, with their progress. At most one of a kind is `running`. */
-export const syncRuns = pgTable(
+export const syncRuns = table(
   "sync_runs",
   {
     id: uuid("id").primaryKey(),
@@ -192,22 +213,22 @@ export const syncRuns = pgTable(
     leaseOwner: text("lease_owner"),
     leaseUntil: instant("lease_until"),
   },
-  (table) => [
+  (columns) => [
     uniqueIndex("sync_runs_open_unique")
-      .on(table.kind)
-      .where(sql`${table.status} = 'running'`),
-    index("sync_runs_started_at_index").on(table.startedAt.desc(), table.id.desc()),
+      .on(columns.kind)
+      .where(sql`${columns.status} = 'running'`),
+    index("sync_runs_started_at_index").on(columns.startedAt.desc(), columns.id.desc()),
   ],
 );
 
 /** Which rows a full reconcile has seen at Clerk, page by page, while it runs: what is left over may be gone there. */
-export const syncRunPages = pgTable(
+export const syncRunPages = table(
   "sync_run_pages",
   {
     runId: uuid("run_id").notNull(),
     step: integer("step").notNull(),
     /** `users.id` */
-    userIds: integer("user_ids").array().notNull(),
+    userIds: bigint("user_ids", { mode: "number" }).array().notNull(),
   },
-  (table) => [primaryKey({ columns: [table.runId, table.step] })],
+  (columns) => [primaryKey({ columns: [columns.runId, columns.step] })],
 );

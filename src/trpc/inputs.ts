@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { clerkIdPattern } from "../domain/clerkId.ts";
 
-export const clerkIdSchema = z.string().regex(clerkIdPattern, "must be user_ and 1–60 letters or digits");
+export const clerkIdSchema = z.string().regex(clerkIdPattern, "must be user_ and 1–59 letters or digits");
 /** Any: what is no id is nobody's id either, and not found. */
 export const idSchema = z.string().min(1);
 export const mentoradoIdSchema = z.int();
-/** The last row id of the page before, a Postgres `integer`. */
-export const rowIdSchema = z.int().min(0).max(2_147_483_647);
+/** The last row id of the page before. */
+export const rowIdSchema = z.int().min(0);
 /** Postgres knows no year 0. */
 export const instantSchema = z.iso.datetime().refine((text) => !text.startsWith("0000"));
 /** Text that Postgres can hold. */

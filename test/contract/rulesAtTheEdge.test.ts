@@ -166,12 +166,13 @@ test("a svix-id may be as long as 256 characters and hold what a header can", as
   expect((await t.deliver(event, { svixId: "m".repeat(257) })).said).toBe("missing_headers");
 });
 
-test("with a DEFAULT_TURMA that is no label nothing is lost: deliveries are 503 and come again", async () => {
+test("with a DEFAULT_TURMA that is no label users are written, and their mentorados wait until it is mended", async () => {
   const config = parseConfig({ DEFAULT_TURMA: "nope", CLERK_WEBHOOK_SECRET: testSecret });
   const app = createApp({ config, database: t.database, clerk: createFixedClerk() });
   const body = JSON.stringify(userEvent(clerkUser("user_NoTurma")));
   const answer = await post(app, body, signDelivery(body, { svixId: "msg_turma" }));
-  expect([answer.status, answer.said]).toEqual([503, "unavailable"]);
-  expect(await t.findEvent("msg_turma")).toBeUndefined();
-  expect((await t.deliver(body, { svixId: "msg_turma" })).said).toBe("applied");
+  expect([answer.status, answer.said]).toEqual([200, "applied"]);
+  expect(await t.services.users.getUser("user_NoTurma")).toMatchObject({ state: "synced", link: "none" });
+  expect((await t.deliver(userEvent(clerkUser("user_NoTurma", { updated_at: startMs + 1_000 })))).said).toBe("applied");
+  expect(await t.services.users.getUser("user_NoTurma")).toMatchObject({ link: "linked" });
 });

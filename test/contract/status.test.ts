@@ -5,6 +5,7 @@ import { createTestClock } from "../support/testClock.ts";
 import { createFixedClerk, openTestApp, testAdminToken } from "../support/testApp.ts";
 import { connectTo } from "../support/trpcClient.ts";
 import { openForFile, openForTest } from "../support/toClose.ts";
+import { functionsSchema } from "../../src/store/migration/sqlFunctions.ts";
 
 const t = openForFile(() => openTestApp({ clerk: createFixedClerk([clerkUser("user_Elsewhere")]) }));
 const client = connectTo(t, testAdminToken);
@@ -60,10 +61,10 @@ test("figures of users and links are two seconds old at most when they are asked
 test("a count that takes long has no second one beside it; who asks late waits for a later one", async () => {
   const clock = createTestClock();
   const own = await openForTest(openTestApp({ clock }));
-  await own.sql`alter function user_figures() rename to quick_figures`;
-  await own.sql`
-    create function user_figures() returns jsonb language sql volatile
-    as $$ select quick_figures() from (select pg_sleep(0.6)) slow $$`;
+  await own.sql`alter function ${own.sql(functionsSchema)}.user_figures() rename to quick_figures`;
+  await own.sql.unsafe(`
+    create function ${functionsSchema}.user_figures() returns jsonb language sql volatile
+    as $$ select ${functionsSchema}.quick_figures() from (select pg_sleep(0.6)) slow $$`);
   const ask = () => connectTo(own, testAdminToken).sync.status.query();
   const countCounts = async () => {
     const [counting] = await own.sql<{ counts: number }[]>`
@@ -101,7 +102,8 @@ test("every active user has one standing at most, and every user is counted once
   expect(links).toEqual({ linked: 1, unverified: 1, noEmail: 1, conflict: 2 });
   // The same states, one by one.
   const states = await own.sql<{ link: string; users: number }[]>`
-    select user_state(clerk_id) ->> 'link' as link, count(*)::int as users from users group by 1 order by 1`;
+    select ${own.sql(functionsSchema)}.user_state(clerk_id) ->> 'link' as link, count(*)::int as users
+    from users group by 1 order by 1`;
   expect(Object.fromEntries(states.map((row) => [row.link, row.users]))).toEqual({
     conflict: 2,
     linked: 1,

@@ -34,7 +34,7 @@ test("a cursor or id that Postgres cannot hold is refused as one that was never 
     client.events.list.query({ cursor: toCursor({ receivedAt, svixId: "\0" }) }),
     client.events.list.query({ cursor: toCursor({ receivedAt: yearZero, svixId: "msg_1" }) }),
     client.runs.list.query({ cursor: toCursor({ startedAt: yearZero, runId: crypto.randomUUID() }) }),
-    client.links.conflicts.query({ cursor: toCursor(2 ** 31) }),
+    client.links.conflicts.query({ cursor: toCursor(2 ** 53) }),
     client.links.conflicts.query({ cursor: toCursor(-1) }),
   ];
   for (const call of calls) expect(await codeOf(call)).toBe("BAD_REQUEST");

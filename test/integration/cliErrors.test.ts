@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import manifest from "../../package.json" with { type: "json" };
+import { functionsSchema } from "../../src/store/migration/sqlFunctions.ts";
 import { startCli } from "../support/cli.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { openForTest } from "../support/toClose.ts";
@@ -29,7 +30,7 @@ test("what refuses a command's connection is said in a sentence with what to do,
 
 test("what Postgres says that nobody has advice for is said in its words, without the row that it was about", async () => {
   const db = await openForTest(openTestDatabase());
-  await db.sql.unsafe(`create or replace function user_figures() returns jsonb language plpgsql as $$
+  await db.sql.unsafe(`create or replace function ${functionsSchema}.user_figures() returns jsonb language plpgsql as $$
     begin raise exception 'out of order' using detail = 'somebody@example.com'; end $$`);
   const end = await startCli(["status", "--json"], { DATABASE_URL: db.url }).ended;
   expect(end).toMatchObject({ code: 1, stderr: "Postgres says: out of order (P0001).\n" });

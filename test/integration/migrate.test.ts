@@ -6,6 +6,7 @@ import { olderTables } from "../support/olderTables.ts";
 import { openTestApp } from "../support/testApp.ts";
 import { cli } from "../support/cli.ts";
 import { openForTest } from "../support/toClose.ts";
+import { functionsSchema } from "../../src/store/migration/sqlFunctions.ts";
 
 const db = useEmptyDatabase();
 const { migrate, look } = db;
@@ -51,15 +52,38 @@ test("several migrations at once wait for each other and all succeed", async () 
   expect(await findPendingMigrations(db.sql)).toEqual([]);
 });
 
-test("a function of an older version is pending, and replaced", async () => {
+test("functions that are missing are pending, and installed", async () => {
   await migrate();
   const before = await look();
-  await db.sql`comment on function apply_user_changes is 'sha256:older'`;
-  await db.sql`create or replace function user_state(of_clerk_id text) returns jsonb language sql as $$ select '{}'::jsonb $$`;
-  await db.sql`comment on function user_state is null`;
-  expect(await findPendingMigrations(db.sql)).toEqual(["apply_user_changes", "user_state"]);
+  await db.sql`drop schema ${db.sql(functionsSchema)} cascade`;
+  expect(await findPendingMigrations(db.sql)).toEqual(["functions"]);
   await migrate();
   expect(await look()).toEqual(before);
+});
+
+test("of the functions of other versions the newest are kept, unless this is the older copy", async () => {
+  const leave = async (name: string, version: string, installedAt: string) => {
+    const comment = JSON.stringify({ program: "clerk-neon-sync", version, installedAt });
+    await db.sql.unsafe(`create schema ${name}; comment on schema ${name} is '${comment}'`);
+  };
+  const list = async () =>
+    (
+      await db.sql<
+        { name: string }[]
+      >`select nspname as name from pg_namespace where nspname ~ '^clerk_sync' order by 1`
+    ).map((row) => row.name);
+  await leave("clerk_sync_000000000001", "0.1.8", "2026-01-01T00:00:00.000Z");
+  await leave("clerk_sync_000000000002", "0.1.10", "2026-01-02T00:00:00.000Z");
+  await leave("clerk_sync_000000000003", "0.1.9", "2026-01-03T00:00:00.000Z");
+  await db.sql`create schema clerk_sync_of_a_team`;
+  await migrate();
+  const kept = ["clerk_sync_000000000002", "clerk_sync_of_a_team", functionsSchema].sort();
+  expect(await list()).toEqual(kept);
+
+  await db.sql`drop schema ${db.sql(functionsSchema)} cascade`;
+  await leave("clerk_sync_000000000004", "999.0.0", "2026-01-01T00:00:00.000Z");
+  await migrate();
+  expect(await list()).toEqual([...kept, "clerk_sync_000000000004"].sort());
 });
 
 test("a migration killed half-way leaves the database as it was, and the next one succeeds", async () => {
@@ -105,7 +129,7 @@ test("a role with a search_path, an isolation level, a DateStyle and timeouts of
 test("lags that were counted before their sums were kept count as their buckets say", async () => {
   await migrate();
   await db.sql`alter table event_counters drop column lag_ms_sum`;
-  await db.sql`delete from drizzle.clerk_neon_sync_migrations where id = (select max(id) from drizzle.clerk_neon_sync_migrations)`;
+  await db.sql`delete from drizzle.clerk_neon_sync_migrations where id >= 4`;
   await db.sql`insert into event_counters (hour, outcome, lag_bucket, events)
                values (now(), 'applied', 50, 3), ('-infinity', 'applied', -1, 3)`;
   await migrate();

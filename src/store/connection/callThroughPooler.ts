@@ -1,4 +1,5 @@
 import type { Row, Sql } from "postgres";
+import { functionsSchema } from "../migration/sqlFunctions.ts";
 
 /**
  * `select name(json::jsonb, text, …)` as one message and so one round trip; without parameters, which would cost a second
@@ -8,7 +9,7 @@ export async function callThroughPooler(sql: Sql, name: string, given: readonly 
   const [json = "", ...texts] = given.map(toDollarQuoted);
   const parameters = [`${json}::jsonb`, ...texts].join(", ");
   const results: unknown = await sql.unsafe(
-    `set transaction isolation level read committed; select public.${name}(${parameters}) as answer`,
+    `set transaction isolation level read committed; select ${functionsSchema}.${name}(${parameters}) as answer`,
   );
   return (results as Row[][])[1] ?? [];
 }

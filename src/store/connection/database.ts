@@ -5,6 +5,7 @@ import { AppError } from "../../errors.ts";
 import { silentLog, type Log } from "../../log.ts";
 import { retry } from "../../retry.ts";
 import { createBreaker } from "./breaker.ts";
+import { functionsSchema } from "../migration/sqlFunctions.ts";
 import { createSocketSource, type SocketSource } from "./socketSource.ts";
 import type { Dsn } from "./dsn.ts";
 import { callThroughPooler } from "./callThroughPooler.ts";
@@ -115,7 +116,7 @@ export function openDatabase(
         const parameters = given.length === 1 ? "$1::text::jsonb" : "$1::text::jsonb, $2::text";
         const [row] = dsn.pooled
           ? await callThroughPooler(sql, name, given)
-          : await sql.unsafe(`select public.${name}(${parameters}) as answer`, given, { prepare: true });
+          : await sql.unsafe(`select ${functionsSchema}.${name}(${parameters}) as answer`, given, { prepare: true });
         return row?.["answer"] as unknown;
       }, options),
     state: () =>
@@ -157,9 +158,9 @@ function openPool(dsn: Dsn, sockets: SocketSource, poolMax: number): Sql {
 
 /** What the connection is told about itself: only what Postgres, Neon's proxy and every PgBouncer take. */
 function toStartupParameters(dsn: Dsn): Record<string, string> {
-  // Times are read as text. Names are looked up in `public` and the functions need read committed, whatever the role
-  // or the database has for a default; a pooler cannot be told here.
-  const direct = { search_path: "public", default_transaction_isolation: "read committed" };
+  // Times are read as text, and the functions need read committed, whatever role or database have for a default; a
+  // pooler cannot be told here. The search path stays theirs: their triggers and defaults need it.
+  const direct = { default_transaction_isolation: "read committed" };
   return { application_name: dsn.applicationName, DateStyle: "ISO", ...(dsn.pooled ? {} : direct) };
 }
 

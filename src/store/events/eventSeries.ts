@@ -1,6 +1,7 @@
 import type { Database } from "../connection/database.ts";
 import { findPercentileMs, type LagGroup } from "../status/figures.ts";
 import { toIsoTime } from "../instant.ts";
+import { databaseNow } from "../migration/sqlFunctions.ts";
 
 const readDeadlineMs = 5_000;
 
@@ -24,15 +25,15 @@ export async function listEventHours(database: Database, { hours }: { hours: num
     (sql) => sql<{ hour: string; outcomes: Record<string, number> | null; lags: LagGroup[] | null }[]>`
       select hour,
              (select json_object_agg(outcome, total) from (
-                select outcome, sum(events) as total from event_counters c where c.hour = h.hour group by outcome
+                select outcome, sum(events) as total from public.event_counters c where c.hour = h.hour group by outcome
               ) o) as outcomes,
              (select json_agg(json_build_array(total, lag_ms_sum) order by lag_bucket) from (
-                select lag_bucket, sum(events) as total, sum(lag_ms_sum) as lag_ms_sum from event_counters c
+                select lag_bucket, sum(events) as total, sum(lag_ms_sum) as lag_ms_sum from public.event_counters c
                 where c.hour = h.hour and lag_bucket >= 0 group by lag_bucket
               ) l) as lags
       from (
-        select distinct hour from event_counters
-        where hour >= date_trunc('hour', now()) - make_interval(hours => ${hours}::int)
+        select distinct hour from public.event_counters
+        where hour >= date_trunc('hour', ${databaseNow(sql)}, 'UTC') - make_interval(hours => ${hours}::int)
       ) h
       order by hour`,
     { deadlineMs: readDeadlineMs },

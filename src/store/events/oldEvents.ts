@@ -1,4 +1,5 @@
 import type { Database } from "../connection/database.ts";
+import { databaseNow } from "../migration/sqlFunctions.ts";
 
 const batchDeadlineMs = 10_000;
 
@@ -16,11 +17,11 @@ export async function erasePayloads(database: Database, { olderThanMs, limit }: 
   const { count } = await database.run(
     (sql) => sql`
       with old as materialized (
-        select svix_id from webhook_events
-        where payload is not null and settled_at < now() - make_interval(secs => ${olderThanMs / 1000})
+        select svix_id from public.webhook_events
+        where payload is not null and settled_at < ${databaseNow(sql)} - make_interval(secs => ${olderThanMs / 1000})
         order by settled_at limit ${limit} for update skip locked
       )
-      update webhook_events e set payload = null from old where e.svix_id = old.svix_id`,
+      update public.webhook_events e set payload = null from old where e.svix_id = old.svix_id`,
     { deadlineMs: batchDeadlineMs },
   );
   return count;
@@ -35,12 +36,12 @@ export async function deleteEvents(database: Database, { olderThanMs, limit }: O
   const { count } = await database.run(
     (sql) => sql`
       with old as materialized (
-        select svix_id from webhook_events
-        where received_at < now() - make_interval(secs => ${olderThanMs / 1000})
-          and settled_at < now() - make_interval(secs => ${olderThanMs / 1000}) and outcome <> 'dead'
+        select svix_id from public.webhook_events
+        where received_at < ${databaseNow(sql)} - make_interval(secs => ${olderThanMs / 1000})
+          and settled_at < ${databaseNow(sql)} - make_interval(secs => ${olderThanMs / 1000}) and outcome <> 'dead'
         order by received_at limit ${limit} for update skip locked
       )
-      delete from webhook_events e using old where e.svix_id = old.svix_id`,
+      delete from public.webhook_events e using old where e.svix_id = old.svix_id`,
     { deadlineMs: batchDeadlineMs },
   );
   return count;

@@ -16,8 +16,20 @@ export interface EventCursor {
   readonly svixId: string;
 }
 
-const { svixId, type, clerkId, outcome, errorCode, occurredAt, receivedAt, settledAt, attempts } = webhookEvents;
-const summaryColumns = { svixId, type, clerkId, outcome, errorCode, occurredAt, receivedAt, settledAt, attempts };
+const { svixId, type, clerkId, outcome, errorCode, errorDetail, occurredAt, receivedAt, settledAt, attempts } =
+  webhookEvents;
+const summaryColumns = {
+  svixId,
+  type,
+  clerkId,
+  outcome,
+  errorCode,
+  errorDetail,
+  occurredAt,
+  receivedAt,
+  settledAt,
+  attempts,
+};
 // As the index has it.
 const newestFirst = [drizzleSql`${receivedAt} desc nulls last`, drizzleSql`${svixId} desc nulls last`];
 
@@ -65,7 +77,7 @@ export async function findEvent(database: Database, wantedId: string): Promise<E
   return row ? { ...toSummary(row), payload: row.payload } : null;
 }
 
-type SummaryRow = Omit<typeof webhookEvents.$inferSelect, "instanceId" | "payload">;
+type SummaryRow = Omit<typeof webhookEvents.$inferSelect, "instanceId" | "payload" | "refusedVersion">;
 
 function toSummary(row: SummaryRow): EventSummary {
   return {
@@ -74,6 +86,7 @@ function toSummary(row: SummaryRow): EventSummary {
     clerkId: row.clerkId,
     outcome: row.outcome as EventSummary["outcome"],
     errorCode: row.errorCode,
+    errorDetail: row.errorDetail,
     occurredAt: row.occurredAt === null ? null : toIsoTime(row.occurredAt),
     receivedAt: toIsoTime(row.receivedAt),
     settledAt: toIsoTime(row.settledAt),

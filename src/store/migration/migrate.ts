@@ -7,7 +7,7 @@ import type { Dsn } from "../connection/dsn.ts";
 import { findMigrationObstacles } from "./migrationPreflight.ts";
 import { migrationJournal, migrationTexts } from "./migrationFiles.ts";
 import { isPostgresError } from "../connection/pgErrors.ts";
-import { findOutdatedFunctions, installFunctions } from "./sqlFunctions.ts";
+import { hasFunctions, installFunctions } from "./sqlFunctions.ts";
 
 /** Chosen at random; any other use of this advisory lock would only wait. */
 const migrateLock = 4_821_094_417_730;
@@ -43,7 +43,7 @@ export async function migrateDatabase(
   }
 }
 
-async function migrateIn(tx: ISql): Promise<string[]> {
+async function migrateIn(tx: ISql): Promise<string | null> {
   // Whatever role and database have for defaults.
   await tx`select set_config('search_path', 'public', true), set_config('statement_timeout', '0', true),
                   set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`;
@@ -80,19 +80,40 @@ async function findPendingEntries(sql: ISql): Promise<typeof migrationJournal.en
   return migrationJournal.entries.filter((entry) => !applied.has(entry.when));
 }
 
-/** Whether the database is what this program expects: the names of migrations and functions that are missing. */
+/**
+ * What this version needs and the database lacks, by name, for `/readyz` and `doctor`; nothing: it is ready. The
+ * functions are installed after all migrations, in the same transaction, so that their presence answers for both.
+ */
 export async function findPendingMigrations(sql: ISql): Promise<string[]> {
-  const pending = await findPendingEntries(sql);
-  return [...pending.map((entry) => entry.tag), ...(await findOutdatedFunctions(sql))];
+  if (await hasFunctions(sql)) return [];
+  const [ledger] = await sql<{ isReadable: boolean }[]>`
+    select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as "isReadable"
+    from pg_namespace n join pg_class c on c.relnamespace = n.oid
+    where n.nspname = 'drizzle' and c.relname = 'clerk_neon_sync_migrations'`;
+  const pending = ledger?.isReadable === false ? [] : await findPendingEntries(sql);
+  return [...pending.map((entry) => entry.tag), "functions"];
 }
 
-/** What `/readyz` and `doctor` ask. `turmaLabels` may be more than the migration made; none if the enum is missing. */
-export async function findSchemaState(sql: ISql): Promise<{ pending: string[]; turmaLabels: string[] }> {
+export interface SchemaState {
+  /** See `findPendingMigrations`. */
+  readonly pending: readonly string[];
+  /** May be more than the migration made; none if the enum is missing. */
+  readonly turmaLabels: readonly string[];
+}
+
+/** What `/readyz` and `doctor` ask. */
+export async function findSchemaState(sql: ISql): Promise<SchemaState> {
   const pending = await findPendingMigrations(sql);
   const labels = await sql<{ label: string }[]>`
     select e.enumlabel as label from pg_enum e
     where e.enumtypid = to_regtype('public.turma') order by e.enumsortorder`;
   return { pending, turmaLabels: labels.map((row) => row.label) };
+}
+
+/** Whether the sync has a class for new mentorados; the SQL function find_default_turma chooses by the same rule. */
+export function hasDefaultTurma(labels: readonly string[], configured: string | undefined): boolean {
+  if (configured !== undefined) return labels.includes(configured);
+  return labels.includes("neon_estrutura") || labels.length === 1;
 }
 
 /** What Postgres refuses is for the operator to settle, who needs its words. */

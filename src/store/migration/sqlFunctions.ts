@@ -2,63 +2,131 @@
 // oxlint-disable-next-line typescript/triple-slash-reference
 /// <reference path="../sql.d.ts" />
 import { createHash } from "node:crypto";
-import type { ISql } from "postgres";
-import applyAndReport from "../sql/users/apply_and_report.sql" with { type: "text" };
-import applyDeletions from "../sql/users/apply_deletions.sql" with { type: "text" };
+import type { ISql, PendingQuery, Row } from "postgres";
+import settleDeliveries from "../sql/events/settle_deliveries.sql" with { type: "text" };
+import settleRefused from "../sql/events/settle_refused.sql" with { type: "text" };
+import handOverMentorados from "../sql/links/hand_over_mentorados.sql" with { type: "text" };
+import linkMentorados from "../sql/links/link_mentorados.sql" with { type: "text" };
+import listConflicts from "../sql/links/list_conflicts.sql" with { type: "text" };
+import resolveLink from "../sql/links/resolve_link.sql" with { type: "text" };
+import unlinkMentorado from "../sql/links/unlink_mentorado.sql" with { type: "text" };
+import rules from "../sql/rules.sql" with { type: "text" };
 import applyRunPage from "../sql/runs/apply_run_page.sql" with { type: "text" };
-import applyUpserts from "../sql/users/apply_upserts.sql" with { type: "text" };
-import applyUserChanges from "../sql/users/apply_user_changes.sql" with { type: "text" };
-import handOverProfiles from "../sql/links/hand_over_profiles.sql" with { type: "text" };
-import linkProfiles from "../sql/links/link_profiles.sql" with { type: "text" };
 import listLinkableUsers from "../sql/runs/list_linkable_users.sql" with { type: "text" };
 import listUnseenUsers from "../sql/runs/list_unseen_users.sql" with { type: "text" };
 import openRun from "../sql/runs/open_run.sql" with { type: "text" };
-import resolveLink from "../sql/links/resolve_link.sql" with { type: "text" };
-import settleDeliveries from "../sql/events/settle_deliveries.sql" with { type: "text" };
-import unlinkMentorado from "../sql/links/unlink_mentorado.sql" with { type: "text" };
 import userFigures from "../sql/status/user_figures.sql" with { type: "text" };
+import applyAndReport from "../sql/users/apply_and_report.sql" with { type: "text" };
+import applyDeletions from "../sql/users/apply_deletions.sql" with { type: "text" };
+import applyUpserts from "../sql/users/apply_upserts.sql" with { type: "text" };
+import applyUserChanges from "../sql/users/apply_user_changes.sql" with { type: "text" };
 import userState from "../sql/users/user_state.sql" with { type: "text" };
+import { version } from "../../version.ts";
+import { migrationTexts } from "./migrationFiles.ts";
 
-/** The functions that hold the rules, kept as readable files and installed by `db:migrate` when their text changes. */
-const functionTexts: ReadonlyMap<string, string> = new Map([
-  ["hand_over_profiles", handOverProfiles],
-  ["apply_deletions", applyDeletions],
-  ["apply_upserts", applyUpserts],
-  ["link_profiles", linkProfiles],
-  ["settle_deliveries", settleDeliveries],
-  ["apply_user_changes", applyUserChanges],
-  ["user_state", userState],
-  ["user_figures", userFigures],
-  ["apply_and_report", applyAndReport],
-  ["open_run", openRun],
-  ["apply_run_page", applyRunPage],
-  ["list_unseen_users", listUnseenUsers],
-  ["list_linkable_users", listLinkableUsers],
-  ["resolve_link", resolveLink],
-  ["unlink_mentorado", unlinkMentorado],
-]);
+const program = "clerk-neon-sync";
 
-function toFingerprint(text: string): string {
-  return `sha256:${createHash("sha256").update(text).digest("hex")}`;
+/** The functions that hold the rules, kept as readable files; a function stands after those that its body is checked for. */
+const functionTexts: readonly string[] = [
+  rules,
+  handOverMentorados,
+  applyDeletions,
+  applyUpserts,
+  linkMentorados,
+  settleDeliveries,
+  settleRefused,
+  applyUserChanges,
+  userState,
+  userFigures,
+  applyAndReport,
+  openRun,
+  applyRunPage,
+  listUnseenUsers,
+  listLinkableUsers,
+  listConflicts,
+  resolveLink,
+  unlinkMentorado,
+];
+
+/** 48 bits: enough to tell the few versions of one database apart. */
+const fingerprintChars = 12;
+
+/**
+ * The schema of this version's functions. Its name says what is in it and which migrations it stands on, so that copies
+ * of two versions each have their own, and its presence says that the database is ready for this version.
+ */
+export const functionsSchema = `clerk_sync_${toFingerprint([...Object.values(migrationTexts), ...functionTexts])}`;
+
+/** The functions' time (see rules.sql) as part of a statement; a subquery, so that an index can be searched for it. */
+export function databaseNow(sql: ISql): PendingQuery<Row[]> {
+  return sql`(select ${sql(functionsSchema)}.clock())`;
 }
 
-/** Names of the functions that are absent or of another version than this program's. */
-export async function findOutdatedFunctions(sql: ISql): Promise<string[]> {
+function toFingerprint(texts: readonly string[]): string {
+  return createHash("sha256").update(texts.join("\0")).digest("hex").slice(0, fingerprintChars);
+}
+
+/** What the comment of a functions schema holds. */
+interface SchemaComment {
+  readonly program: string;
+  readonly version: string;
+  /** ISO 8601, UTC. */
+  readonly installedAt: string;
+}
+
+interface InstalledSchema extends SchemaComment {
+  readonly name: string;
+}
+
+export async function hasFunctions(sql: ISql): Promise<boolean> {
+  const [row] = await sql<{ found: boolean }[]>`select to_regnamespace(${functionsSchema}) is not null as found`;
+  return row?.found ?? false;
+}
+
+/**
+ * Installs this version's functions beside those of others and drops what only older versions used: the newest of them
+ * is kept, for the copies that are still to be replaced. Where a newer version has been installed already, nothing is
+ * dropped: this is the older copy.
+ * @returns the schema's name if it was installed, null if it was there
+ */
+export async function installFunctions(sql: ISql): Promise<string | null> {
+  if (await hasFunctions(sql)) return null;
+  const others = await listInstalledSchemas(sql);
+  const isOlder = others.some((other) => Bun.semver.order(other.version, version) > 0);
+  const unused = isOlder ? [] : others.slice(1);
+  for (const { name } of unused) await sql`drop schema ${sql(name)} cascade`;
+
+  await sql`create schema ${sql(functionsSchema)}`;
+  for (const text of functionTexts) await sql.unsafe(text.replaceAll(/\bclerk_sync\./g, `${functionsSchema}.`));
+  // The functions run with the rights of their caller; reaching them is no right of its own.
+  await sql`grant usage on schema ${sql(functionsSchema)} to public`;
+  await sql`grant execute on all functions in schema ${sql(functionsSchema)} to public`;
+  const comment: SchemaComment = {
+    program,
+    version,
+    installedAt: new Date().toISOString(),
+  };
+  await sql.unsafe(`comment on schema ${functionsSchema} is '${JSON.stringify(comment)}'`);
+  return functionsSchema;
+}
+
+/** Functions of other versions of this program, the newest first. */
+async function listInstalledSchemas(sql: ISql): Promise<InstalledSchema[]> {
   const rows = await sql<{ name: string; comment: string | null }[]>`
-    select p.proname as name, obj_description(p.oid, 'pg_proc') as comment
-    from pg_proc p
-    where p.pronamespace = 'public'::regnamespace and p.proname in ${sql([...functionTexts.keys()])}`;
-  const installed = new Map(rows.map((row) => [row.name, row.comment]));
-  return [...functionTexts].filter(([name, text]) => installed.get(name) !== toFingerprint(text)).map(([name]) => name);
+    select nspname as name, obj_description(oid, 'pg_namespace') as comment from pg_namespace
+    where nspname ~ '^clerk_sync_[0-9a-f]{12}$' and nspname <> ${functionsSchema}`;
+  return rows
+    .flatMap(({ name, comment }) => {
+      const parsed = parseComment(comment);
+      return parsed ? [{ name, ...parsed }] : [];
+    })
+    .sort(
+      (one, other) => Bun.semver.order(other.version, one.version) || other.installedAt.localeCompare(one.installedAt),
+    );
 }
 
-/** Installs what `findOutdatedFunctions` finds; answers the names. */
-export async function installFunctions(sql: ISql): Promise<string[]> {
-  const outdated = await findOutdatedFunctions(sql);
-  for (const name of outdated) {
-    const text = functionTexts.get(name) ?? "";
-    await sql.unsafe(text);
-    await sql.unsafe(`comment on function ${name} is '${toFingerprint(text)}'`);
-  }
-  return outdated;
+/** Null: not a schema of this program. */
+function parseComment(text: string | null): SchemaComment | null {
+  if (!text?.startsWith(`{"program":"${program}"`)) return null;
+  return JSON.parse(text) as SchemaComment;
 }

@@ -1,12 +1,13 @@
 import { clerkIdPattern } from "../../domain/clerkId.ts";
 import type { Database } from "../connection/database.ts";
+import { fromWire, toWire } from "../wire.ts";
 
 /** Counting a million rows takes a fraction of a second, comparing them with a million ids a second or two. */
 const scanDeadlineMs = 60_000;
 
 export async function countActiveUsers(database: Database): Promise<number> {
   const rows = await database.run(
-    (sql) => sql<{ count: number }[]>`select count(*)::int as count from users where deleted_at is null`,
+    (sql) => sql<{ count: number }[]>`select count(*)::int as count from public.users where deleted_at is null`,
     { deadlineMs: scanDeadlineMs },
   );
   return rows[0]?.count ?? 0;
@@ -16,7 +17,7 @@ export async function countActiveUsers(database: Database): Promise<number> {
 export async function findWatermarkMs(database: Database): Promise<number | null> {
   const rows = await database.run(
     (sql) => sql<{ watermark: string | null }[]>`
-      select cursor ->> 'watermarkMs' as watermark from sync_runs
+      select cursor ->> 'watermarkMs' as watermark from public.sync_runs
       where kind = 'reconcile' and status = 'done' and not dry_run
       order by started_at desc nulls last, id desc nulls last limit 1`,
     { deadlineMs: scanDeadlineMs },
@@ -31,15 +32,11 @@ export interface UserKey {
 }
 
 /** Active users that a full reconcile did not see at Clerk, by ascending row id. */
-export async function listUnseenUsers(
+export function listUnseenUsers(
   database: Database,
   page: { runId: string; afterUserId: number; limit: number },
 ): Promise<readonly UserKey[]> {
-  const argument = { run_id: page.runId, after_user_id: page.afterUserId, limit: page.limit };
-  const answer = await database.callFunction("list_unseen_users", JSON.stringify(argument), {
-    deadlineMs: scanDeadlineMs,
-  });
-  return answer as UserKey[];
+  return listUsers(database, "list_unseen_users", page);
 }
 
 /** Active users, by descending row id. */
@@ -49,8 +46,8 @@ export async function listNewestActiveUsers(
 ): Promise<readonly UserKey[]> {
   return database.run(
     (sql) => sql<UserKey[]>`
-      select id as "userId", clerk_id as "clerkId" from public.users
-      where deleted_at is null and clerk_id ~ ${clerkIdPattern.source}
+      select id::float8 as "userId", clerk_id as "clerkId" from public.users
+      where deleted_at is null and clerk_id collate "C" ~ ${clerkIdPattern.source}
         and id < coalesce(${page.beforeUserId ?? null}::bigint, 9223372036854775807)
         and clerk_id is distinct from ${page.except ?? null}
       order by id desc limit ${page.limit}`,
@@ -58,14 +55,15 @@ export async function listNewestActiveUsers(
   );
 }
 
-/** Active users without a profile who could have one by now, by ascending row id. */
-export async function listLinkableUsers(
+/** Active users without a mentorado who could have one by now, by ascending row id. */
+export function listLinkableUsers(
   database: Database,
   page: { afterUserId: number; limit: number },
 ): Promise<readonly UserKey[]> {
-  const argument = { after_user_id: page.afterUserId, limit: page.limit };
-  const answer = await database.callFunction("list_linkable_users", JSON.stringify(argument), {
-    deadlineMs: scanDeadlineMs,
-  });
-  return answer as UserKey[];
+  return listUsers(database, "list_linkable_users", page);
+}
+
+async function listUsers(database: Database, name: string, page: object): Promise<readonly UserKey[]> {
+  const argument = toWire({ ...page, clerkIdPattern: clerkIdPattern.source });
+  return fromWire(await database.callFunction(name, argument, { deadlineMs: scanDeadlineMs })) as UserKey[];
 }

@@ -1,6 +1,8 @@
 import type { RunCursor } from "../../domain/runCursor.ts";
 import type { RunKind, RunStatus } from "../../domain/syncRun.ts";
 import type { Database } from "../connection/database.ts";
+import { databaseNow } from "../migration/sqlFunctions.ts";
+import { fromWire, toWire } from "../wire.ts";
 
 const leaseDeadlineMs = 5_000;
 /** A run whose process died can be taken over within 10 s; a lease is renewed several times in its life. */
@@ -48,44 +50,15 @@ export async function openRun(
     adopt?: boolean | undefined;
   },
 ): Promise<OpenRunAnswer> {
-  const argument = {
-    run_id: input.runId,
-    owner: input.owner,
-    kind: input.kind,
-    dry_run: input.dryRun,
-    started_by: input.startedBy,
-    full: input.full,
-    lease_ms: leaseMs,
-    resume_ms: input.resumeMs,
-    ...(input.everyMs === undefined ? {} : { every_ms: input.everyMs }),
-    ...(input.firstDueInMs === undefined ? {} : { first_due_in_ms: input.firstDueInMs }),
-    ...(input.adopt ? { adopt: true } : {}),
-  };
-  const answer = await database.callFunction("open_run", JSON.stringify(argument), { deadlineMs: leaseDeadlineMs });
-  return toOpenRunAnswer(answer);
-}
-
-interface OpenRunJson {
-  readonly run?: {
-    id: string;
-    kind: RunKind;
-    dry_run: boolean;
-    full: boolean;
-    deleted: number;
-    cursor: RunCursor | null;
-  };
-  readonly busy?: { run_id: string; lease_until: string };
-  readonly due_in_ms?: number;
+  const argument = toWire({ ...input, leaseMs });
+  return toOpenRunAnswer(await database.callFunction("open_run", argument, { deadlineMs: leaseDeadlineMs }));
 }
 
 function toOpenRunAnswer(answer: unknown): OpenRunAnswer {
-  const { run, busy, due_in_ms: dueInMs } = answer as OpenRunJson;
-  if (run) {
-    const { id: runId, kind, dry_run: dryRun, full, deleted, cursor } = run;
-    return { run: { runId, kind, dryRun, full, deleted, cursor } };
-  }
-  if (busy) return { busy: { runId: busy.run_id, leaseUntil: busy.lease_until } };
-  return dueInMs === undefined ? { none: true } : { dueInMs };
+  const { run, ...other } = fromWire(answer) as { run?: Omit<OpenRun, "runId"> & { id: string } };
+  if (!run) return other as OpenRunAnswer;
+  const { id: runId, kind, dryRun, full, deleted, cursor } = run;
+  return { run: { runId, kind, dryRun, full, deleted, cursor } };
 }
 
 /** Says that the process is alive. `lost`: the run is no longer this process's. */
@@ -95,7 +68,7 @@ export async function renewLease(
 ): Promise<"held" | "cancelled" | "lost"> {
   const rows = await database.run(
     (sql) => sql<{ cancelled: boolean }[]>`
-      update sync_runs set lease_until = clock_timestamp() + make_interval(secs => ${leaseMs / 1000})
+      update public.sync_runs set lease_until = ${databaseNow(sql)} + make_interval(secs => ${leaseMs / 1000})
       where id = ${runId} and status = 'running' and lease_owner = ${owner}
       returning cancel_requested_at is not null as cancelled`,
     { deadlineMs: leaseDeadlineMs },
@@ -112,7 +85,7 @@ export async function releaseLease(
 ): Promise<void> {
   await database.run(
     (sql) => sql`
-      update sync_runs set lease_until = clock_timestamp()
+      update public.sync_runs set lease_until = ${databaseNow(sql)}
       where id = ${runId} and status = 'running' and lease_owner = ${owner}`,
     { deadlineMs: leaseDeadlineMs },
   );
@@ -133,14 +106,14 @@ export async function finishRun(
   await database.run(
     (sql) => sql`
       with finished as (
-        update sync_runs
-        set status = ${input.status}, error = ${input.error}, finished_at = clock_timestamp(), lease_owner = null,
+        update public.sync_runs
+        set status = ${input.status}, error = ${input.error}, finished_at = ${databaseNow(sql)}, lease_owner = null,
             lease_until = null,
             cursor = case when ${input.resumable} then cursor else cursor || '{"resumable": false}' end
         where id = ${input.runId} and status = 'running' and lease_owner = ${input.owner}
         returning id
       )
-      delete from sync_run_pages where run_id in (select id from finished) and not ${input.resumable}`,
+      delete from public.sync_run_pages where run_id in (select id from finished) and not ${input.resumable}`,
     { deadlineMs: leaseDeadlineMs },
   );
 }
@@ -149,10 +122,10 @@ export async function finishRun(
 export async function requestCancel(database: Database, runId: string): Promise<void> {
   await database.run(
     (sql) => sql`
-      update sync_runs
-      set cancel_requested_at = clock_timestamp(),
-          status = case when lease_until > clock_timestamp() then status else 'cancelled' end,
-          finished_at = case when lease_until > clock_timestamp() then finished_at else clock_timestamp() end
+      update public.sync_runs
+      set cancel_requested_at = ${databaseNow(sql)},
+          status = case when lease_until > ${databaseNow(sql)} then status else 'cancelled' end,
+          finished_at = case when lease_until > ${databaseNow(sql)} then finished_at else ${databaseNow(sql)} end
       where id = ${runId} and status = 'running'`,
     { deadlineMs: leaseDeadlineMs },
   );

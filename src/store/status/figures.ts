@@ -1,5 +1,7 @@
 import type { Database } from "../connection/database.ts";
 import { toIsoTime } from "../instant.ts";
+import { databaseNow, functionsSchema } from "../migration/sqlFunctions.ts";
+import { fromWire } from "../wire.ts";
 
 const readDeadlineMs = 5_000;
 /** A million users that no vacuum has seen yet, on a busy machine, were counted in 5.3 s; vacuumed, in 0.4 s on a quiet one. */
@@ -29,12 +31,13 @@ export interface EventFigures {
 
 /** Counts users and links as they are at one moment. */
 export async function findUserFigures(database: Database): Promise<UserFigures> {
-  const rows = await database.run((sql) => sql<{ figures: UserFigures }[]>`select user_figures() as figures`, {
-    deadlineMs: countDeadlineMs,
-  });
+  const rows = await database.run(
+    (sql) => sql<{ figures: unknown }[]>`select ${sql(functionsSchema)}.user_figures() as figures`,
+    { deadlineMs: countDeadlineMs },
+  );
   const row = rows[0];
   if (!row) throw new Error("Counting users answered no row");
-  return row.figures;
+  return fromWire(row.figures) as UserFigures;
 }
 
 /** Event figures from the counters: exact, and as cheap with a million events as with ten. */
@@ -49,13 +52,13 @@ export async function findEventFigures(database: Database): Promise<EventFigures
       }[]
     >`
       select
-        (select json_object_agg(outcome, events) from event_counters where hour = '-infinity') as totals,
+        (select json_object_agg(outcome, events) from public.event_counters where hour = '-infinity') as totals,
         (select json_agg(json_build_array(events, lag_ms_sum) order by lag_bucket) from (
-           select lag_bucket, sum(events) as events, sum(lag_ms_sum) as lag_ms_sum from event_counters
-           where hour >= now() - make_interval(hours => ${lagWindowHours}) and lag_bucket >= 0 group by lag_bucket
+           select lag_bucket, sum(events) as events, sum(lag_ms_sum) as lag_ms_sum from public.event_counters
+           where hour >= ${databaseNow(sql)} - make_interval(hours => ${lagWindowHours}) and lag_bucket >= 0 group by lag_bucket
          ) l) as lags,
-        (select max(received_at) from webhook_events) as last,
-        (select min(received_at) from webhook_events where outcome = 'dead') as dead`,
+        (select max(received_at) from public.webhook_events) as last,
+        (select min(received_at) from public.webhook_events where outcome = 'dead') as dead`,
     { deadlineMs: readDeadlineMs },
   );
   const row = rows[0];

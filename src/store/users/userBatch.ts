@@ -68,7 +68,10 @@ function toInstant(ms: number | null): string | null {
 }
 
 /** The arguments of `apply_user_changes`. */
-export function toBatch(items: readonly BatchItem[], defaultTurma: string): { json: string; texts: string } {
+export function toBatch(
+  items: readonly BatchItem[],
+  defaultTurma: string | undefined,
+): { json: string; texts: string } {
   const texts = items.flatMap((item) => item.texts);
   const separator = toSeparator(texts);
   const head = JSON.stringify({ default_turma: defaultTurma, separator });

@@ -1,6 +1,8 @@
 import type { EventSummary, MentoradoRow, UserRow, UserStatus } from "../../domain/userStatus.ts";
 import type { Database } from "../connection/database.ts";
 import { toIsoTime } from "../instant.ts";
+import { functionsSchema } from "../migration/sqlFunctions.ts";
+import { fromWire } from "../wire.ts";
 
 /** What the SQL function `user_state` answers; the shapes are written there. */
 interface UserState {
@@ -15,15 +17,16 @@ const readDeadlineMs = 5_000;
 
 /** One query, whatever the user's state. */
 export async function findUserStatus(database: Database, clerkId: string): Promise<UserStatus> {
-  const rows = await database.run((sql) => sql<{ state: unknown }[]>`select user_state(${clerkId}) as state`, {
-    deadlineMs: readDeadlineMs,
-  });
+  const rows = await database.run(
+    (sql) => sql<{ state: unknown }[]>`select ${sql(functionsSchema)}.user_state(${clerkId}) as state`,
+    { deadlineMs: readDeadlineMs },
+  );
   return toUserStatus(clerkId, rows[0]?.state);
 }
 
 /** The answer of `user_state` in the shape the outside sees. */
 export function toUserStatus(clerkId: string, answer: unknown): UserStatus {
-  const { state, link, user, mentorado, lastEvent } = toIsoTimes(answer) as UserState;
+  const { state, link, user, mentorado, lastEvent } = toIsoTimes(fromWire(answer)) as UserState;
   const lagMs =
     lastEvent?.occurredAt == null ? null : Date.parse(lastEvent.settledAt) - Date.parse(lastEvent.occurredAt);
   return {

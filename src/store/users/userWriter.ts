@@ -4,6 +4,7 @@ import type { UserChange } from "../../domain/userChange.ts";
 import type { UserStatus } from "../../domain/userStatus.ts";
 import type { Database } from "../connection/database.ts";
 import { leaseMs } from "../runs/runLease.ts";
+import { toWire } from "../wire.ts";
 import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "./userBatch.ts";
 import { toUserStatus } from "./userStatus.ts";
 
@@ -47,8 +48,8 @@ export interface UserWriter {
   readonly applyRunPage: (page: RunPage) => Promise<"saved" | "cancelled" | "lost">;
 }
 
-/** @param deps.defaultTurma class of a mentorado that the sync creates; a label of the `turma` enum */
-export function createUserWriter(deps: { database: Database; defaultTurma: string }): UserWriter {
+/** @param deps.defaultTurma class of a mentorado that the sync creates; undefined: see find_default_turma */
+export function createUserWriter(deps: { database: Database; defaultTurma: string | undefined }): UserWriter {
   const { database, defaultTurma } = deps;
   return {
     apply: async (items, { deadlineMs }) => {
@@ -69,8 +70,10 @@ export function createUserWriter(deps: { database: Database; defaultTurma: strin
     },
 
     applyRunPage: async (page) => {
-      const { json, texts } = toBatch(page.items, defaultTurma);
-      const argument = `${toRunHead(page).slice(0, -1)},"batch":${json}}`;
+      const { items, ...rest } = page;
+      const { json, texts } = toBatch(items, defaultTurma);
+      const head = toWire({ ...rest, leaseMs, clerkIds: items.map((item) => item.clerkId) });
+      const argument = `${head.slice(0, -1)},"batch":${json}}`;
       try {
         const answer = await database.callFunction("apply_run_page", argument, { texts, deadlineMs: pageDeadlineMs });
         return (answer as { state: "saved" | "cancelled" | "lost" }).state;
@@ -80,16 +83,4 @@ export function createUserWriter(deps: { database: Database; defaultTurma: strin
       }
     },
   };
-}
-
-function toRunHead(page: RunPage): string {
-  return JSON.stringify({
-    run_id: page.runId,
-    owner: page.owner,
-    step: page.step,
-    lease_ms: leaseMs,
-    clerk_ids: page.items.map((item) => item.clerkId),
-    looked_at: page.lookedAt,
-    cursor: page.cursor,
-  });
 }

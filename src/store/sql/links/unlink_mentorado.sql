@@ -1,28 +1,28 @@
--- An operator's decision: this profile is not its user's. {"mentorado_id", "actor"} → {"error": null, "clerk_id"} or
--- {"error": "mentorado_not_found"}. The user gets no profile by themselves until an operator resolves it.
-create or replace function unlink_mentorado(argument jsonb) returns jsonb
+-- An operator's decision: this mentorado is not its user's. {"mentorado_id", "actor"} → {"error": null, "clerk_id"} or
+-- {"error": "mentorado_not_found"}. The user gets no mentorado by themselves until an operator resolves it.
+create function clerk_sync.unlink_mentorado(argument jsonb) returns jsonb
 language plpgsql
-set search_path = public, pg_temp
-set timezone = 'UTC'
 set lock_timeout = '3s'
 as $$
 declare
+  -- Decisions and changes take their turns.
+  decided_at constant timestamptz := clerk_sync.lock_writer();
   wanted_id constant bigint := (argument -> 'mentorado_id')::bigint;
-  former_id integer;
+  former_id bigint;
   former_clerk_id text;
 begin
-  -- The lock of apply_user_changes: decisions and changes take their turns.
-  perform pg_advisory_xact_lock(7164381920153);
-  if not exists (select from mentorados where id = wanted_id) then
+  if not exists (select from public.mentorados where id = wanted_id) then
     return '{"error": "mentorado_not_found"}';
   end if;
   select u.id, u.clerk_id into former_id, former_clerk_id
-    from mentorados m join users u on u.id = m.user_id where m.id = wanted_id;
+    from public.mentorados m join public.users u on u.id = m.user_id where m.id = wanted_id;
   if former_id is not null then
-    update mentorados set user_id = null, updated_at = now() where id = wanted_id;
-    update users set link_held_at = now() where id = former_id;
-    insert into mentorado_links (mentorado_id, user_id, clerk_id, action, actor)
-    values (wanted_id, former_id, former_clerk_id, 'unlinked', argument ->> 'actor');
+    update public.mentorados
+    set user_id = null, updated_at = clerk_sync.to_column(decided_at, updated_at) where id = wanted_id;
+    update public.users
+    set link_held_at = clerk_sync.to_column(decided_at, link_held_at) where id = former_id;
+    insert into public.mentorado_links (mentorado_id, user_id, clerk_id, action, actor, at)
+    values (wanted_id, former_id, former_clerk_id, 'unlinked', argument ->> 'actor', decided_at);
   end if;
   return jsonb_build_object('error', null, 'clerk_id', former_clerk_id);
 end

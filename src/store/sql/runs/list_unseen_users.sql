@@ -1,8 +1,7 @@
 -- Active users that a full reconcile did not see at Clerk, by ascending row id; ids that Clerk cannot know are left out.
--- {"run_id", "after_user_id", "limit"} → [{"userId", "clerkId"}, …]
-create or replace function list_unseen_users(argument jsonb) returns jsonb
+-- {"run_id", "after_user_id", "limit", "clerk_id_pattern"} → [{"user_id", "clerk_id"}, …]
+create function clerk_sync.list_unseen_users(argument jsonb) returns jsonb
 language plpgsql stable
-set search_path = public, pg_temp
 -- All rows against all that were seen: with a nested loop, which the planner prefers where it knows no sizes, a
 -- million users would take days.
 set enable_nestloop = off
@@ -10,15 +9,15 @@ as $$
 begin
   return (
     with seen as materialized (
-      select unnest(user_ids) as id from sync_run_pages where run_id = (argument ->> 'run_id')::uuid
+      select unnest(user_ids) as id from public.sync_run_pages where run_id = (argument ->> 'run_id')::uuid
     ), unseen as (
       select u.id, u.clerk_id
-      from users u left join seen s on s.id = u.id
-      where s.id is null and u.deleted_at is null and u.id > (argument -> 'after_user_id')::integer
-        and u.clerk_id ~ '^user_[A-Za-z0-9]{1,60}$'
+      from public.users u left join seen s on s.id = u.id
+      where s.id is null and u.deleted_at is null and u.id > (argument -> 'after_user_id')::bigint
+        and u.clerk_id collate "C" ~ (argument ->> 'clerk_id_pattern')
       order by u.id limit (argument -> 'limit')::integer
     )
-    select coalesce(jsonb_agg(jsonb_build_object('userId', id, 'clerkId', clerk_id) order by id), '[]') from unseen
+    select coalesce(jsonb_agg(jsonb_build_object('user_id', id, 'clerk_id', clerk_id) order by id), '[]') from unseen
   );
 end
 $$;

@@ -5,9 +5,8 @@
 -- every_ms is given by the schedule: then nothing opens sooner than that after the scheduled run before, and whether
 -- the run is a full one is decided here; first_due_in_ms says when the first of all is due.
 -- adopt: only take over what is there, never open a new one.
-create or replace function open_run(argument jsonb) returns jsonb
+create function clerk_sync.open_run(argument jsonb) returns jsonb
 language plpgsql
-set search_path = public, pg_temp
 set lock_timeout = '3s'
 as $$
 declare
@@ -19,43 +18,43 @@ declare
   -- Beyond this what a run saw before it stopped is too old to build on.
   resume constant interval := make_interval(secs => (argument -> 'resume_ms')::double precision / 1000);
   wanted_full boolean := (argument -> 'full')::boolean;
-  moment timestamptz;
+  opened_at timestamptz;
   due_at timestamptz;
-  run sync_runs;
-  former sync_runs;
+  run public.sync_runs;
+  former public.sync_runs;
 begin
   -- Openings take their turns; nothing else waits for this lock.
   perform pg_advisory_xact_lock(7164381920154);
-  moment := clock_timestamp();
+  opened_at := clerk_sync.clock();
 
   if every is not null and not adopting then
     select coalesce(max(started_at) + every,
-                    moment + make_interval(secs => (argument -> 'first_due_in_ms')::double precision / 1000))
-      into due_at from sync_runs where kind = wanted_kind and started_by = 'schedule';
+                    opened_at + make_interval(secs => (argument -> 'first_due_in_ms')::double precision / 1000))
+      into due_at from public.sync_runs where kind = wanted_kind and started_by = 'schedule';
     -- Timers of several processes are never quite in step.
-    if due_at - every * 0.1 > moment then
-      return jsonb_build_object('due_in_ms', ceil(extract(epoch from due_at - moment) * 1000)::bigint);
+    if due_at - every * 0.1 > opened_at then
+      return jsonb_build_object('due_in_ms', ceil(extract(epoch from due_at - opened_at) * 1000)::bigint);
     end if;
     wanted_full := not exists (
-      select from sync_runs
+      select from public.sync_runs
       where kind = wanted_kind and started_by = 'schedule' and "full" and status = 'done' and not dry_run
-        and started_at > moment - interval '24 hours'
+        and started_at > opened_at - interval '24 hours'
     );
   end if;
 
-  select * into run from sync_runs where kind = wanted_kind and status = 'running' for update;
+  select * into run from public.sync_runs where kind = wanted_kind and status = 'running' for update;
   if run.id is not null then
-    if run.lease_until > moment then
+    if run.lease_until > opened_at then
       return jsonb_build_object('busy', jsonb_build_object('run_id', run.id, 'lease_until', run.lease_until));
     end if;
-    if run.cancel_requested_at is null and run.lease_until > moment - resume
+    if run.cancel_requested_at is null and run.lease_until > opened_at - resume
        and (adopting or run.dry_run = wanted_dry and (run."full" or not wanted_full)) then
-      update sync_runs set lease_owner = argument ->> 'owner', lease_until = moment + lease
+      update public.sync_runs set lease_owner = argument ->> 'owner', lease_until = opened_at + lease
       where id = run.id returning * into run;
       return jsonb_build_object('run', to_jsonb(run));
     end if;
-    update sync_runs
-    set status = case when cancel_requested_at is null then 'failed' else 'cancelled' end, finished_at = moment,
+    update public.sync_runs
+    set status = case when cancel_requested_at is null then 'failed' else 'cancelled' end, finished_at = opened_at,
         error = case when cancel_requested_at is null then 'The process that worked on it ended.' end,
         lease_owner = null, lease_until = null
     where id = run.id;
@@ -66,25 +65,25 @@ begin
 
   -- One that a person stopped, or that failed, goes on where it was; its figures then cover the whole.
   if argument ->> 'started_by' = 'person' then
-    select * into former from sync_runs
+    select * into former from public.sync_runs
     where kind = wanted_kind and dry_run = wanted_dry order by started_at desc nulls last, id desc nulls last limit 1;
   end if;
-  if former.status in ('failed', 'cancelled') and former."full" and former.finished_at > moment - resume
+  if former.status in ('failed', 'cancelled') and former."full" and former.finished_at > opened_at - resume
      and (former.cursor -> 'resumable')::boolean then
-    insert into sync_runs (id, kind, status, dry_run, started_by, "full", started_at, seen, applied, unchanged, stale,
+    insert into public.sync_runs (id, kind, status, dry_run, started_by, "full", started_at, seen, applied, unchanged, stale,
                            deleted, drift_missing, drift_stale, drift_deleted, cursor, lease_owner, lease_until)
-    values ((argument ->> 'run_id')::uuid, wanted_kind, 'running', wanted_dry, argument ->> 'started_by', true, moment,
+    values ((argument ->> 'run_id')::uuid, wanted_kind, 'running', wanted_dry, argument ->> 'started_by', true, opened_at,
             former.seen, former.applied, former.unchanged, former.stale, former.deleted, former.drift_missing,
-            former.drift_stale, former.drift_deleted, former.cursor, argument ->> 'owner', moment + lease)
+            former.drift_stale, former.drift_deleted, former.cursor, argument ->> 'owner', opened_at + lease)
     returning * into run;
-    update sync_run_pages set run_id = run.id where run_id = former.id;
+    update public.sync_run_pages set run_id = run.id where run_id = former.id;
   else
-    insert into sync_runs (id, kind, status, dry_run, started_by, "full", started_at, lease_owner, lease_until)
+    insert into public.sync_runs (id, kind, status, dry_run, started_by, "full", started_at, lease_owner, lease_until)
     values ((argument ->> 'run_id')::uuid, wanted_kind, 'running', wanted_dry, argument ->> 'started_by', wanted_full,
-            moment, argument ->> 'owner', moment + lease)
+            opened_at, argument ->> 'owner', opened_at + lease)
     returning * into run;
   end if;
-  delete from sync_run_pages p using sync_runs r where r.id = p.run_id and r.kind = wanted_kind and r.id <> run.id;
+  delete from public.sync_run_pages p using public.sync_runs r where r.id = p.run_id and r.kind = wanted_kind and r.id <> run.id;
   return jsonb_build_object('run', to_jsonb(run));
 end
 $$;

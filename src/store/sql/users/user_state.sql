@@ -1,40 +1,38 @@
--- All that is known here of one Clerk user, as one JSON object: the row, its profile, how the two stand to each other,
+-- All that is known here of one Clerk user, as one JSON object: the row, its mentorado, how the two stand to each other,
 -- and the newest delivery about the user. Unknown: state `missing`.
-create or replace function user_state(of_clerk_id text) returns jsonb
+create function clerk_sync.user_state(of_clerk_id text) returns jsonb
 language sql stable
-set search_path = public, pg_temp
-set timezone = 'UTC'
 as $$
   select jsonb_build_object(
     'state', case when u.id is null then 'missing' when u.deleted_at is not null then 'deleted' else 'synced' end,
-    'link', case
-      when u.id is null or u.deleted_at is not null then 'none'
-      when m.id is not null then 'linked'
-      -- An operator's unlink holds until an operator decides.
-      when u.link_held_at is not null then 'conflict'
-      when clerk_email_key(u.email) is null then 'no_email'
-      when not u.email_verified then 'unverified'
-      when exists (select from mentorados p where clerk_email_key(p.email) = clerk_email_key(u.email)) then 'conflict'
-      else 'none'
-    end,
+    'link', clerk_sync.link_state(
+      u.id is null or u.deleted_at is not null, m.id is not null, u.link_held_at is not null,
+      public.clerk_email_key(u.email) is not null, u.email_verified,
+      exists (select from public.mentorados p
+              where clerk_sync.is_same_key(public.clerk_email_key(p.email), public.clerk_email_key(u.email)))),
     'user', case when u.id is not null then jsonb_build_object(
-      'id', u.id, 'clerkId', u.clerk_id, 'name', u.name, 'email', u.email, 'emailVerified', u.email_verified,
-      'imageUrl', u.image_url, 'loginMethod', u.login_method, 'role', u.role, 'createdAt', u.created_at,
-      'updatedAt', u.updated_at, 'lastSignedIn', u.last_signed_in, 'clerkCreatedAt', u.clerk_created_at,
-      'clerkUpdatedAt', u.clerk_updated_at, 'deletedAt', u.deleted_at, 'syncedAt', u.synced_at,
-      'syncSource', u.sync_source) end,
+      'id', u.id, 'clerk_id', u.clerk_id, 'name', u.name, 'email', u.email, 'email_verified', u.email_verified,
+      'image_url', u.image_url, 'login_method', u.login_method, 'role', u.role,
+      'created_at', clerk_sync.from_column(u.created_at), 'updated_at', clerk_sync.from_column(u.updated_at),
+      'last_signed_in', clerk_sync.from_column(u.last_signed_in),
+      'clerk_created_at', clerk_sync.from_column(u.clerk_created_at),
+      'clerk_updated_at', clerk_sync.from_column(u.clerk_updated_at),
+      'deleted_at', clerk_sync.from_column(u.deleted_at), 'synced_at', clerk_sync.from_column(u.synced_at),
+      'sync_source', u.sync_source) end,
     'mentorado', case when m.id is not null then jsonb_build_object(
-      'id', m.id, 'userId', m.user_id, 'nomeCompleto', m.nome_completo, 'email', m.email, 'fotoUrl', m.foto_url,
-      'turma', m.turma, 'ativo', m.ativo, 'createdAt', m.created_at, 'updatedAt', m.updated_at) end,
-    'lastEvent', case when e.svix_id is not null then jsonb_build_object(
-      'svixId', e.svix_id, 'type', e.type, 'clerkId', e.clerk_id, 'outcome', e.outcome, 'errorCode', e.error_code,
-      'occurredAt', e.occurred_at, 'receivedAt', e.received_at, 'settledAt', e.settled_at,
-      'attempts', e.attempts) end
+      'id', m.id, 'user_id', m.user_id, 'nome_completo', m.nome_completo, 'email', m.email, 'foto_url', m.foto_url,
+      'turma', m.turma, 'ativo', m.ativo, 'created_at', clerk_sync.from_column(m.created_at),
+      'updated_at', clerk_sync.from_column(m.updated_at)) end,
+    'last_event', case when e.svix_id is not null then jsonb_build_object(
+      'svix_id', e.svix_id, 'type', e.type, 'clerk_id', e.clerk_id, 'outcome', e.outcome, 'error_code', e.error_code,
+      'error_detail', e.error_detail, 'occurred_at', e.occurred_at, 'received_at', e.received_at,
+      'settled_at', e.settled_at, 'attempts', e.attempts) end
   )
   from (values (of_clerk_id)) as asked(clerk_id)
-    left join users u on u.clerk_id = asked.clerk_id
-    left join mentorados m on m.user_id = u.id
+    left join public.users u on u.clerk_id = asked.clerk_id
+    left join public.mentorados m on m.user_id = u.id
     left join lateral (
-      select * from webhook_events w where w.clerk_id = asked.clerk_id order by w.received_at desc nulls last limit 1
+      select * from public.webhook_events w
+      where w.clerk_id = asked.clerk_id order by w.received_at desc nulls last limit 1
     ) e on true
 $$;

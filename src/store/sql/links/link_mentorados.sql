@@ -1,0 +1,91 @@
+-- Each upserted user who has no mentorado gets the one unclaimed mentorado with their verified address, or, if none has
+-- that address, a new one. The row as it now is decides, not the change. Returns who got one, by clerk_id. The widths are
+-- those of the columns (text_widths). Called by apply_batch, under its lock and settings.
+create function clerk_sync.link_mentorados(
+  changes clerk_sync.change[], settled jsonb, default_turma text, nome_completo_width integer, email_width integer,
+  foto_url_width integer, applied_at timestamptz, out linked_clerk_ids text[]
+)
+language plpgsql
+as $$
+declare
+  -- For the types of its columns, see to_column.
+  as_mentorado constant public.mentorados := null;
+  turma_labels constant text[] := enum_range(null::public.turma)::text[];
+  turma_of_new constant text := clerk_sync.find_default_turma(default_turma);
+  given bigint;
+  written bigint;
+begin
+  with seekers as materialized (
+    select u.id, u.clerk_id, u.name::text collate "C" as name, u.email::text collate "C" as email,
+           u.image_url::text as image_url, public.clerk_email_key(u.email) as email_key,
+           u.raw_json -> 'public_metadata' ->> 'turma' as turma, c.source, c.svix_id, c.ordinality as place
+    from unnest(changes) with ordinality as c
+      -- `offset 0` here, and a scalar subquery below, keep these lookups what they are. Without statistics, as while
+      -- a backfill fills empty tables, the planner would rather read a whole partial index, for each user.
+      cross join lateral (select * from public.users u where u.clerk_id = c.clerk_id offset 0) u
+    where c.kind = 'upsert' and not settled ? coalesce(c.svix_id, '')
+      and clerk_sync.may_be_linked(u.deleted_at is not null, u.email_verified, u.link_held_at is not null)
+      and public.clerk_email_key(u.email) is not null
+      and (select m.id from public.mentorados m where m.user_id = u.id) is null
+  ), candidates as materialized (
+    select s.*, row_number() over (partition by s.email_key collate "C" order by s.place) as turn,
+           found.mentorados, found.mentorado_id, found.is_claimed,
+           -- A label unknown to the enum is not the event's fault.
+           case when s.turma = any (turma_labels) then s.turma else turma_of_new end as new_turma
+    from seekers s
+      cross join lateral (
+        select count(*) as mentorados, min(m.id) as mentorado_id, bool_or(m.user_id is not null) as is_claimed
+        from public.mentorados m where clerk_sync.is_same_key(public.clerk_email_key(m.email), s.email_key)
+      ) found
+  ), linked as (
+    update public.mentorados m set user_id = c.id, updated_at = clerk_sync.to_column(applied_at, m.updated_at)
+    from candidates c
+    where m.id = c.mentorado_id and c.turn = 1 and c.mentorados = 1 and not c.is_claimed
+    returning m.id as mentorado_id, c.id as user_id
+  ), created as (
+    insert into public.mentorados (user_id, nome_completo, email, foto_url, turma, created_at, updated_at)
+    select id,
+           left(coalesce(nullif(clerk_sync.trim_text(name), ''),
+                         nullif(clerk_sync.trim_text(regexp_replace(email, '@[^@]*$', '')), ''), email),
+                least(255, nome_completo_width)),
+           case when length(email) <= email_width then email end,
+           case when length(image_url) <= least(500, foto_url_width) then image_url end,
+           new_turma::public.turma,
+           clerk_sync.to_column(applied_at, as_mentorado.created_at),
+           clerk_sync.to_column(applied_at, as_mentorado.updated_at)
+    -- Without a class no mentorado can be made; the user waits for DEFAULT_TURMA to be mended.
+    from candidates where turn = 1 and mentorados = 0 and new_turma is not null
+    returning id as mentorado_id, user_id
+  ), changed as (
+    select mentorado_id, user_id, 'linked' as action from linked
+    union all
+    select mentorado_id, user_id, 'created' from created
+  ), trail as (
+    insert into public.mentorado_links (mentorado_id, user_id, clerk_id, action, actor, svix_id, at)
+    select n.mentorado_id, n.user_id, s.clerk_id, n.action, s.source, s.svix_id, applied_at
+    from changed n cross join lateral (select * from candidates where id = n.user_id) s
+    returning clerk_id
+  )
+  select (select array_agg(clerk_id) from trail),
+         count(*) filter (where mentorados = 1 and not is_claimed or mentorados = 0 and new_turma is not null),
+         (select count(*) from changed)
+    into linked_clerk_ids, given, written
+    from candidates where turn = 1;
+  if written <> given then
+    perform clerk_sync.fail_unwritten('public.mentorados', given - written);
+  end if;
+end
+$$;
+
+-- The class of a mentorado that the sync creates: the configured one if the enum has it; unconfigured (null),
+-- neon_estrutura or the enum's only label. Null: there is none, and no mentorado can be created.
+create function clerk_sync.find_default_turma(configured text) returns text
+language sql stable
+as $$
+  select case
+    when configured is not null then case when configured = any (labels) then configured end
+    when 'neon_estrutura' = any (labels) then 'neon_estrutura'
+    when cardinality(labels) = 1 then labels[1]
+  end
+  from (select enum_range(null::public.turma)::text[] as labels) e
+$$;
