@@ -97,8 +97,8 @@ export function createUserService(deps: SyncDeps): UserService {
  * all others, their 404s included, to the app around it.
  */
 export function createApp(deps: SyncDeps & SyncAppOptions): Hono {
-  const { webhookSecrets, defaultTurma, clerkInstanceId } = deps.config;
-  return createHttpApp({ ...deps, ...toAccess(deps), webhookSecrets, defaultTurma, clerkInstanceId });
+  const { webhookSecrets, defaultTurma, clerkInstanceId, corsOrigins } = deps.config;
+  return createHttpApp({ ...deps, ...toAccess(deps), webhookSecrets, defaultTurma, clerkInstanceId, corsOrigins });
 }
 
 /** For `appRouter` in a router of your own: the headers of a request, and its client's address → its context. */

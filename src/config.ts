@@ -21,6 +21,8 @@ export interface Config {
   readonly clerkJwtKey: string | undefined;
   readonly clerkAuthorizedParties: readonly string[];
   readonly clerkInstanceId: string | undefined;
+  /** Origins whose pages may call `/api/trpc`. */
+  readonly corsOrigins: readonly string[];
   readonly adminApiToken: string | undefined;
   /** Undefined: `neon_estrutura`, or the only label of the enum. */
   readonly defaultTurma: string | undefined;
@@ -113,6 +115,7 @@ function toConfig(data: z.infer<typeof configSchema>, isTty: boolean): Config {
     clerkJwtKey: data.CLERK_JWT_KEY,
     clerkAuthorizedParties: data.CLERK_AUTHORIZED_PARTIES,
     clerkInstanceId: data.CLERK_INSTANCE_ID,
+    corsOrigins: data.CORS_ORIGINS,
     adminApiToken: data.ADMIN_API_TOKEN,
     defaultTurma: data.DEFAULT_TURMA,
     eventRetentionDays: data.EVENT_RETENTION_DAYS,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseJwtKey } from "./auth/parseJwtKey.ts";
+import { parseOrigins } from "./http/parseOrigins.ts";
 import { parseDsn } from "./store/connection/dsn.ts";
 
 /** Shorter tokens can be guessed. */
@@ -66,6 +67,7 @@ export const configSchema = z.object({
     .refine((list) => list.length > 0, "must name at least one origin")
     .default([]),
   CLERK_INSTANCE_ID: z.string().optional(),
+  CORS_ORIGINS: parsedBy(parseOrigins).default([]),
   ADMIN_API_TOKEN: z
     .string()
     .min(adminTokenCharsMin, `must have at least ${adminTokenCharsMin} characters`)

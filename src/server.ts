@@ -2,6 +2,8 @@ import { createApp, openParts, startSchedule } from "./compose.ts";
 import type { StartConfig } from "./config.ts";
 import { combineObservers } from "./domain/observer.ts";
 import type { Log } from "./log.ts";
+import { toErrorResponse } from "./http/errorResponse.ts";
+import { withParseableUrl } from "./http/requestUrl.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { openTracing } from "./telemetry/tracing.ts";
 
@@ -36,7 +38,13 @@ export function startServer(config: StartConfig, log: Log): RunningServer {
     // The limit is ours, with its own words, and nothing is read beyond it; the runtime's own answer has no body.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     // With the server as its environment: only that knows a client's address.
-    fetch: (req, bunServer) => app.fetch(req, bunServer),
+    fetch: (req, bunServer) => app.fetch(withParseableUrl(req), bunServer),
+    // Bun's development mode (its default) serves `/bun:info`, and answers an exception with a page of sources.
+    development: false,
+    error: (error) => {
+      log.error({ err: error }, "[Server] A request failed outside of the app");
+      return toErrorResponse(error);
+    },
   });
   const port = server.port ?? config.port;
   const schedule = startSchedule(parts);

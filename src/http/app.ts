@@ -1,4 +1,5 @@
-import { Hono, type Context } from "hono";
+import { Hono, type Context, type MiddlewareHandler } from "hono";
+import { cors } from "hono/cors";
 import { systemClock, type Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import { createBodyVerifier } from "../clerk/verify.ts";
@@ -38,6 +39,8 @@ export interface AppDeps {
   readonly clock?: Clock | undefined;
   /** False: `/` and its assets are left to the app this one is mounted in. */
   readonly hasPage?: boolean | undefined;
+  /** Origins whose pages may call `/api/trpc`; none: nothing is added, so that an app around may do it. */
+  readonly corsOrigins?: readonly string[] | undefined;
 }
 
 /** The whole HTTP side as a Hono app, to serve or to mount with `app.route("/", …)`. */
@@ -62,7 +65,7 @@ export function createApp(deps: AppDeps): Hono {
   const readMetrics = createMetricsRoute({ metrics, adminToken: deps.adminToken, rateLimits });
 
   for (const path of ["/api/webhooks/clerk", "/api/webhooks/clerk/"]) {
-    route(app, path, { POST: (c) => webhook(c.req.raw, getRequestId(c)) });
+    route(app, path, { POST: (c) => webhook(c.req, getRequestId(c)) });
   }
   route(app, "/healthz", { GET: (c) => c.json({ status: "ok" }) });
   route(app, "/readyz", {
@@ -72,15 +75,26 @@ export function createApp(deps: AppDeps): Hono {
     },
   });
   route(app, "/metrics", { GET: (c) => readMetrics(c.req.raw.headers, findClientAddress(c)) });
+  if (deps.corsOrigins?.length) app.use("/api/trpc/*", allowOrigins(deps.corsOrigins));
   route(app, "/api/trpc/*", createTrpcRoute(createContextFactory({ ...deps, rateLimits }), clock));
   if (deps.hasPage ?? true) routePage(app);
   app.notFound((c) => addAnswerHeaders(c, toErrorResponse(new AppError("not_found", "There is nothing here."))));
   app.onError((error, c) => {
     const requestId = getRequestId(c);
-    if (!(error instanceof AppError)) deps.log.error({ err: error, requestId }, "[Http] A request failed");
+    if (!(error instanceof AppError) || error.code === "internal")
+      deps.log.error({ err: error, requestId }, "[Http] A request failed");
     return addAnswerHeaders(c, toErrorResponse(error));
   });
   return app;
+}
+
+function allowOrigins(origins: readonly string[]): MiddlewareHandler {
+  return cors({
+    origin: [...origins],
+    allowMethods: ["GET", "HEAD", "POST"],
+    allowHeaders: ["authorization", "content-type", "x-request-id"],
+    exposeHeaders: ["retry-after", "x-request-id"],
+  });
 }
 
 function routePage(app: Hono): void {

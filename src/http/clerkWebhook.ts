@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { HonoRequest } from "hono";
 import { AppError } from "../errors.ts";
 import { toUserChange } from "../clerk/userChange.ts";
 import { parseSignatureHeaders, type VerifyBody } from "../clerk/verify.ts";
@@ -27,16 +28,16 @@ export interface ClerkWebhookDeps {
 }
 
 /** `POST /api/webhooks/clerk`: 200 says the change is committed, everything else says send it again or look at it. */
-export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request, requestId: string) => Promise<Response> {
+export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, requestId: string) => Promise<Response> {
   const { clock, log, userService } = deps;
 
   async function settle(
-    req: Request,
+    req: HonoRequest,
     requestId: string,
     startedAtMs: number,
   ): Promise<{ outcome: Outcome; lagMs: number | null }> {
     // What is cheap to judge comes first: a flood of unsigned requests costs no reading and no hashing.
-    const headers = parseSignatureHeaders(req.headers, startedAtMs);
+    const headers = parseSignatureHeaders(req.raw.headers, startedAtMs);
     const bytes = await readBody(req, { bytesMax: bodyBytesMax, timeoutMs: bodyDeadlineMs, clock });
     const body = deps.verifyBody(headers, bytes);
     const change = toUserChange({ svixId: headers.svixId, body, receivedAtMs: startedAtMs }, deps);
@@ -60,15 +61,11 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: Request, reque
     } catch (error) {
       // Nothing wrong with a verified event that cannot be stored gets better by sending it again.
       const isDead = error instanceof AppError && error.code === "invalid_event";
-      const retriable = error instanceof AppError && error.code !== "internal" ? error : toUnavailable(error);
+      const retriable = error instanceof AppError ? error : toUnavailable(error);
       const res = toErrorResponse(retriable, isDead ? { "webhook-delivery": "abort-message" } : {});
       if (res.status >= 500)
         log.error({ err: error, requestId }, "[Webhook] A delivery could not be settled; it will come again");
-      else
-        log.warn(
-          { requestId, code: retriable.code, svixId: req.headers.get("svix-id") },
-          "[Webhook] Refused a delivery",
-        );
+      else log.warn({ requestId, code: retriable.code, svixId: req.header("svix-id") }, "[Webhook] Refused a delivery");
       const { code } = retriable;
       deps.observer?.onDelivery?.({ ...endSpan(), status: res.status, outcome: null, code, lagMs: null });
       return res;

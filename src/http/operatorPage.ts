@@ -1,5 +1,6 @@
 import { basename, extname, resolve } from "node:path";
 import bundle from "../page/index.html";
+import { toParseableUrl } from "./requestUrl.ts";
 
 /** A file of the operator page as it is sent. */
 interface PageFile {
@@ -17,7 +18,9 @@ export interface OperatorPage {
 }
 
 /** Only names like the page's own are looked up: a program this app is mounted in may have assets too. */
-const assetPath = /^\/assets\/sync-page-[a-z0-9]+\.(?:js|css|svg)$/;
+const assetPath = /\/assets\/(sync-page-[a-z0-9]+\.(?:js|css|svg))$/;
+/** Where the HTML refers to its files; replaced by a path relative to where the page is asked for. */
+const assetsFolder = "./assets/";
 
 /**
  * Nothing of another origin, nothing inline, and no text becomes markup: a name that holds a script stays a name.
@@ -38,11 +41,7 @@ const contentSecurityPolicy = [
 
 const safetyHeaders = {
   "content-security-policy": contentSecurityPolicy,
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-  "referrer-policy": "no-referrer",
   "cross-origin-opener-policy": "same-origin",
-  "cross-origin-resource-policy": "same-origin",
 };
 
 /**
@@ -50,9 +49,9 @@ const safetyHeaders = {
  * single-file build (`bun build --compile`) carries it ready made. Kept in memory from then on.
  */
 export function createOperatorPage(): OperatorPage {
-  let files: Promise<ReadonlyMap<string, PageFile>> | undefined;
+  let files: Promise<PageFiles> | undefined;
 
-  function getFiles(): Promise<ReadonlyMap<string, PageFile>> {
+  function getFiles(): Promise<PageFiles> {
     files ??= loadFiles().catch((error: unknown) => {
       files = undefined;
       throw error;
@@ -62,16 +61,24 @@ export function createOperatorPage(): OperatorPage {
 
   return {
     getIndex: async (req) => {
-      const index = (await getFiles()).get("/");
-      if (!index) throw new Error("The operator page's bundle holds no HTML");
-      return toResponse(req, index);
+      const { html } = await getFiles();
+      // Relative, so that it holds under any base path; `/base` and `/base/` differ in what that is relative to.
+      const folder = toPath(req).split("/").pop() ?? "";
+      const text = folder === "" ? html : html.replaceAll(assetsFolder, `./${folder}/assets/`);
+      return toResponse(req, toPageFile(new TextEncoder().encode(text), "text/html;charset=utf-8", "no-cache"));
     },
     findAsset: async (req) => {
-      const { pathname } = new URL(req.url);
-      const file = assetPath.test(pathname) ? (await getFiles()).get(pathname) : undefined;
+      const name = assetPath.exec(toPath(req))?.[1];
+      const file = name === undefined ? undefined : (await getFiles()).assets.get(name);
       return file ? toResponse(req, file) : null;
     },
   };
+}
+
+interface PageFiles {
+  readonly html: string;
+  /** By name, which carries a hash of the content. */
+  readonly assets: ReadonlyMap<string, PageFile>;
 }
 
 interface BuiltFile {
@@ -80,23 +87,24 @@ interface BuiltFile {
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-async function loadFiles(): Promise<ReadonlyMap<string, PageFile>> {
+async function loadFiles(): Promise<PageFiles> {
   const built = await (bundle.files ? readBuiltFiles(bundle.files) : buildFiles(bundle.index));
-  const files = new Map<string, PageFile>();
-  const paths = new Map<string, string>();
+  const assets = new Map<string, PageFile>();
+  const index = built.find(({ name }) => extname(name) === ".html");
+  if (!index) throw new Error("The operator page's bundle holds no HTML");
+  const assetNames = new Map<string, string>();
   for (const { name, type, body } of built) {
     if (extname(name) === ".html") continue;
-    const path = `/assets/sync-page-${toHash(body)}${extname(name)}`;
-    paths.set(name, path);
-    files.set(path, toPageFile(body, type, "public, max-age=31536000, immutable"));
+    const assetName = `sync-page-${toHash(body)}${extname(name)}`;
+    assetNames.set(name, assetName);
+    assets.set(assetName, toPageFile(body, type, "public, max-age=31536000, immutable"));
   }
-  const html = built.find(({ name }) => extname(name) === ".html");
-  if (html) {
-    let text = new TextDecoder().decode(html.body);
-    for (const [name, path] of paths) text = text.replaceAll(`./${name}`, path).replaceAll(`"/${name}`, `"${path}`);
-    files.set("/", toPageFile(new TextEncoder().encode(text), html.type, "no-cache"));
-  }
-  return files;
+  // The bundler refers to them as `./name`, `/name` or `../../name`, depending on where it was called.
+  const html = new TextDecoder().decode(index.body).replaceAll(/"[./]*([\w.-]+)"/g, (reference, name: string) => {
+    const assetName = assetNames.get(name);
+    return assetName === undefined ? reference : `"${assetsFolder}${assetName}"`;
+  });
+  return { html, assets };
 }
 
 function readBuiltFiles(files: NonNullable<typeof bundle.files>): Promise<BuiltFile[]> {
@@ -143,6 +151,10 @@ function toResponse(req: Request, { body, gzip, headers, etag }: PageFile): Resp
   return takesGzip
     ? new Response(gzip, { headers: { ...headers, "content-encoding": "gzip" } })
     : new Response(body, { headers });
+}
+
+function toPath(req: Request): string {
+  return new URL(toParseableUrl(req.url)).pathname;
 }
 
 function toHash(body: Uint8Array): string {

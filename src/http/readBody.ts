@@ -1,3 +1,4 @@
+import type { HonoRequest } from "hono";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 
@@ -7,12 +8,30 @@ export interface BodyLimits {
   readonly clock: Clock;
 }
 
+/** Hono's caches that hold what came, byte for byte; a form that was parsed cannot be put together again. */
+const exactCaches = ["arrayBuffer", "text", "blob"] as const;
+
 /**
- * The exact bytes of a request's body.
+ * The exact bytes of a request's body, also where a middleware of the app around this one has read it through Hono.
  * @throws AppError `payload_too_large` as soon as more than `bytesMax` are declared or have come; `request_timeout`
- * if the sender needs longer than `timeoutMs` or hangs up
+ * if the sender needs longer than `timeoutMs` or hangs up; `internal` if the body was read in a way that keeps nothing
  */
-export async function readBody(req: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
+export function readBody(req: HonoRequest, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
+  return req.raw.bodyUsed ? readKept(req, limits.bytesMax) : readUnread(req.raw, limits);
+}
+
+async function readKept(req: HonoRequest, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (!exactCaches.some((name) => name in req.bodyCache)) {
+    const todo = "let it read c.req.text() or c.req.arrayBuffer(), which Hono keeps, instead of c.req.raw or a form";
+    const cause = new Error(`A middleware of the app around has used up the request's body: ${todo}`);
+    throw new AppError("internal", "Something went wrong here.", { cause });
+  }
+  const bytes = new Uint8Array(await req.arrayBuffer());
+  if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax);
+  return bytes;
+}
+
+async function readUnread(req: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(req.headers.get("content-length") ?? 0);
   if (declared > limits.bytesMax) throw tooLarge(limits.bytesMax);
   if (req.body === null) return new Uint8Array();

@@ -6,6 +6,7 @@ import type { CreateContext } from "../trpc/context.ts";
 import { getRequestId } from "./answerHeaders.ts";
 import { findClientAddress } from "./clientAddress.ts";
 import { readBody } from "./readBody.ts";
+import { toParseableUrl, withParseableUrl } from "./requestUrl.ts";
 
 /** What tRPC calls may weigh together, and how many may share a request. */
 const requestBytesMax = 1024 * 1024;
@@ -50,13 +51,14 @@ export function createTrpcRoute(
     GET: (c) => {
       if (c.req.raw.url.length > requestBytesMax) throw new AppError("payload_too_large", "The request is too large.");
       addresses.set(c, findClientAddress(c));
+      c.req.raw = withParseableUrl(c.req.raw);
       return answer(c);
     },
     POST: async (c) => {
       addresses.set(c, findClientAddress(c));
       // Read here, so that the limit holds for what is streamed as well as for what is declared.
-      const body = await readBody(c.req.raw, { bytesMax: requestBytesMax, timeoutMs: bodyTimeoutMs, clock });
-      c.req.raw = new Request(c.req.raw.url, { method: "POST", headers: c.req.raw.headers, body });
+      const body = await readBody(c.req, { bytesMax: requestBytesMax, timeoutMs: bodyTimeoutMs, clock });
+      c.req.raw = new Request(toParseableUrl(c.req.raw.url), { method: "POST", headers: c.req.raw.headers, body });
       return answer(c);
     },
   };

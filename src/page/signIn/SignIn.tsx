@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { createSyncClient } from "../../trpc/client.ts";
 import { findCode, toFailure } from "../shared/failure.ts";
+import { serverUrl } from "../shared/syncClient.ts";
 import { Button } from "../shared/Button.tsx";
 import { Notice } from "../shared/Notice.tsx";
 
@@ -65,7 +66,7 @@ export function SignIn({ notice, onToken }: { notice: string | null; onToken: (t
 
 async function findProblem(token: string): Promise<string | null> {
   try {
-    await createSyncClient({ url: location.origin, token }).sync.status.query();
+    await createSyncClient({ url: serverUrl, token }).sync.status.query();
     return null;
   } catch (error) {
     // The token is right, the database is away: the page says so, and tries again.
