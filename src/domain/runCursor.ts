@@ -1,5 +1,7 @@
 /** How far a pass over all users of Clerk, in the order of their creation, has come. */
 export interface PassPosition {
+  /** Users looked at. */
+  readonly users: number;
   /** The first user of the pass: seen again after a cursor, it tells that the cursor was not understood. */
   readonly firstId: string | null;
   /**
@@ -19,6 +21,8 @@ export interface RunCursor {
   /** Whether a new run may go on from here when this one was stopped. */
   readonly resumable: boolean;
   readonly position: PassPosition;
+  /** Users at Clerk when the run began: what a pass over all of them covers. Null: not counted yet. */
+  readonly usersAtClerk: number | null;
   /** Active users here when the run began: what the brake on deletions is measured by. */
   readonly activeUsers: number;
   /** The newest `updated_at` at Clerk when the run began, epoch milliseconds: where the next one may stop. */
@@ -33,7 +37,8 @@ export const runStart: RunCursor = {
   step: 0,
   phase: "users",
   resumable: true,
-  position: { firstId: null, trail: [], createdAtMs: null },
+  position: { users: 0, firstId: null, trail: [], createdAtMs: null },
+  usersAtClerk: null,
   activeUsers: 0,
   watermarkMs: null,
   refused: 0,

@@ -10,6 +10,7 @@ test("every user of Clerk is written, a page of 500 a request, under the source 
   expect(figuresOf(await r.run("backfill"))).toEqual({ status: "done", seen: 1_200, applied: 1_200 });
   await expectEqualToClerk(r);
   expect(r.clerk.asked).toEqual([
+    "count",
     "list +created_at",
     `list +created_at ${pagedId(499)}`,
     `list +created_at ${pagedId(999)}`,
@@ -172,7 +173,7 @@ describe("what fails", () => {
     // And the one after that begins anew.
     r.clerk.asked.length = 0;
     await r.run("backfill");
-    expect(r.clerk.asked[0]).toBe("list +created_at");
+    expect(r.clerk.asked.find((what) => what.startsWith("list"))).toBe("list +created_at");
   });
 
   test("a user that cannot be stored keeps nobody else out, and the run from being done", async () => {

@@ -32,8 +32,8 @@ async function openOrphan(r: RunsTest) {
 
 test("is taken over within 10 s by a start, goes on where it was, and is done with whole figures", async () => {
   const r = await openRunsTest(1_200);
+  await r.t.sql`insert into users (clerk_id) values ('user_Gone'), (${pagedId(1)})`;
   const { runId, letGo } = await openOrphan(r);
-  await r.t.sql`insert into users (clerk_id) values ('user_Gone')`;
   expect(await r.runs.start({ kind: "reconcile" }).catch((error: { code: string }) => error.code)).toBe("conflict");
   let taken: { runId: string } | undefined;
   const tookMs = await waitUntil(async () => {

@@ -5,6 +5,7 @@ import { toRunItem } from "./runWriter.ts";
 
 /** Writes every user of Clerk. */
 export async function backfill(ctx: RunContext): Promise<void> {
+  if (ctx.writer.cursor().usersAtClerk == null) await ctx.writer.save({ usersAtClerk: await ctx.clerk.countUsers() });
   await passOverUsers(ctx);
   if (ctx.writer.cursor().position.firstId === null) await requireNoUsers(ctx);
 }
@@ -27,7 +28,13 @@ export async function passOverUsers({ clerk, writer, run, clock }: RunContext): 
   }
 
   async function* toPages() {
-    for await (const { users, askedAtMs, positionAfter } of listAllUsers(clerk, writer.cursor().position, clock)) {
+    const { position, usersAtClerk } = writer.cursor();
+    for await (const { users, askedAtMs, positionAfter } of listAllUsers(
+      clerk,
+      position,
+      usersAtClerk ?? Number.POSITIVE_INFINITY,
+      clock,
+    )) {
       yield { items: users.map((user) => toRunItem(user, run.kind, askedAtMs)), positionAfter };
     }
   }

@@ -26,6 +26,7 @@ export async function compareChangedUsers(
   const stopsAtMs = sinceMs === null ? 0 : sinceMs - overlapMs;
   let shown = new Set<string>();
   let stepsBack = 0;
+  let shownAgain = 0;
   for (let offset = 0; ;) {
     const askedAtMs = clock.nowMs();
     const users = await clerk.listUsers({ limit: pageUsersMax, orderBy: "-updated_at", offset });
@@ -42,6 +43,12 @@ export async function compareChangedUsers(
       options,
     );
     const last = users.at(-1);
+    // The list ends here, and changes made meanwhile only moved down to this page what the one before had shown.
+    if (fresh.length === 0 && users.length < pageUsersMax) return;
+    shownAgain = fresh.length === 0 ? shownAgain + 1 : 0;
+    if (shownAgain > stepsBackMax) {
+      throw new AppError("clerk_unavailable", "Clerk's list changes faster than it can be read.");
+    }
     if (!last || updatedAtMs(last) < stopsAtMs || users.length <= overlapUsers) return;
     shown = new Set(users.map((user) => user.id));
     offset += users.length - overlapUsers;

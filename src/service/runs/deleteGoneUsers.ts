@@ -6,9 +6,10 @@ import { listUnseenUsers } from "../../store/runs/reconcileRows.ts";
 import type { RunContext } from "./runContext.ts";
 import { toRunItem } from "./runWriter.ts";
 
-/** CONTRACT 8.7: a reconcile never deletes more than the larger of the two. */
+/** CONTRACT 8.7: a reconcile deletes no more than the larger of these two, and never more than half. */
 const deletionsMin = 20;
 const deletionsShare = 0.1;
+const deletionsShareMax = 0.5;
 /** As many as Clerk answers at once. */
 const groupUsers = 100;
 /** One comparison of all rows for so many of them. */
@@ -25,7 +26,9 @@ const deletionsAtOnce = 500;
 export async function deleteGoneUsers(ctx: RunContext): Promise<void> {
   const { run, writer } = ctx;
   const { activeUsers } = writer.cursor();
-  const deletionsMax = Math.max(deletionsMin, Math.floor(activeUsers * deletionsShare)) - run.deleted;
+  const mayGo = Math.max(deletionsMin, Math.floor(activeUsers * deletionsShare));
+  // What this run deleted before it was interrupted counts.
+  const deletionsMax = Math.min(mayGo, Math.floor(activeUsers * deletionsShareMax)) - run.deleted;
   const absent = await findAbsentUsers(ctx, (count) => {
     if (count <= deletionsMax) return;
     throw new AppError(

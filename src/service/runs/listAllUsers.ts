@@ -8,6 +8,8 @@ import type { PassPosition } from "../../domain/runCursor.ts";
 const pageUsersMax = 500;
 /** Users that may be deleted between two pages without any other being looked at twice. */
 const trailUsers = 20;
+/** However many sign up in full pages: a pass that has seen twice as many users as there were is over. */
+const usersFactorMax = 2;
 /** Of users made at one moment some may become visible a little later than others. */
 const fallbackOverlapMs = 1_000;
 
@@ -21,13 +23,15 @@ export interface UserPage {
 
 /**
  * Every user of Clerk in the order of their creation, one request a page. A page that is short or empty ends nothing:
- * the end is where a page that begins before the last user shows that user and nobody after. So neither a deleted
- * cursor, nor a page cut short, nor one empty by mistake leaves anybody out.
+ * the end is where a page that begins before the last user shows that user and none after. So neither a deleted
+ * cursor, nor a page cut short, nor one empty by mistake leaves a user out. Once as many users were looked at as there
+ * were when the run began, such a page is the end also if it shows users after: they have signed up since.
  * @throws AppError `clerk_unavailable` if Clerk's lists contradict each other
  */
 export async function* listAllUsers(
   clerk: Pick<ClerkApi, "listUsers">,
   from: PassPosition,
+  usersAtStart: number,
   clock: Clock,
 ): AsyncGenerator<UserPage, void> {
   let position = from;
@@ -48,12 +52,16 @@ export async function* listAllUsers(
       throw new AppError("clerk_unavailable", "Clerk listed users before and now lists none.");
     }
     const reached = position;
+    const isLast =
+      reached.users >= usersAtStart * usersFactorMax + pageUsersMax ||
+      (reached.users >= usersAtStart && back > 0 && users.length < pageUsersMax);
     position = advance(reached, fresh.length > 0 ? fresh : users);
     known = new Set([...position.trail, ...users.map((user) => user.id)]);
     back = users.length < pageUsersMax ? 1 : 0;
     if (fresh.length > 0) {
       yield { users: fresh, askedAtMs, positionAfter: (count) => advance(reached, fresh.slice(0, count)) };
     }
+    if (isLast) return;
   }
 }
 
@@ -95,6 +103,7 @@ function advance(position: PassPosition, users: readonly ClerkUser[]): PassPosit
   const last = users.at(-1);
   if (last === undefined) return position;
   return {
+    users: (position.users ?? 0) + users.length,
     firstId: position.firstId ?? users[0]?.id ?? null,
     trail: [...position.trail, ...users.map((user) => user.id)].slice(-trailUsers),
     createdAtMs: toEpochMs(last["created_at"]) ?? position.createdAtMs,

@@ -21,7 +21,8 @@ async function reconcileEveryone(ctx: RunContext): Promise<void> {
     const activeUsers = await countActiveUsers(database);
     const [newest] = await clerk.listUsers({ limit: 1, orderBy: "-updated_at" });
     if (newest === undefined) await requireEmptyInstance(ctx, activeUsers);
-    await writer.save({ activeUsers, watermarkMs: newest ? toWatermarkMs(newest, ctx.clock) : null });
+    const usersAtClerk = await clerk.countUsers();
+    await writer.save({ activeUsers, usersAtClerk, watermarkMs: newest ? toWatermarkMs(newest, ctx.clock) : null });
   }
   if (writer.cursor().phase === "users") {
     await passOverUsers(ctx);
