@@ -1,3 +1,4 @@
+import { createLogWriter } from "./logWriter.ts";
 import pino, { type DestinationStream, type Logger } from "pino";
 
 export type Log = Logger;
@@ -7,11 +8,18 @@ export type LogFormat = "pretty" | "json";
 
 /**
  * The process's logger. Only ids go into it: never names, addresses, payloads or secrets.
- * Writes are synchronous, so the last line before a crash is not lost.
+ * Writes are synchronous, so the last line before a crash is not lost; JSON lines of a server (`isBuffered`) are written
+ * asynchronously instead, so that a log that is full or not read delays no answer. `log.flush` writes what is left.
  */
-export async function createLog(options: { level: LogLevel; format: LogFormat; destination?: 1 | 2 }): Promise<Log> {
+export async function createLog(options: {
+  level: LogLevel;
+  format: LogFormat;
+  destination?: 1 | 2;
+  isBuffered?: boolean;
+}): Promise<Log> {
   const fd = options.destination ?? 1;
-  const stream = options.format === "pretty" ? await openPretty(fd) : pino.destination({ fd, sync: true });
+  const openJson = () => (options.isBuffered ? createLogWriter(fd) : pino.destination({ fd, sync: true }));
+  const stream = options.format === "pretty" ? await openPretty(fd) : openJson();
   return pino(
     {
       level: options.level,

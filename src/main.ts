@@ -14,7 +14,7 @@ function readConfig(): StartConfig {
 }
 
 const config = readConfig();
-const log = await createLog({ level: config.logLevel, format: config.logFormat });
+const log = await createLog({ level: config.logLevel, format: config.logFormat, isBuffered: true });
 const server = start();
 
 function start(): RunningServer {
@@ -31,10 +31,10 @@ function start(): RunningServer {
 onStopSignal((signal) => {
   log.info({ signal }, "[Server] Stopping; deliveries in flight are answered first");
   server.stop().then(
-    () => process.exit(0),
+    () => log.flush(() => process.exit(0)),
     (error: unknown) => {
       log.error({ err: error }, "[Server] Stopping failed");
-      process.exit(1);
+      log.flush(() => process.exit(1));
     },
   );
 });

@@ -1,0 +1,71 @@
+import { write } from "node:fs";
+
+/** UTF-16 units; some seconds of the highest throughput. What comes beyond is dropped and counted. */
+const bufferedCharsMax = 4 * 1024 * 1024;
+/** Characters handed to the system at once: what a pipe takes. */
+const chunkCharsMax = 64 * 1024;
+/** After a write that failed or was refused for now. */
+const retryMs = 100;
+const flushMs = 500;
+
+/** Writes lines to a file descriptor without ever waiting, throwing, or holding more than a bounded amount. */
+export interface LogWriter {
+  readonly write: (line: string) => void;
+  /** Calls `done` when all is written, or after half a second; for the end of the process. */
+  readonly flush: (done: () => void) => void;
+}
+
+/** Several lines that wait become one write. */
+export function createLogWriter(fd: number): LogWriter {
+  let lines: string[] = [];
+  let bufferedChars = 0;
+  let dropped = 0;
+  let droppedSaid = 0;
+  /** Of a write under way, or of one to be tried again. */
+  let chunk: Buffer | undefined;
+
+  function next(): void {
+    if (chunk === undefined) {
+      if (lines.length === 0) return;
+      chunk = takeChunk();
+    }
+    const current = chunk;
+    write(fd, current, 0, current.length, null, (error, bytes) => {
+      chunk = error ? current : current.subarray(bytes);
+      if (chunk.length === 0) chunk = undefined;
+      if (error) setTimeout(next, retryMs).unref();
+      else next();
+    });
+  }
+
+  function takeChunk(): Buffer {
+    let count = 0;
+    for (let chars = 0; count < lines.length && chars < chunkCharsMax; count++) chars += lines[count]?.length ?? 0;
+    const text = lines.splice(0, count).join("");
+    bufferedChars -= text.length;
+    if (lines.length > 0 || dropped === droppedSaid) return Buffer.from(text);
+    const notice = { level: 40, time: new Date().toISOString(), droppedLines: dropped - droppedSaid };
+    droppedSaid = dropped;
+    return Buffer.from(`${text}${JSON.stringify({ ...notice, msg: "[Log] Lines were dropped: nothing read them" })}\n`);
+  }
+
+  return {
+    write: (line) => {
+      if (bufferedChars + line.length > bufferedCharsMax) {
+        dropped += 1;
+        return;
+      }
+      lines.push(line);
+      bufferedChars += line.length;
+      if (lines.length === 1 && chunk === undefined) queueMicrotask(next);
+    },
+    flush: (done) => {
+      const endsAtMs = performance.now() + flushMs;
+      const wait = () => {
+        if ((chunk === undefined && lines.length === 0) || performance.now() > endsAtMs) done();
+        else setTimeout(wait, 5);
+      };
+      wait();
+    },
+  };
+}
