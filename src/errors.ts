@@ -7,6 +7,7 @@ export type ErrorCode =
   | "invalid_event"
   | "request_timeout"
   | "unavailable"
+  | "refused"
   | "bad_request"
   | "unauthorized"
   | "forbidden"

@@ -55,8 +55,10 @@ export interface LedgerOnly {
   readonly source: "webhook";
   /** The user it is about, if it says so: their deletion erases this payload too. */
   readonly clerkId: string | null;
-  /** Why it is dead. */
+  /** Why it is dead. `refused`: by a rule of the database, and to be tried anew. */
   readonly errorCode: string | null;
+  /** Of a refused event: the rule, and the version of the user it would have stored (null: a deletion). */
+  readonly refusal?: { readonly rule: string; readonly version: string | null };
   readonly delivery: Delivery;
 }
 

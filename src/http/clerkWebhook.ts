@@ -59,9 +59,9 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
       deps.observer?.onDelivery?.({ ...endSpan(), status: 200, outcome, code: null, lagMs });
       return Response.json({ outcome });
     } catch (error) {
-      // Nothing wrong with a verified event that cannot be stored gets better by sending it again.
+      // A dead event that is no event is permanent: Svix need not retry.
       const isDead = error instanceof AppError && error.code === "invalid_event";
-      const retriable = error instanceof AppError ? error : toUnavailable(error);
+      const retriable = error instanceof AppError ? toPublicError(error) : toUnavailable(error);
       const res = toErrorResponse(retriable, isDead ? { "webhook-delivery": "abort-message" } : {});
       if (res.status >= 500)
         log.error({ err: error, requestId }, "[Webhook] A delivery could not be settled; it will come again");
@@ -79,6 +79,14 @@ const hasLag: ReadonlySet<Outcome> = new Set(["applied", "unchanged", "stale"]);
 /** A fault of ours is not the sender's: the delivery has to come again. */
 function toUnavailable(cause: unknown): AppError {
   return new AppError("unavailable", "The delivery could not be settled.", { cause });
+}
+
+/** The sender is no operator: the ledger names the rule. */
+function toPublicError(error: AppError): AppError {
+  if (error.code !== "refused") return error;
+  return new AppError("refused", "A rule of the database refuses this change; it is tried anew when it comes again.", {
+    cause: error,
+  });
 }
 
 function toPlainText(type: string | null | undefined): string {

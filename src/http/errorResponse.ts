@@ -18,6 +18,7 @@ const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
   too_many_requests: 429,
   internal: 500,
   unavailable: 503,
+  refused: 503,
   clerk_unavailable: 503,
 };
 

@@ -7,7 +7,8 @@ import type { Log } from "../log.ts";
 import { toBatchItem, type BatchItem } from "../store/users/userBatch.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
-import { isRowAtFault } from "../store/connection/pgErrors.ts";
+import { isRefusal } from "../store/connection/pgErrors.ts";
+import { findRefusedBy, refused } from "../store/connection/refusal.ts";
 import { retry } from "../retry.ts";
 import { bisect } from "./bisect.ts";
 
@@ -15,6 +16,8 @@ import { bisect } from "./bisect.ts";
 export interface PreparedChange {
   readonly change: UserChange;
   readonly batchItem: BatchItem;
+  /** An operator's: no attempt of the sender. */
+  readonly replay?: boolean | undefined;
 }
 
 /** Two tries of this length fit into the 8 s that a webhook has. */
@@ -25,11 +28,11 @@ const retryPauseMs = 20;
 export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome | Error)[]>;
 
 /**
- * One batch to its end: a transient failure is tried once more; where a row is at fault the batch is halved until the
- * culprit stands alone, and, failing twice, is then kept in the ledger as `dead` while the others go through.
+ * One batch to its end: a transient failure is tried once more; where a rule of the database refuses a row the batch is
+ * halved until that row stands alone, and, failing twice, is then kept in the ledger while the others go through.
  */
 export function createApplyBatch(deps: {
-  database: Pick<Database, "state">;
+  database: Pick<Database, "run" | "state">;
   writer: Pick<UserWriter, "apply">;
   log: Log;
   observer?: SyncObserver | undefined;
@@ -60,15 +63,31 @@ export function createApplyBatch(deps: {
     });
   }
 
-  /** A culprit as a `dead` event of the ledger, where it is a delivery. */
-  async function settleCulprit({ change }: PreparedChange, cause: unknown): Promise<Outcome | Error> {
+  /**
+   * What a rule of the database refused becomes a dead event that names the rule, where it is a delivery. It is sent
+   * again, and tried anew: what refuses it today may be gone tomorrow.
+   */
+  async function settleRefused({ change, replay = false }: PreparedChange, cause: unknown): Promise<Outcome | Error> {
     const { clerkId, delivery } = change;
-    deps.log.error({ err: cause, clerkId, svixId: delivery?.svixId }, "[UserService] A change cannot be stored");
-    // A delivery that even the ledger refuses is not answered 2xx, so it is sent again.
-    if (!delivery || change.kind === "dead") return new AppError("internal", "This user cannot be stored.", { cause });
-    const dead: UserChange = { kind: "dead", source: "webhook", clerkId, errorCode: "apply_failed", delivery };
-    const [outcome] = await settle([{ change: dead, batchItem: toBatchItem(dead) }], settleCulprit);
-    return outcome ?? new Error("A change had no outcome");
+    const rule = await findRefusedBy(deps.database, cause);
+    deps.log.error(
+      { err: cause, clerkId, svixId: delivery?.svixId, rule },
+      "[UserService] A rule of the database refuses a change; see the rule, the change is tried anew",
+    );
+    if (!delivery || change.kind === "dead" || change.kind === "ignored") return refused(rule, cause);
+    const version = change.kind === "upsert" ? change.version : null;
+    const dead: UserChange = {
+      kind: "dead",
+      source: "webhook",
+      clerkId,
+      errorCode: "refused",
+      refusal: { rule, version },
+      delivery,
+    };
+    const [kept] = await settle([{ change: dead, batchItem: toBatchItem(dead, { replay }) }], (_, error) =>
+      Promise.resolve(toUnavailable(error)),
+    );
+    return kept instanceof Error ? kept : refused(rule, cause);
   }
 
   function settle(
@@ -77,7 +96,7 @@ export function createApplyBatch(deps: {
   ): Promise<(Outcome | Error)[]> {
     return bisect<PreparedChange, Outcome | Error>(items, {
       commit: callTwice,
-      isItemAtFault: isRowAtFault,
+      isItemAtFault: isRefusal,
       onCulprit,
     });
   }
@@ -85,10 +104,15 @@ export function createApplyBatch(deps: {
   return async (items) => {
     // A concurrent write of another program looks just like a bad row; a second call sees that write. A part of a
     // larger batch has had its second call.
-    if (items.length > 1) return settle(items, settleCulprit);
+    if (items.length > 1) return settle(items, settleRefused);
     return settle(
       items,
-      async (item) => (await settle([item], settleCulprit))[0] ?? new Error("A change had no outcome"),
+      async (item) => (await settle([item], settleRefused))[0] ?? new Error("A change had no outcome"),
     );
   };
+}
+
+/** A delivery that even the ledger refuses is not answered 2xx, so it is sent again. */
+function toUnavailable(cause: unknown): AppError {
+  return new AppError("unavailable", "The ledger cannot be written.", { cause, retryAfterSeconds: 60 });
 }

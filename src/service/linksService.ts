@@ -2,6 +2,7 @@ import { AppError } from "../errors.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
+import { withRefusals } from "../store/connection/refusal.ts";
 import {
   listLinkConflicts,
   resolveLink,
@@ -43,12 +44,12 @@ export function createLinksService(deps: {
   return {
     listConflicts: (page) => listLinkConflicts(database, page),
     resolve: async (input) => {
-      failOn(await resolveLink(database, input));
+      failOn(await withRefusals(database, () => resolveLink(database, input)));
       log.info(input, "[Links] An operator linked a profile");
       return { ...(await users.getUser(input.clerkId)), mentoradoId: input.mentoradoId };
     },
     unlink: async (input) => {
-      const decision = failOn(await unlinkMentorado(database, input));
+      const decision = failOn(await withRefusals(database, () => unlinkMentorado(database, input)));
       const clerkId = decision.clerkId ?? null;
       log.info({ ...input, clerkId }, "[Links] An operator unlinked a profile");
       return { mentoradoId: input.mentoradoId, clerkId };

@@ -10,6 +10,7 @@ import { toBatchItem } from "../store/users/userBatch.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
 import { findUserStatus } from "../store/users/userStatus.ts";
+import { withRefusals } from "../store/connection/refusal.ts";
 import { createApplyBatch, type PreparedChange } from "./applyBatch.ts";
 import { createGroupCommit } from "./groupCommit.ts";
 import type { InstanceCheck } from "./instanceCheck.ts";
@@ -57,15 +58,15 @@ export interface UserService {
   /**
    * Commits the changes, in batches shared with everybody else's, and answers their outcomes in order. An outcome is
    * answered only after its commit.
-   * @throws AppError `unavailable` when the database is away, too slow or the queue is full; `internal` if a change
-   * that is no delivery cannot be stored
+   * @throws AppError `unavailable` when the database is away, too slow or the queue is full; `refused` if a rule of the
+   * database is in the way
    */
   readonly applyChanges: (changes: readonly UserChange[], options?: ApplyOptions) => Promise<Outcome[]>;
   /** What is known here of a user; never asks Clerk. */
   readonly getUser: (clerkId: string) => Promise<UserStatus>;
   /**
    * Brings one user in step with what Clerk says now.
-   * @throws AppError `not_found` if neither Clerk nor the database knows the user; what `ClerkApi` and `InstanceCheck`
+   * @throws AppError `not_found` if neither Clerk nor the database knows the user; `refused` by a rule of the database; what `ClerkApi` and `InstanceCheck`
    * throw
    */
   readonly resync: (input: {
@@ -97,7 +98,10 @@ export function createUserService(deps: UserServiceDeps): UserService {
   });
 
   async function applyOne(change: UserChange, deadlineAtMs: number, options: ApplyOptions): Promise<Outcome> {
-    const outcome = await commits.submit({ change, batchItem: toBatchItem(change, options) }, deadlineAtMs);
+    const outcome = await commits.submit(
+      { change, batchItem: toBatchItem(change, options), replay: options.replay },
+      deadlineAtMs,
+    );
     logOutcome(log, { change, outcome, requestId: options.requestId });
     return outcome;
   }
@@ -117,7 +121,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
         learnedAtMs: clock.nowMs(),
         findStatus: (id) => findUserStatus(database, id),
         report: async (change) => {
-          const report = await writer.applyAndReport({ change, dryRun });
+          const report = await withRefusals(database, () => writer.applyAndReport({ change, dryRun }));
           if (!dryRun) logOutcome(log, { change, outcome: report.outcome, requestId });
           return report;
         },

@@ -21,6 +21,7 @@ const trpcCodeOf: Readonly<Record<ErrorCode, TRPC_ERROR_CODE_KEY>> = {
   too_many_requests: "TOO_MANY_REQUESTS",
   internal: "INTERNAL_SERVER_ERROR",
   unavailable: "SERVICE_UNAVAILABLE",
+  refused: "CONFLICT",
   clerk_unavailable: "SERVICE_UNAVAILABLE",
 };
 

@@ -39,7 +39,7 @@ test("a full queue answers 503 at once, what waits within 10 s, and the memory h
   }
 }, 40_000);
 
-test("changes that cannot be stored are dead alone; those that shared a batch with them are applied", async () => {
+test("changes that a rule of the database refuses are refused alone; those that shared a batch with them are applied", async () => {
   const t = await openForTest(openTestApp());
   await t.sql.unsafe(`
       create function refuse() returns trigger language plpgsql as $$
@@ -53,10 +53,12 @@ test("changes that cannot be stored are dead alone; those that shared a batch wi
       }),
     ),
   );
-  const wanted = answers.map((_, place) => (isPoison(place) ? "422 invalid_event" : "200 applied"));
+  const wanted = answers.map((_, place) => (isPoison(place) ? "503 refused" : "200 applied"));
   expect(answers.map(({ status, said }) => `${status} ${said}`)).toEqual(wanted);
-  const dead = await t.sql`select error_code from webhook_events where outcome = 'dead'`;
-  expect(dead.map((row) => row["error_code"])).toEqual(Array.from({ length: 5 }, () => "apply_failed"));
+  const dead = await t.sql`select error_code, error_detail from webhook_events where outcome = 'dead'`;
+  expect(dead.map((row) => [row["error_code"], row["error_detail"]])).toEqual(
+    Array.from({ length: 5 }, () => ["refused", "refuse"]),
+  );
   expect(await t.sql`select from users`).toHaveLength(195);
 });
 

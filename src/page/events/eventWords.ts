@@ -16,12 +16,15 @@ const deadWords: Readonly<Record<string, string>> = {
   not_json: "The text is not JSON.",
   not_an_event: "It is JSON but no Clerk event: it has no type.",
   no_user_id: "An event about a user that holds no usable user id.",
-  apply_failed: "The database refused to store it.",
 };
 
 /** Why an event is dead. */
 export function explainDead(event: EventSummary): string {
   const code = event.errorCode ?? "unknown";
+  if (code === "refused") {
+    const rule = event.errorDetail ?? "a constraint or trigger";
+    return `A rule of the database refuses it: ${rule}. Svix sends it again; once the rule is out of the way, Replay applies it.`;
+  }
   return deadWords[code] ?? `It could not be applied (${code}).`;
 }
 

@@ -6,7 +6,7 @@ import { runStart, type RunCursor } from "../../domain/runCursor.ts";
 import type { RunKind } from "../../domain/syncRun.ts";
 import type { Log } from "../../log.ts";
 import { toBatchItem, type BatchItem } from "../../store/users/userBatch.ts";
-import { isRowAtFault } from "../../store/connection/pgErrors.ts";
+import { isRefusal } from "../../store/connection/pgErrors.ts";
 import type { OpenRun } from "../../store/runs/runLease.ts";
 import type { UserWriter } from "../../store/users/userWriter.ts";
 import { bisect } from "../bisect.ts";
@@ -84,9 +84,9 @@ export function createRunWriter(deps: {
         await write(part, lookedAt, options.advance(before + startPlace + part.length));
         return [];
       },
-      isItemAtFault: isRowAtFault,
+      isItemAtFault: isRefusal,
       onCulprit: async ({ clerkId }, error, place) => {
-        log.error({ err: error, clerkId, runId: run.runId }, "[Runs] A user cannot be stored");
+        log.error({ err: error, clerkId, runId: run.runId }, "[Runs] A rule of the database refuses a user");
         const changes = { ...options.advance(before + place + 1), ...refuse(cursor, clerkId ?? "") };
         await write([], options.lookedAt ? 1 : 0, changes);
       },

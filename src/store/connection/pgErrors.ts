@@ -3,7 +3,7 @@ import postgres from "postgres";
 import { neverSentCode } from "./watchSocket.ts";
 
 const { PostgresError } = postgres;
-type PostgresError = InstanceType<typeof PostgresError>;
+export type PostgresError = InstanceType<typeof PostgresError>;
 
 /** SQLSTATE, or the code of a socket or of postgres.js; drizzle puts an error of its own around theirs. */
 function codeOf(error: unknown): string {
@@ -40,7 +40,9 @@ export function findPostgresError(error: unknown): PostgresError | undefined {
 /** Whether the same call may succeed a moment later: the database is away, asleep, overloaded or out of time. */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error);
-  if (/^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code)) {
+  const answer = findPostgresError(error);
+  if (answer && isRaisedByTrigger(answer)) return false;
+  if (answer) {
     // 08: connection exceptions (PgBouncer's own refusals too); 53: insufficient resources; 58: system errors
     return transientStates.has(code) || /^(?:08|53|58)/.test(code);
   }
@@ -57,7 +59,20 @@ export function isStartingUp(error: unknown): boolean {
   return codeOf(error) === "57P03";
 }
 
-/** Whether the data of the call, not the database, is to blame: data exceptions, constraints, limits, our own raises. */
-export function isRowAtFault(error: unknown): boolean {
-  return /^(?:22|23|54)\w{3}$|^P0001$/.test(codeOf(error));
+/**
+ * Whether a rule of the database that is not this program's refused the write: a constraint, a trigger, a type, a right.
+ * It is then about one row of the call, and the same write may succeed later. Judged by who raised it: an error of a
+ * function of ours has a call stack, one of the call itself (functions that are not there) has none; what a deferred
+ * constraint refuses at the commit has its class. Connections, locks and resources are the database's own trouble.
+ */
+export function isRefusal(error: unknown): boolean {
+  const refusal = findPostgresError(error);
+  if (!refusal || isTransient(refusal)) return false;
+  return refusal.where !== undefined || /^2[23]/.test(refusal.code);
+}
+
+/** Whether a function of the team's raised the error on purpose; its SQLSTATE then says nothing about the database. */
+function isRaisedByTrigger(error: PostgresError): boolean {
+  const [innermost = ""] = (error.where ?? "").split("\n");
+  return / at RAISE$/.test(innermost) && !innermost.includes(" clerk_sync_");
 }

@@ -1,6 +1,6 @@
 import { outcomes, type Outcome } from "../../domain/outcome.ts";
 import { toStorableJson, toStorableText } from "../../domain/storableText.ts";
-import type { UserChange } from "../../domain/userChange.ts";
+import type { LedgerOnly, UserChange } from "../../domain/userChange.ts";
 
 /** How `apply_user_changes` is to treat one change. */
 export interface BatchItem {
@@ -26,7 +26,7 @@ export function toBatchItem(change: UserChange, options: { replay?: boolean } = 
     clerk_id: change.clerkId,
     ...(change.kind === "upsert" ? toUserColumns(change) : {}),
     ...(change.kind === "delete" ? { deleted_at: toInstant(change.deletedAtMs) } : {}),
-    ...(change.kind === "dead" ? { error_code: change.errorCode } : {}),
+    ...(change.kind === "dead" ? toDeadColumns(change) : {}),
     ...(delivery && {
       svix_id: delivery.svixId,
       type: delivery.type,
@@ -61,6 +61,10 @@ function toUserColumns(change: UserChange & { kind: "upsert" }) {
     last_signed_in: toInstant(fields.lastSignedInMs),
     clerk_created_at: toInstant(fields.clerkCreatedAtMs),
   };
+}
+
+function toDeadColumns({ errorCode, refusal }: LedgerOnly) {
+  return { error_code: errorCode, ...(refusal && { error_detail: refusal.rule, version: refusal.version }) };
 }
 
 function toInstant(ms: number | null): string | null {

@@ -1,0 +1,49 @@
+import { AppError } from "../../errors.ts";
+import { functionsSchema } from "../migration/sqlFunctions.ts";
+import type { Database } from "./database.ts";
+import { findPostgresError, isRefusal, type PostgresError } from "./pgErrors.ts";
+
+/** Part of the time that a delivery has. */
+const lookupDeadlineMs = 1_000;
+
+/** Does `work`; what a rule of the database refuses becomes an AppError `refused` that names the rule. */
+export async function withRefusals<T>(database: Pick<Database, "run">, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw isRefusal(error) ? refused(await findRefusedBy(database, error), error) : error;
+  }
+}
+
+/** @param rule what `findRefusedBy` found */
+export function refused(rule: string, cause: unknown): AppError {
+  return new AppError("refused", `A rule of the database refuses this change: ${rule}.`, { cause });
+}
+
+/** The name of the constraint, trigger or column that refused a write; where Postgres names none, its SQLSTATE. */
+export async function findRefusedBy(database: Pick<Database, "run">, error: unknown): Promise<string> {
+  const refusal = findPostgresError(error);
+  if (refusal?.constraint_name) return refusal.constraint_name;
+  const functions = findForeignFunctions(refusal);
+  const trigger = functions.length > 0 ? await findTrigger(database, functions) : undefined;
+  const sequence = refusal?.code === "2200H" ? /"([^"]+)"/.exec(refusal.message)?.[1] : undefined;
+  return trigger ?? refusal?.column_name ?? sequence ?? functions[0] ?? refusal?.code ?? "unknown";
+}
+
+/** Functions on the error's call stack that are not this program's, the innermost first, without their schema. */
+function findForeignFunctions(error: PostgresError | undefined): string[] {
+  const calls = (error?.where ?? "").matchAll(/function ((?:"[^"]+"|[^\s("]+)(?:\."?[^\s("]+"?)?)\(/g);
+  return [...calls].flatMap(([, name = ""]) =>
+    name.startsWith(`${functionsSchema}.`) ? [] : [name.replace(/^.*\./, "").replaceAll('"', "")],
+  );
+}
+
+async function findTrigger(database: Pick<Database, "run">, functions: readonly string[]): Promise<string | undefined> {
+  const rows = await database.run(
+    (sql) => sql<{ name: string }[]>`
+      select t.tgname as name from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+      where not t.tgisinternal and p.proname in ${sql(functions)} order by t.tgname`,
+    { deadlineMs: lookupDeadlineMs },
+  );
+  return rows[0]?.name;
+}
