@@ -36,6 +36,9 @@ export type Fact = { readonly svixId: string; readonly envelope: Written } & (
   | { readonly kind: "garbage"; readonly body: string; readonly clerkId: string | null }
 );
 
+/** Of every envelope. */
+export const factInstanceId = "ins_1";
+
 /** The user in the form of a webhook, or in that of the Backend API, which writes linked accounts otherwise. */
 export function toClerkUser(snapshot: Snapshot, surface: "webhook" | "api"): ClerkUser {
   const { provider } = snapshot;
@@ -68,7 +71,7 @@ export function toClerkUser(snapshot: Snapshot, surface: "webhook" | "api"): Cle
 
 /** The exact text of the delivery. */
 export function toBody(fact: Fact): string {
-  const envelope = { object: "event", timestamp: fact.envelope.value, instance_id: "ins_1" };
+  const envelope = { object: "event", timestamp: fact.envelope.value, instance_id: factInstanceId };
   switch (fact.kind) {
     case "user":
       return JSON.stringify({ ...envelope, type: "user.updated", data: toClerkUser(fact.snapshot, "webhook") });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { RunKind } from "../../src/domain/syncRun.ts";
 import { AppError } from "../../src/errors.ts";
 import type { Database } from "../../src/store/connection/database.ts";
-import { toBody, toClerkUser, type Fact, type Snapshot } from "./clerkFacts.ts";
+import { factInstanceId, toBody, toClerkUser, type Fact, type Snapshot } from "./clerkFacts.ts";
 import type { History } from "./historyStory.ts";
 import { createModel, type Arrival, type Model } from "./model.ts";
 import { operate } from "./operations.ts";
@@ -55,8 +55,13 @@ export async function openCourier(): Promise<Courier> {
       return outcomes;
     },
   });
-  const first = await openTestApp({ clerk, wrapDatabase });
-  const second = await openTestApp({ clerk, wrapDatabase, databaseUrl: () => first.db.url });
+  const first = await openTestApp({ clerk, clerkInstanceId: factInstanceId, wrapDatabase });
+  const second = await openTestApp({
+    clerk,
+    clerkInstanceId: factInstanceId,
+    wrapDatabase,
+    databaseUrl: () => first.db.url,
+  });
   const apps = [first, second] as const;
   const { sql } = first;
   let sends = 0;
@@ -108,7 +113,7 @@ export async function openCourier(): Promise<Courier> {
   }
 
   async function carry(history: History): Promise<{ model: Model; arrivals: readonly Arrival[] }> {
-    await empty(sql);
+    await emptyTables(sql);
     const model = createModel();
     let arrivals: readonly Arrival[] = [];
     const facts = new Map(history.deliveries.map(({ fact }) => [fact.svixId, fact]));
@@ -168,7 +173,8 @@ function toOpeners(slot: number): Fact[] {
 
 let emptied = 0;
 
-async function empty(sql: TestApp["sql"]): Promise<void> {
+/** Removes every row that a history leaves. */
+async function emptyTables(sql: TestApp["sql"]): Promise<void> {
   emptied += 1;
   // Emptying tables of a few rows is quicker than truncating them, until what is left behind adds up.
   if (emptied % 50 === 1) {

@@ -1,6 +1,6 @@
 import { AppError } from "../../src/errors.ts";
 import type { ClerkApi, ClerkUser } from "../../src/clerk/clerkApi.ts";
-import { toClerkUser, type Snapshot } from "./clerkFacts.ts";
+import { factInstanceId, toClerkUser, type Snapshot } from "./clerkFacts.ts";
 
 /** A Backend API that says what is true at the end of a history. */
 export function createTruthClerk(): { api: ClerkApi; setUsers: (truth: readonly Snapshot[]) => void } {
@@ -11,6 +11,7 @@ export function createTruthClerk(): { api: ClerkApi; setUsers: (truth: readonly 
   const api: ClerkApi = {
     getUser: (clerkId) => Promise.resolve(all().find((user) => user.id === clerkId) ?? null),
     findUsers: (clerkIds) => Promise.resolve(all().filter((user) => clerkIds.includes(user.id))),
+    findInstanceId: () => Promise.resolve(factInstanceId),
     countUsers: () => Promise.resolve(truth.length),
     listUsers: async ({ limit, orderBy, startingAfter, createdAtAfterMs = 0, offset = 0 }) => {
       const sorted =
