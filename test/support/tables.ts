@@ -132,9 +132,9 @@ export async function findViolations(sql: TestApp["sql"]): Promise<string[]> {
       where u.link_held_at is not null
     union all
     select 'the trail says otherwise of profile ' || m.id from mentorados m
-      left join lateral (
-        select * from mentorado_links l where l.mentorado_id = m.id order by l.id desc limit 1
-      ) last on true
+      left join (
+        select distinct on (mentorado_id) * from mentorado_links order by mentorado_id, id desc
+      ) last on last.mentorado_id = m.id
       where m.user_id is distinct from
         case when last.action in ('linked', 'created', 'resolved') then last.user_id end`;
   return rows.map((row) => row.what);

@@ -97,6 +97,9 @@ function readRows(sql: Sql): Promise<Row[]> {
              and not exists (select from webhook_events e where e.clerk_id = u.clerk_id and e.payload is not null)
              as "isErased",
            (extract(epoch from u.clerk_updated_at) * 1000)::float8 as "clerkUpdatedMs", m.id as "mentoradoId",
-           (select count(*)::int from mentorados p where lower(trim(p.email)) = lower(trim(u.email))) as "profilesWithAddress"
-    from users u left join mentorados m on m.user_id = u.id`;
+           coalesce(a.rows, 0) as "profilesWithAddress"
+    from users u left join mentorados m on m.user_id = u.id
+      left join (
+        select lower(trim(email)) as address, count(*)::int as rows from mentorados group by address
+      ) a on a.address = lower(trim(u.email))`;
 }
