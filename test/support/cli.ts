@@ -1,13 +1,11 @@
 import { join } from "node:path";
 import type { SyncRun } from "../../src/domain/syncRun.ts";
 
+const root = join(import.meta.dir, "../..");
 /** What a developer's own `.env` says is not meant for a test, least of all its database. */
-export const cli: readonly string[] = [
-  process.execPath,
-  "--no-install",
-  "--no-env-file",
-  join(import.meta.dir, "../../src/cli/main.ts"),
-];
+const runOptions = ["--no-install", "--no-env-file"];
+
+export const cli: readonly string[] = [process.execPath, ...runOptions, join(root, "src/cli/main.ts")];
 
 /** The command line in a process of its own. */
 export interface CliProcess {
@@ -23,10 +21,14 @@ export interface CliEnd {
   readonly stderr: string;
 }
 
-export function startCli(args: readonly string[], env: Readonly<Record<string, string>>): CliProcess {
-  const root = join(import.meta.dir, "../..");
-  const child = Bun.spawn([...cli, ...args], {
-    cwd: root,
+/** @param folder where the sources of another version are; default: those of this one */
+export function startCli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  { folder = root }: { folder?: string | undefined } = {},
+): CliProcess {
+  const child = Bun.spawn([process.execPath, ...runOptions, join(folder, "src/cli/main.ts"), ...args], {
+    cwd: folder,
     env: { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -174,7 +174,7 @@ function toOpeners(slot: number): Fact[] {
 let emptied = 0;
 
 /** Removes every row that a history leaves. */
-async function emptyTables(sql: TestApp["sql"]): Promise<void> {
+export async function emptyTables(sql: TestApp["sql"]): Promise<void> {
   emptied += 1;
   // Emptying tables of a few rows is quicker than truncating them, until what is left behind adds up.
   if (emptied % 50 === 1) {

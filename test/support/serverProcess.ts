@@ -44,12 +44,14 @@ const answerDeadlineMs = 20_000;
 export async function startServerProcess(options: {
   databaseUrl: string;
   env?: Readonly<Record<string, string>>;
+  /** Where the sources of another version are; default: those of this one. */
+  folder?: string | undefined;
   /** A build of the program instead of its sources, and where it is started. */
   executable?: { readonly path: string; readonly cwd: string };
 }): Promise<ServerProcess> {
-  const root = join(import.meta.dir, "../..");
-  const { path, cwd } = options.executable ?? { path: process.execPath, cwd: root };
-  const args = options.executable ? [] : ["--no-install", "--no-env-file", join(root, "src/main.ts")];
+  const { folder = join(import.meta.dir, "../..") } = options;
+  const { path, cwd } = options.executable ?? { path: process.execPath, cwd: folder };
+  const args = options.executable ? [] : ["--no-install", "--no-env-file", join(folder, "src/main.ts")];
   const child = spawn(path, args, {
     cwd,
     env: {
