@@ -19,6 +19,14 @@ export type ErrorCode =
   | "clerk_unavailable"
   | "internal";
 
+/** What clients are told in more than one place. */
+export const errorTexts = {
+  internal: "Something went wrong here.",
+  databaseAway: "The database cannot be reached.",
+  databaseTimeout: "The database did not answer in time.",
+  unknownUser: "Neither Clerk nor the database knows this user.",
+} as const;
+
 /**
  * A failure with a text that may be shown to anybody (`message`) and a `cause` that only the log sees.
  * `retryAfterSeconds` is set where waiting helps.

@@ -31,9 +31,10 @@ export interface RateLimits {
  */
 export function createRateLimits(options: RateLimitOptions = defaultRateLimits): RateLimits {
   const failed = "Too many failed attempts to authenticate.";
+  const busy = "Too many calls.";
   const countFailure = createLimit({ usesMax: options.failuresPerMinute, windowSeconds: 60 }, failed);
-  const countMachine = createLimit({ usesMax: options.machineCallsPer10s, windowSeconds: 10 }, "Too many calls.");
-  const countSession = createLimit({ usesMax: options.sessionCallsPer10s, windowSeconds: 10 }, "Too many calls.");
+  const countMachine = createLimit({ usesMax: options.machineCallsPer10s, windowSeconds: 10 }, busy);
+  const countSession = createLimit({ usesMax: options.sessionCallsPer10s, windowSeconds: 10 }, busy);
   return {
     countFailure: (clientAddress) => countFailure(toAddressKey(clientAddress)),
     countCall: (caller) => (caller.kind === "machine" ? countMachine("machine") : countSession(caller.clerkId)),

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from "../clock.ts";
 import { isClerkId } from "../domain/clerkId.ts";
+import { isObject } from "../domain/json.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { createRateLimit } from "../rateLimit.ts";
@@ -114,8 +115,4 @@ async function isAboutToken(error: unknown): Promise<boolean> {
 
 function toReason(error: unknown): unknown {
   return isObject(error) ? error["reason"] : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

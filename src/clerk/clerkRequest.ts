@@ -1,4 +1,5 @@
 import { sleep, startDeadline, type Clock } from "../clock.ts";
+import { parseJson } from "../domain/json.ts";
 import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -158,11 +159,11 @@ function judge(res: Response, text: string, clock: Clock): ClerkAnswer {
       waitMs,
     );
   }
-  if (status >= 500) throw new Retryable(unavailable(`Clerk answered ${status}.`), waitMs);
+  if (status >= 500) throw new Retryable(unexpectedStatus(status), waitMs);
   if (status === 401 || status === 403) {
     throw unavailable(`Clerk refuses CLERK_SECRET_KEY (status ${status}).`);
   }
-  if (status !== 200 && (status < 400 || status === 408)) throw unavailable(`Clerk answered ${status}.`);
+  if (status !== 200 && (status < 400 || status === 408)) throw unexpectedStatus(status);
   return { status, body: parseJson(text) };
 }
 
@@ -174,16 +175,11 @@ function toWaitMs(retryAfter: string | null, clock: Clock): number | undefined {
   return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - clock.nowMs());
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    // HTML of a proxy, or a text cut short: `undefined` is no JSON value.
-    return undefined;
-  }
-}
-
 /** Every answer, and every silence, that is not Clerk's word on the question. */
 export function unavailable(message: string, cause?: unknown): AppError {
   return new AppError("clerk_unavailable", message, { cause });
+}
+
+export function unexpectedStatus(status: number): AppError {
+  return unavailable(`Clerk answered ${status}.`);
 }

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from "../clock.ts";
 import { isClerkId } from "../domain/clerkId.ts";
+import { isObject } from "../domain/json.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -13,6 +14,7 @@ import {
   defaultClerkRequestLimits,
   type Fetch,
   unavailable,
+  unexpectedStatus,
 } from "./clerkRequest.ts";
 
 /** Clerk's own limits on one request (docs). */
@@ -136,7 +138,7 @@ function checkIds(clerkIds: readonly string[]): void {
 }
 
 function toBody({ status, body }: ClerkAnswer): unknown {
-  if (status !== 200) throw unavailable(`Clerk answered ${status}.`);
+  if (status !== 200) throw unexpectedStatus(status);
   return body;
 }
 
@@ -158,8 +160,4 @@ function findErrorCode(body: unknown): string | undefined {
   const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
   const code = isObject(first) ? first["code"] : undefined;
   return typeof code === "string" ? code : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

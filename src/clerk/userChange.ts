@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isClerkId } from "../domain/clerkId.ts";
+import { isObject, parseJson } from "../domain/json.ts";
 import type { SyncSource } from "../domain/outcome.ts";
 import type { Delivery, LedgerOnly, UserChange, UserDeletion, UserUpsert } from "../domain/userChange.ts";
 import { toVersionKey } from "../domain/versionKey.ts";
@@ -132,20 +133,7 @@ function findClerkId(data: unknown): string | null {
   return candidates.find(isClerkId) ?? null;
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    // Not JSON, or nested deeper than the parser's stack: either way no event. `undefined` is no JSON value.
-    return undefined;
-  }
-}
-
 function isDeeperThan(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

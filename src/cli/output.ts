@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import { isObject } from "../domain/json.ts";
 
 /** How a command answers: text for people, or one JSON document. */
 export interface Output {
@@ -20,8 +21,8 @@ export function createOutput(json: boolean): Output {
 export function toLines(value: object, indent = ""): string[] {
   const width = Math.max(...Object.keys(value).map((key) => key.length));
   return Object.entries(value).flatMap(([key, inner]) =>
-    typeof inner === "object" && inner !== null && !Array.isArray(inner)
-      ? [`${indent}${key}`, ...toLines(inner as object, `${indent}  `)]
+    isObject(inner)
+      ? [`${indent}${key}`, ...toLines(inner, `${indent}  `)]
       : [`${indent}${key.padEnd(width)}  ${toText(inner)}`],
   );
 }

@@ -19,7 +19,7 @@ const bodyDeadlineMs = 4_000;
 
 export interface ClerkWebhookDeps {
   readonly verifyBody: VerifyBody;
-  readonly userService: Pick<UserService, "applyChanges">;
+  readonly userService: Pick<UserService, "applyChange">;
   readonly log: Log;
   /** When set, events that name another Clerk instance are ignored. */
   readonly instanceId?: string | undefined;
@@ -44,8 +44,7 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
     const { svixId, type } = change.delivery ?? {};
     log.info({ requestId, svixId, clerkId: change.clerkId }, `[Webhook] Received Clerk event: ${toPlainText(type)}`);
     const deadlineMs = webhookDeadlineMs - (clock.nowMs() - startedAtMs);
-    const [outcome] = await userService.applyChanges([change], { deadlineMs, requestId });
-    if (outcome === undefined) throw new Error("A change had no outcome");
+    const outcome = await userService.applyChange(change, { deadlineMs, requestId });
     const occurredAtMs = hasLag.has(outcome) ? change.delivery?.occurredAtMs : null;
     return { outcome, lagMs: occurredAtMs == null ? null : Math.max(0, clock.nowMs() - occurredAtMs) };
   }

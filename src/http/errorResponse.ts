@@ -1,4 +1,4 @@
-import { AppError, type ErrorCode } from "../errors.ts";
+import { AppError, type ErrorCode, errorTexts } from "../errors.ts";
 
 /** The one table from what went wrong to HTTP; a new code does not compile until it stands here. */
 const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
@@ -27,7 +27,7 @@ const defaultRetryAfterSeconds = 5;
 
 /** `{"error":{"code","message"}}` with the status of the code. Anything but an AppError is `internal`, without its text. */
 export function toErrorResponse(error: unknown, headers: Readonly<Record<string, string>> = {}): Response {
-  const known = error instanceof AppError ? error : new AppError("internal", "Something went wrong here.");
+  const known = error instanceof AppError ? error : new AppError("internal", errorTexts.internal);
   const status = httpStatusOf[known.code];
   const retryAfter =
     known.retryAfterSeconds ?? (status === 503 || status === 429 ? defaultRetryAfterSeconds : undefined);

@@ -1,6 +1,6 @@
 import type { HonoRequest } from "hono";
 import type { Clock } from "../clock.ts";
-import { AppError } from "../errors.ts";
+import { AppError, errorTexts } from "../errors.ts";
 
 export interface BodyLimits {
   readonly bytesMax: number;
@@ -24,7 +24,7 @@ async function readKept(req: HonoRequest, bytesMax: number): Promise<Uint8Array<
   if (!exactCaches.some((name) => name in req.bodyCache)) {
     const todo = "let it read c.req.text() or c.req.arrayBuffer(), which Hono keeps, instead of c.req.raw or a form";
     const cause = new Error(`A middleware of the app around has used up the request's body: ${todo}`);
-    throw new AppError("internal", "Something went wrong here.", { cause });
+    throw new AppError("internal", errorTexts.internal, { cause });
   }
   const bytes = new Uint8Array(await req.arrayBuffer());
   if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax);
@@ -35,40 +35,40 @@ async function readUnread(req: Request, limits: BodyLimits): Promise<Uint8Array<
   const declared = Number(req.headers.get("content-length") ?? 0);
   if (declared > limits.bytesMax) throw tooLarge(limits.bytesMax);
   if (req.body === null) return new Uint8Array();
-  // What is declared is all that can come, so it is read in one piece, which costs less than a stream.
-  if (declared > 0) return readWhole(req, limits);
-  const reader = req.body.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  const reading = declared > 0 ? readWhole(req, limits.bytesMax) : readStream(req.body, limits.bytesMax);
   const timeout = Promise.withResolvers<never>();
   const cancelTimer = limits.clock.setTimer(limits.timeoutMs, () => {
     timeout.reject(new AppError("request_timeout", "The body did not come in time."));
   });
   try {
-    return await Promise.race([readAll(reader, limits.bytesMax), timeout.promise]);
+    return await Promise.race([reading.bytes, timeout.promise]);
   } catch (cause) {
-    // Tells the runtime that nobody reads on; whether the sender still listens does not matter.
-    reader.cancel().catch(() => undefined);
+    reading.cancel();
     throw cause instanceof AppError ? cause : new AppError("request_timeout", "The body broke off.", { cause });
   } finally {
     cancelTimer();
   }
 }
 
-/** As above. Its reading cannot be called off, but ends with the connection. */
-async function readWhole(req: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
-  const timeout = Promise.withResolvers<never>();
-  const cancelTimer = limits.clock.setTimer(limits.timeoutMs, () => {
-    timeout.reject(new AppError("request_timeout", "The body did not come in time."));
-  });
-  try {
-    const bytes = await Promise.race([req.bytes() as Promise<Uint8Array<ArrayBuffer>>, timeout.promise]);
+interface BodyReading {
+  readonly bytes: Promise<Uint8Array<ArrayBuffer>>;
+  readonly cancel: () => void;
+}
+
+/** All that is declared, in one piece, which costs less than a stream. It cannot be cancelled, but ends with the connection. */
+function readWhole(req: Request, bytesMax: number): BodyReading {
+  const bytes = (req.bytes() as Promise<Uint8Array<ArrayBuffer>>).then((whole) => {
     // Where no HTTP server stands between, a body can be longer than it says.
-    if (bytes.byteLength > limits.bytesMax) throw tooLarge(limits.bytesMax);
-    return bytes;
-  } catch (cause) {
-    throw cause instanceof AppError ? cause : new AppError("request_timeout", "The body broke off.", { cause });
-  } finally {
-    cancelTimer();
-  }
+    if (whole.byteLength > bytesMax) throw tooLarge(bytesMax);
+    return whole;
+  });
+  return { bytes, cancel: () => undefined };
+}
+
+function readStream(body: NonNullable<Request["body"]>, bytesMax: number): BodyReading {
+  const reader = body.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  // Tells the runtime that the rest is not read; whether the sender still listens does not matter.
+  return { bytes: readAll(reader, bytesMax), cancel: () => void reader.cancel().catch(() => undefined) };
 }
 
 async function readAll(

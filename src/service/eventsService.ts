@@ -33,7 +33,7 @@ export interface EventsService {
 
 export function createEventsService(deps: {
   database: Database;
-  users: Pick<UserService, "applyChanges">;
+  users: Pick<UserService, "applyChange">;
   log: Log;
   instanceId?: string | undefined;
 }): EventsService {
@@ -53,8 +53,7 @@ export function createEventsService(deps: {
       if (event.payload === null)
         throw new AppError("precondition_failed", "The text of this event is no longer kept.");
       const received = { svixId, body: event.payload, receivedAtMs: Date.parse(event.receivedAt) };
-      const [outcome] = await users.applyChanges([toUserChange(received, deps)], { replay: true, requestId });
-      if (outcome === undefined) throw new Error("A change had no outcome");
+      const outcome = await users.applyChange(toUserChange(received, deps), { replay: true, requestId });
       log.info({ requestId, svixId, outcome, actor }, "[Events] Replayed an event");
       return { svixId, outcome };
     },

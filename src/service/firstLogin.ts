@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from "../clock.ts";
-import { AppError } from "../errors.ts";
+import { AppError, errorTexts } from "../errors.ts";
 import { requireClerk, type ClerkApi } from "../clerk/clerkApi.ts";
 import { withDeadline } from "../clerk/withDeadline.ts";
 import { toUserUpsert } from "../clerk/userChange.ts";
@@ -20,7 +20,7 @@ export function createFirstLogin(deps: {
   /** Null: there is no `CLERK_SECRET_KEY`. */
   clerk: ClerkApi | null;
   instanceCheck: InstanceCheck;
-  users: Pick<UserService, "applyChanges" | "getUser">;
+  users: Pick<UserService, "applyChange" | "getUser">;
   clock?: Clock | undefined;
 }): FirstLoginService {
   const { clerk, instanceCheck, users, clock = systemClock } = deps;
@@ -31,8 +31,8 @@ export function createFirstLogin(deps: {
     const asking = withDeadline(requireClerk(clerk), clock);
     // Nothing is erased here: a user whom Clerk shows is proof enough where it names no instance.
     const [user] = await Promise.all([asking.getUser(clerkId), instanceCheck.requireSameInstance(asking)]);
-    if (user === null) throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
-    await users.applyChanges([toUserUpsert(user, { source: "jit", learnedAtMs })], { requestId });
+    if (user === null) throw new AppError("not_found", errorTexts.unknownUser);
+    await users.applyChange(toUserUpsert(user, { source: "jit", learnedAtMs }), { requestId });
   }
 
   function arrive(clerkId: string, requestId: string | undefined): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { AppError } from "../errors.ts";
+import { AppError, errorTexts } from "../errors.ts";
 
 export interface GroupCommitOptions<Item, Result> {
   readonly clock: Clock;
@@ -112,7 +112,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
           queue.splice(place, 1);
           queueSize -= size;
         }
-        reject(new AppError("unavailable", "The database did not answer in time.", { retryAfterSeconds: 5 }));
+        reject(new AppError("unavailable", errorTexts.databaseTimeout, { retryAfterSeconds: 5 }));
       });
       queue.push(waiter);
       queueSize += size;

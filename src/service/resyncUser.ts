@@ -1,4 +1,4 @@
-import { AppError } from "../errors.ts";
+import { AppError, errorTexts } from "../errors.ts";
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import { toUserDeletion, toUserUpsert } from "../clerk/userChange.ts";
 import type { LinkState, Outcome } from "../domain/outcome.ts";
@@ -47,7 +47,7 @@ export async function resyncUser(input: {
   const [user, instance] = await Promise.all([clerk.getUser(clerkId), instanceCheck.requireSameInstance(clerk)]);
   if (user === null) {
     if ((await input.findStatus(clerkId)).state === "missing") {
-      throw new AppError("not_found", "Neither Clerk nor the database knows this user.");
+      throw new AppError("not_found", errorTexts.unknownUser);
     }
     if (instance === "unproved") await instanceCheck.requireKnownUser(clerk, { except: clerkId });
   }

@@ -45,23 +45,22 @@ export interface UserServiceDeps {
 }
 
 export interface ApplyOptions {
-  /** Milliseconds from now after which waiting changes are given up. */
+  /** Milliseconds from now after which a waiting change fails. */
   readonly deadlineMs?: number;
-  /** Settle deliveries anew that the ledger holds as `dead` or `ignored`. */
+  /** Settle a delivery anew that the ledger holds as `dead` or `ignored`. */
   readonly replay?: boolean;
-  /** Of the HTTP request behind the changes, for the log. */
+  /** Of the HTTP request behind the change, for the log. */
   readonly requestId?: string | undefined;
 }
 
 /** The one place where what is learned from Clerk becomes rows. Webhooks, tRPC and the command line share it. */
 export interface UserService {
   /**
-   * Commits the changes, in batches shared with everybody else's, and answers their outcomes in order. An outcome is
-   * answered only after its commit.
+   * Commits the change, in a batch with others that arrive at the time, and answers its outcome after the commit.
    * @throws AppError `unavailable` when the database is away, too slow or the queue is full; `refused` if a rule of the
    * database is in the way
    */
-  readonly applyChanges: (changes: readonly UserChange[], options?: ApplyOptions) => Promise<Outcome[]>;
+  readonly applyChange: (change: UserChange, options?: ApplyOptions) => Promise<Outcome>;
   /** What is known here of a user; never asks Clerk. */
   readonly getUser: (clerkId: string) => Promise<UserStatus>;
   /**
@@ -97,7 +96,8 @@ export function createUserService(deps: UserServiceDeps): UserService {
     headwayMs,
   });
 
-  async function applyOne(change: UserChange, deadlineAtMs: number, options: ApplyOptions): Promise<Outcome> {
+  async function applyChange(change: UserChange, options: ApplyOptions = {}): Promise<Outcome> {
+    const deadlineAtMs = clock.nowMs() + (options.deadlineMs ?? defaultDeadlineMs);
     const outcome = await commits.submit(
       { change, batchItem: toBatchItem(change, options), replay: options.replay },
       deadlineAtMs,
@@ -107,10 +107,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
   }
 
   return {
-    applyChanges: (changes, options = {}) => {
-      const deadlineAtMs = clock.nowMs() + (options.deadlineMs ?? defaultDeadlineMs);
-      return Promise.all(changes.map((change) => applyOne(change, deadlineAtMs, options)));
-    },
+    applyChange,
     getUser: (clerkId) => findUserStatus(database, clerkId),
     resync: async ({ clerkId, dryRun = false, requestId }) =>
       resyncUser({

@@ -1,6 +1,6 @@
 import { initTRPC, TRPCError, type TRPC_ERROR_CODE_KEY } from "@trpc/server";
 import { z, ZodError } from "zod";
-import { AppError, type ErrorCode } from "../errors.ts";
+import { AppError, type ErrorCode, errorTexts } from "../errors.ts";
 import type { SyncContext } from "./context.ts";
 
 /** The one table from what went wrong to tRPC; a new code does not compile until it stands here. */
@@ -36,7 +36,7 @@ const t = initTRPC.context<SyncContext>().create({ isDev: false });
 const withErrors = t.middleware(async ({ ctx, path, next }) => {
   const result = await next();
   if (result.ok) return result;
-  const { cause, code, message } = result.error;
+  const { cause, code } = result.error;
   if (cause instanceof AppError) {
     if (cause.cause !== undefined) ctx.log.warn({ err: cause, path }, "[tRPC] A call failed");
     throw new TRPCError({ code: trpcCodeOf[cause.code], message: cause.message, cause });
@@ -46,9 +46,8 @@ const withErrors = t.middleware(async ({ ctx, path, next }) => {
   }
   if (code === "INTERNAL_SERVER_ERROR") {
     ctx.log.error({ err: result.error, path }, "[tRPC] A call failed");
-    throw new TRPCError({ code, message: "Something went wrong here.", cause: result.error });
   }
-  throw new TRPCError({ code, message: publicTexts[code] ?? message, cause: result.error });
+  throw new TRPCError({ code, message: toPublicText(result.error), cause: result.error });
 });
 
 /** What tRPC itself says of these can quote the request, or the parser's words about it. */
@@ -58,7 +57,7 @@ const publicTexts: Partial<Record<TRPC_ERROR_CODE_KEY, string>> = {
   NOT_FOUND: "There is no such procedure.",
   METHOD_NOT_SUPPORTED: "Queries are asked with GET, mutations with POST.",
   UNSUPPORTED_MEDIA_TYPE: "The content type must be application/json.",
-  INTERNAL_SERVER_ERROR: "Something went wrong here.",
+  INTERNAL_SERVER_ERROR: errorTexts.internal,
 };
 
 /**

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { clerkIdPattern } from "../domain/clerkId.ts";
+import { parseJson } from "../domain/json.ts";
 
 export const clerkIdSchema = z.string().regex(clerkIdPattern, "must be user_ and 1–59 letters or digits");
 /** Any: what is no id is nobody's id either, and not found. */
@@ -40,13 +41,4 @@ export function toPage<T>(
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return { items, nextCursor: rows.length > limit && last !== undefined ? toCursor(toKey(last)) : null };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    // The schema says what is wrong with it.
-    return undefined;
-  }
 }

@@ -132,10 +132,14 @@ test("whoever came by webhook is found unchanged in the API, in both directions 
   const users = Object.values(currentShapes).map((build) => build(somebody()));
   for (const user of users) await deliver(userEvent("user.created", user, envelope()));
   const api = users.map((user) => toUserUpsert(user, { source: "reconcile", learnedAtMs: createdAtMs }));
-  expect(new Set(await t.services.users.applyChanges(api))).toEqual(new Set(["unchanged"]));
+  expect(new Set(await Promise.all(api.map((change) => t.services.users.applyChange(change))))).toEqual(
+    new Set(["unchanged"]),
+  );
   const changed = users.map((user) => ({ ...user, locale: "fr-CA" }));
   const others = changed.map((user) => toUserUpsert(user, { source: "reconcile", learnedAtMs: createdAtMs }));
-  expect(new Set(await t.services.users.applyChanges(others))).toEqual(new Set(["applied"]));
+  expect(new Set(await Promise.all(others.map((change) => t.services.users.applyChange(change))))).toEqual(
+    new Set(["applied"]),
+  );
   for (const user of changed) {
     const later = { ...user, updated_at: createdAtMs + 60_000 };
     expect((await deliver(userEvent("user.updated", later, envelope()))).said).toBe("unchanged");

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Webhook } from "svix";
+import { isObject, parseJson } from "../../domain/json.ts";
 import type { ClerkEvent } from "./clerkEvents.ts";
 import { createRandom } from "./seeded.ts";
 
@@ -147,15 +148,12 @@ async function post(
   }
 }
 
+/** The outcome or error code; empty where it is not this program's answer: a proxy's page, or another server. */
 function toWord(text: string): string {
-  try {
-    const answer = JSON.parse(text) as { outcome?: unknown; error?: { code?: unknown } } | null;
-    const word = answer?.outcome ?? answer?.error?.code;
-    return typeof word === "string" ? word : "";
-  } catch {
-    // Not this program's answer: a proxy's page, or another server.
-    return "";
-  }
+  const answer = parseJson(text);
+  if (!isObject(answer)) return "";
+  const word = answer["outcome"] ?? (isObject(answer["error"]) ? answer["error"]["code"] : undefined);
+  return typeof word === "string" ? word : "";
 }
 
 /** Lets so many in at a time, in the order they came. */

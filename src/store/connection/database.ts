@@ -1,7 +1,7 @@
 import { BrokenCircuitError, CircuitState } from "cockatiel";
 import postgres, { type Sql } from "postgres";
 import { sleep, systemClock, type Clock } from "../../clock.ts";
-import { AppError } from "../../errors.ts";
+import { AppError, errorTexts } from "../../errors.ts";
 import { silentLog, type Log } from "../../log.ts";
 import { retry } from "../../retry.ts";
 import { createBreaker } from "./breaker.ts";
@@ -11,6 +11,8 @@ import type { Dsn } from "./dsn.ts";
 import { callThroughPooler } from "./callThroughPooler.ts";
 import { isNeverSent, isStartingUp, isTransient } from "./pgErrors.ts";
 
+/** What is read here comes by an index in milliseconds; the rest is for a database that wakes up or is busy. */
+const readDeadlineMs = 5_000;
 /** A call that only finds out whether the database is back must not hang as long as one that works. */
 const probeDeadlineMs = 2_000;
 /** A database that is waking up says so; asked this often, until the call's deadline, it costs a delay and no failure. */
@@ -44,9 +46,9 @@ export interface Database {
   /**
    * Anything else, with the same deadline and errors. `work` is called again if a statement met a connection that had
    * ended before anything was sent, or a database that is starting up: what it writes stands in one statement or in
-   * one `sql.begin`.
+   * one `sql.begin`. Without `deadlineMs` it has the time of an ordinary read.
    */
-  readonly run: <T>(work: (sql: Sql) => PromiseLike<T>, options: { deadlineMs: number }) => Promise<T>;
+  readonly run: <T>(work: (sql: Sql) => PromiseLike<T>, options?: { deadlineMs: number }) => Promise<T>;
   /** `open`: calls fail at once, but for one a second. */
   readonly state: () => "closed" | "half-open" | "open";
   /** Connection attempts made so far. */
@@ -84,25 +86,28 @@ export function openDatabase(
     const sinceMs = clock.nowMs();
     const cancelDeadline = clock.setTimer(deadlineMs, () => {
       sockets.destroySuspects({ silentMs: deadlineMs / 2, sinceMs });
-      deadline.reject(unavailable("The database did not answer in time."));
+      deadline.reject(unavailable(errorTexts.databaseTimeout));
     });
     try {
       return await Promise.race([insist(work, sinceMs + deadlineMs), deadline.promise]);
     } catch (cause) {
-      throw isTransient(cause) ? unavailable("The database cannot be reached.", cause) : cause;
+      throw isTransient(cause) ? unavailable(errorTexts.databaseAway, cause) : cause;
     } finally {
       cancelDeadline();
     }
   }
 
-  async function run<T>(work: (sql: Sql) => PromiseLike<T>, { deadlineMs }: { deadlineMs: number }): Promise<T> {
+  async function run<T>(
+    work: (sql: Sql) => PromiseLike<T>,
+    { deadlineMs } = { deadlineMs: readDeadlineMs },
+  ): Promise<T> {
     const call = Symbol("call");
     calls.add(call);
     try {
       const probing = breaker.state !== CircuitState.Closed;
       return await breaker.execute(() => attempt(work, probing ? Math.min(deadlineMs, probeDeadlineMs) : deadlineMs));
     } catch (cause) {
-      throw cause instanceof BrokenCircuitError ? unavailable("The database cannot be reached.", cause) : cause;
+      throw cause instanceof BrokenCircuitError ? unavailable(errorTexts.databaseAway, cause) : cause;
     } finally {
       calls.delete(call);
     }

@@ -3,8 +3,6 @@ import { findPercentileMs, type LagGroup } from "../status/figures.ts";
 import { toIsoTime } from "../instant.ts";
 import { databaseNow } from "../migration/sqlFunctions.ts";
 
-const readDeadlineMs = 5_000;
-
 /** What became of the deliveries of one hour. Lag: Clerk's `timestamp` to the commit here, null where unknown. */
 export interface EventHour {
   /** The beginning of the hour. */
@@ -36,7 +34,6 @@ export async function listEventHours(database: Database, { hours }: { hours: num
         where hour >= date_trunc('hour', ${databaseNow(sql)}, 'UTC') - make_interval(hours => ${hours}::int)
       ) h
       order by hour`,
-    { deadlineMs: readDeadlineMs },
   );
   return rows.map(({ hour, outcomes, lags }) => ({
     hour: toIsoTime(hour),

@@ -1,6 +1,5 @@
 import type { Database } from "../connection/database.ts";
 
-const readDeadlineMs = 5_000;
 /** Read by the index on the time of arrival, whatever the size of the ledger. */
 const newestEvents = 1_000;
 
@@ -18,7 +17,6 @@ export async function findLedgerInstanceId(database: Database): Promise<string |
       ) newest
       where instance_id is not null and not (outcome = 'ignored' and coalesce(type, '') like 'user.%')
       group by instance_id order by count(*) desc, max(received_at) desc limit 1`,
-    { deadlineMs: readDeadlineMs },
   );
   return rows[0]?.instanceId ?? null;
 }

@@ -5,8 +5,6 @@ import type { Database } from "../connection/database.ts";
 import { toIsoTime } from "../instant.ts";
 import { webhookEvents } from "../schema.ts";
 
-const readDeadlineMs = 5_000;
-
 /** An event with its exact text, null once that is erased. */
 export type EventWithPayload = EventSummary & { readonly payload: string | null };
 
@@ -44,21 +42,19 @@ export async function listEvents(
   },
 ): Promise<EventSummary[]> {
   const { after } = filter;
-  const rows = await database.run(
-    (sql) =>
-      drizzle(sql)
-        .select(summaryColumns)
-        .from(webhookEvents)
-        .where(
-          and(
-            filter.outcome === undefined ? undefined : eq(outcome, filter.outcome),
-            filter.clerkId === undefined ? undefined : eq(clerkId, filter.clerkId),
-            after && drizzleSql`(${receivedAt}, ${svixId}) < (${after.receivedAt}::timestamptz, ${after.svixId})`,
-          ),
-        )
-        .orderBy(...newestFirst)
-        .limit(filter.limit),
-    { deadlineMs: readDeadlineMs },
+  const rows = await database.run((sql) =>
+    drizzle(sql)
+      .select(summaryColumns)
+      .from(webhookEvents)
+      .where(
+        and(
+          filter.outcome === undefined ? undefined : eq(outcome, filter.outcome),
+          filter.clerkId === undefined ? undefined : eq(clerkId, filter.clerkId),
+          after && drizzleSql`(${receivedAt}, ${svixId}) < (${after.receivedAt}::timestamptz, ${after.svixId})`,
+        ),
+      )
+      .orderBy(...newestFirst)
+      .limit(filter.limit),
   );
   return rows.map(toSummary);
 }
@@ -66,13 +62,11 @@ export async function listEvents(
 export async function findEvent(database: Database, wantedId: string): Promise<EventWithPayload | null> {
   // No header can carry it and Postgres cannot be asked for it.
   if (wantedId.includes("\0")) return null;
-  const [row] = await database.run(
-    (sql) =>
-      drizzle(sql)
-        .select({ ...summaryColumns, payload: webhookEvents.payload })
-        .from(webhookEvents)
-        .where(eq(svixId, wantedId)),
-    { deadlineMs: readDeadlineMs },
+  const [row] = await database.run((sql) =>
+    drizzle(sql)
+      .select({ ...summaryColumns, payload: webhookEvents.payload })
+      .from(webhookEvents)
+      .where(eq(svixId, wantedId)),
   );
   return row ? { ...toSummary(row), payload: row.payload } : null;
 }

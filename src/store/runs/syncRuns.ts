@@ -5,7 +5,6 @@ import type { Database } from "../connection/database.ts";
 import { toIsoTime } from "../instant.ts";
 import { syncRuns } from "../schema.ts";
 
-const readDeadlineMs = 5_000;
 const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 type SyncRunRecord = typeof syncRuns.$inferSelect;
@@ -18,9 +17,7 @@ export interface RunPageKey {
 
 export async function findRun(database: Database, runId: string): Promise<SyncRun | null> {
   if (!uuidPattern.test(runId)) return null;
-  const [row] = await database.run((sql) => drizzle(sql).select().from(syncRuns).where(eq(syncRuns.id, runId)), {
-    deadlineMs: readDeadlineMs,
-  });
+  const [row] = await database.run((sql) => drizzle(sql).select().from(syncRuns).where(eq(syncRuns.id, runId)));
   return row ? toSyncRun(row) : null;
 }
 
@@ -34,34 +31,30 @@ export async function listRuns(
   database: Database,
   { limit, after }: { limit: number; after?: RunPageKey | undefined },
 ): Promise<SyncRun[]> {
-  const rows = await database.run(
-    (sql) =>
-      drizzle(sql)
-        .select()
-        .from(syncRuns)
-        .where(
-          after &&
-            // The outside sees milliseconds.
-            drizzleSql`(date_trunc('milliseconds', ${syncRuns.startedAt}), ${syncRuns.id}) < (${after.startedAt}::timestamptz, ${after.runId}::uuid)`,
-        )
-        .orderBy(newestFirst, desc(syncRuns.id))
-        .limit(limit),
-    { deadlineMs: readDeadlineMs },
+  const rows = await database.run((sql) =>
+    drizzle(sql)
+      .select()
+      .from(syncRuns)
+      .where(
+        after &&
+          // The outside sees milliseconds.
+          drizzleSql`(date_trunc('milliseconds', ${syncRuns.startedAt}), ${syncRuns.id}) < (${after.startedAt}::timestamptz, ${after.runId}::uuid)`,
+      )
+      .orderBy(newestFirst, desc(syncRuns.id))
+      .limit(limit),
   );
   return rows.map(toSyncRun);
 }
 
 /** What the last finished reconcile found, dry or not; null before the first. */
 export async function findLastReconcileDrift(database: Database): Promise<number | null> {
-  const [row] = await database.run(
-    (sql) =>
-      drizzle(sql)
-        .select()
-        .from(syncRuns)
-        .where(and(eq(syncRuns.kind, "reconcile"), eq(syncRuns.status, "done")))
-        .orderBy(newestFirst)
-        .limit(1),
-    { deadlineMs: readDeadlineMs },
+  const [row] = await database.run((sql) =>
+    drizzle(sql)
+      .select()
+      .from(syncRuns)
+      .where(and(eq(syncRuns.kind, "reconcile"), eq(syncRuns.status, "done")))
+      .orderBy(newestFirst)
+      .limit(1),
   );
   return row ? toSyncRun(row).drift : null;
 }

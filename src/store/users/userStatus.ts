@@ -13,13 +13,10 @@ interface UserState {
   readonly lastEvent: EventSummary | null;
 }
 
-const readDeadlineMs = 5_000;
-
 /** One query, whatever the user's state. */
 export async function findUserStatus(database: Database, clerkId: string): Promise<UserStatus> {
   const rows = await database.run(
     (sql) => sql<{ state: unknown }[]>`select ${sql(functionsSchema)}.user_state(${clerkId}) as state`,
-    { deadlineMs: readDeadlineMs },
   );
   return toUserStatus(clerkId, rows[0]?.state);
 }
