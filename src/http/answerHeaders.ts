@@ -22,8 +22,8 @@ export function getRequestId(c: Context): string {
 }
 
 /**
- * Adds what every answer carries. Hono's own middleware for it (`requestId`, `secureHeaders`) costs a delivery 5 to 9 µs
- * and, in an app that is mounted, would run for the routes of the app around it too; this costs 2 to 3.
+ * Adds what every answer carries. Hono's own middleware for it (`requestId`, `secureHeaders`) costs a request 5 to 9 µs
+ * and, in an app that is mounted, would run for the routes of the app around it too; this costs 3.
  */
 export function addAnswerHeaders(c: Context, res: Response): Response {
   for (const [name, value] of safetyHeaders) res.headers.set(name, value);

@@ -23,12 +23,13 @@ function problemsOf(env: Record<string, string>, options?: typeof start): readon
 }
 
 test("an empty environment is the documented defaults", () => {
+  // Without a default turma the database chooses one among the labels of its enum.
+  expect(parseConfig({}).defaultTurma).toBeUndefined();
   expect(parseConfig({})).toMatchObject({
     databasePoolMax: 10,
     webhookSecrets: [],
     clerkApiUrl: "https://api.clerk.com",
     clerkAuthorizedParties: [],
-    defaultTurma: "neon_estrutura",
     eventRetentionDays: 30,
     ledgerRetentionDays: 365,
     reconcileEveryMinutes: 60,
@@ -78,11 +79,12 @@ test("Clerk's address may have its version, and a key any characters that are no
 });
 
 test("white space around a value does not count and an empty value is none", () => {
-  expect(parseConfig({ PORT: " 8080 ", HOST: "", DEFAULT_TURMA: "  " })).toMatchObject({
+  expect(parseConfig({ PORT: " 8080 ", HOST: "", DEFAULT_TURMA: " t1 " })).toMatchObject({
     port: 8080,
     host: "0.0.0.0",
-    defaultTurma: "neon_estrutura",
+    defaultTurma: "t1",
   });
+  expect(parseConfig({ DEFAULT_TURMA: "  " }).defaultTurma).toBeUndefined();
 });
 
 test("fractions of days and minutes are taken, and the scheduled reconcile can be off", () => {
