@@ -74,5 +74,5 @@ export function isRefusal(error: unknown): boolean {
 /** Whether a function of the team's raised the error on purpose; its SQLSTATE then says nothing about the database. */
 function isRaisedByTrigger(error: PostgresError): boolean {
   const [innermost = ""] = (error.where ?? "").split("\n");
-  return / at RAISE$/.test(innermost) && !innermost.includes(" clerk_sync_");
+  return innermost.endsWith(" at RAISE") && !innermost.includes(" clerk_sync_");
 }
