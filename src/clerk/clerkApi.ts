@@ -3,6 +3,14 @@ import { AppError } from "../errors.ts";
 /** A user as Clerk's Backend API sends it (`user.raw` of the SDK): untouched JSON, of which only `id` is relied on. */
 export type ClerkUser = { readonly id: string } & Readonly<Record<string, unknown>>;
 
+/** An element of Clerk's list that is no readable user: `shown` is its id if it has one, else what it is. */
+export interface OddElement {
+  readonly id: null;
+  readonly shown: string;
+  /** Of a user who is too large to be read. */
+  readonly clerkId?: string;
+}
+
 /** One page of `GET /v1/users`. `startingAfter` is a user id and works only with `created_at` order (docs). */
 export interface ClerkUserPageQuery {
   /** 1–500 */
@@ -30,10 +38,10 @@ export interface ClerkApi {
   /** The user, or null only when Clerk itself answered 404 with its own error body. */
   getUser(clerkId: string, options?: ClerkCallOptions): Promise<ClerkUser | null>;
   /**
-   * One page; shorter than `limit` means the last one. One HTTP request.
+   * One page; shorter than `limit` means the last one. One HTTP request, several if the answer is too large.
    * @throws AppError `not_found` when Clerk does not know the user of `startingAfter`, deleted meanwhile
    */
-  listUsers(query: ClerkUserPageQuery, options?: ClerkCallOptions): Promise<readonly ClerkUser[]>;
+  listUsers(query: ClerkUserPageQuery, options?: ClerkCallOptions): Promise<readonly (ClerkUser | OddElement)[]>;
   /** Those of at most 100 ids that exist; unknown ids are absent. One HTTP request. */
   findUsers(clerkIds: readonly string[], options?: ClerkCallOptions): Promise<readonly ClerkUser[]>;
   /** The id of the instance that the key belongs to; null where Clerk names none. Without it: none is named. */

@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import type { RateLimit } from "../rateLimit.ts";
 import { retry } from "../retry.ts";
 import type { ClerkCallOptions } from "./clerkApi.ts";
-import { readBodyText } from "./readBodyText.ts";
+import { ClerkAnswerTooLarge, readBodyText } from "./readBodyText.ts";
 
 /** What Clerk answered: a 200, or a 4xx that the caller has to judge. `body` is undefined if it was no JSON. */
 export interface ClerkAnswer {
@@ -115,7 +115,7 @@ async function attemptOnce(
   const signal = AbortSignal.any([whole, deadline.signal]);
   const endSpan = startSpan();
   let res: Response | undefined;
-  let text: string | undefined;
+  let text: string;
   try {
     res = await options.fetch(url, {
       headers: {
@@ -130,14 +130,13 @@ async function attemptOnce(
     });
     text = await readBodyText(res, options.limits.bodyBytesMax);
   } catch (cause) {
-    if (whole.aborted) throw cause;
+    if (whole.aborted || cause instanceof ClerkAnswerTooLarge) throw cause;
     throw new Retryable(unavailable("Clerk cannot be reached.", cause));
   } finally {
     deadline.cancel();
     const route = new URL(url).pathname.replace(/\/user_\w+/, "/:id");
     options.observer?.onClerkCall?.({ ...endSpan(), route, status: res?.status ?? null });
   }
-  if (text === undefined) throw unavailable("Clerk's answer is too large.");
   return judge(res, text, clock);
 }
 

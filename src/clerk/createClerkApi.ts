@@ -1,25 +1,19 @@
 import { systemClock, type Clock } from "../clock.ts";
-import { isClerkId } from "../domain/clerkId.ts";
 import { isObject } from "../domain/json.ts";
 import type { SyncObserver } from "../domain/observer.ts";
-import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { createRateLimit, type RateLimit } from "../rateLimit.ts";
-import type { ClerkApi, ClerkCallOptions, ClerkUser, ClerkUserPageQuery } from "./clerkApi.ts";
+import type { ClerkApi, ClerkCallOptions, ClerkUser } from "./clerkApi.ts";
+import { checkIds, findErrorCode, findUsers, isUser, listUsers, toBody } from "./clerkLists.ts";
 import {
-  type ClerkAnswer,
   type ClerkRequest,
   type ClerkRequestLimits,
   createClerkRequest,
   defaultClerkRequestLimits,
   type Fetch,
   unavailable,
-  unexpectedStatus,
 } from "./clerkRequest.ts";
 
-/** Clerk's own limits on one request (docs). */
-const pageUsersMax = 500;
-const findUsersMax = 100;
 const instanceIdPattern = /^ins_[\w-]{1,120}$/;
 
 export interface ClerkApiOptions {
@@ -76,46 +70,6 @@ async function getUser(request: ClerkRequest, clerkId: string, options?: ClerkCa
   return body;
 }
 
-async function listUsers(
-  request: ClerkRequest,
-  { limit, orderBy, startingAfter, createdAtAfterMs, offset }: ClerkUserPageQuery,
-  options?: ClerkCallOptions,
-): Promise<readonly ClerkUser[]> {
-  if (!Number.isInteger(limit) || limit < 1 || limit > pageUsersMax) {
-    throw new AppError("bad_request", `A page has 1 to ${pageUsersMax} users.`);
-  }
-  const query = new URLSearchParams({ limit: String(limit), order_by: orderBy });
-  if (startingAfter !== undefined) {
-    checkIds([startingAfter]);
-    query.set("starting_after", startingAfter);
-  }
-  if (createdAtAfterMs !== undefined) query.set("created_at_after", String(Math.trunc(createdAtAfterMs)));
-  if (offset !== undefined) query.set("offset", String(offset));
-  const answer = await request("/v1/users", query, options);
-  const refused = answer.status === 400 || answer.status === 404 || answer.status === 422;
-  if (startingAfter !== undefined && refused && findErrorCode(answer.body) !== undefined) {
-    throw new AppError("not_found", "Clerk does not know the user to start after.");
-  }
-  return toUsers(answer, limit);
-}
-
-async function findUsers(
-  request: ClerkRequest,
-  clerkIds: readonly string[],
-  options?: ClerkCallOptions,
-): Promise<readonly ClerkUser[]> {
-  checkIds(clerkIds);
-  const asked = new Set(clerkIds);
-  if (asked.size > findUsersMax) throw new AppError("bad_request", `At most ${findUsersMax} users can be asked for.`);
-  if (asked.size === 0) return [];
-  const query = new URLSearchParams({ limit: String(findUsersMax) });
-  for (const clerkId of asked) query.append("user_id", clerkId);
-  const users = toUsers(await request("/v1/users", query, options), findUsersMax);
-  // A filter that was ignored would make every absent id look gone.
-  if (!users.every((user) => asked.has(user.id))) throw unavailable("Clerk answered users nobody asked for.");
-  return users;
-}
-
 /** `GET /v1/instance` of the Backend API (`Instance` of @clerk/backend); stand-ins for Clerk may not have it. */
 async function findInstanceId(request: ClerkRequest, options?: ClerkCallOptions): Promise<string | null> {
   const { status, body } = await request("/v1/instance", new URLSearchParams(), options);
@@ -130,34 +84,4 @@ async function countUsers(request: ClerkRequest, options?: ClerkCallOptions): Pr
     throw unavailable("Clerk answered something other than a count.");
   }
   return count;
-}
-
-function checkIds(clerkIds: readonly string[]): void {
-  if (!clerkIds.every(isClerkId))
-    throw new AppError("bad_request", "A Clerk user id is user_ and 1 to 59 letters or digits.");
-}
-
-function toBody({ status, body }: ClerkAnswer): unknown {
-  if (status !== 200) throw unexpectedStatus(status);
-  return body;
-}
-
-function toUsers(answer: ClerkAnswer, max: number): readonly ClerkUser[] {
-  const body = toBody(answer);
-  if (!Array.isArray(body) || body.length > max || !body.every(isUser)) {
-    throw unavailable("Clerk answered something other than a list of users.");
-  }
-  return body;
-}
-
-function isUser(value: unknown): value is ClerkUser {
-  return isObject(value) && isClerkId(value["id"]);
-}
-
-/** The code of Clerk's own error body, which proxies and load balancers do not write. */
-function findErrorCode(body: unknown): string | undefined {
-  const errors = isObject(body) ? body["errors"] : undefined;
-  const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
-  const code = isObject(first) ? first["code"] : undefined;
-  return typeof code === "string" ? code : undefined;
 }

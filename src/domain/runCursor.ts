@@ -27,6 +27,10 @@ export interface RunCursor {
   readonly activeUsers: number;
   /** The newest `updated_at` at Clerk when the run began, epoch milliseconds: where the next one may stop. */
   readonly watermarkMs: number | null;
+  /** Elements of Clerk's lists that are no readable users. */
+  readonly leftOut: number;
+  /** The first few of them. */
+  readonly leftOutNames: readonly string[];
   /** Users that Postgres refused. */
   readonly refused: number;
   /** The first few of them. */
@@ -41,6 +45,8 @@ export const runStart: RunCursor = {
   usersAtClerk: null,
   activeUsers: 0,
   watermarkMs: null,
+  leftOut: 0,
+  leftOutNames: [],
   refused: 0,
   refusedIds: [],
 };

@@ -19,6 +19,6 @@ export interface SyncRun {
   /** Users that were missing, out of date or gone; counted by reconciles only. */
   readonly drift: number;
   readonly driftByKind: { readonly missing: number; readonly stale: number; readonly deleted: number };
-  /** Why it failed, for people. */
+  /** For people: why it failed, or what one that is done left out. */
   readonly error: string | null;
 }

@@ -95,14 +95,28 @@ test("a page is asked for by cursor, order and time, in one request", async () =
 test.each([
   ["an object", { data: [] }],
   ["more than asked for", [{ id: "user_a" }, { id: "user_b" }, { id: "user_c" }]],
-  ["an element without id", [{ id: "user_a" }, {}]],
-  ["an element that is no object", ["user_a"]],
-  ["an id that is none", [{ id: "org_a" }]],
 ])("a page that is %s is Clerk unavailable", async (_, body) => {
   const { apiUrl } = fakeClerk(() => Response.json(body));
   expect((await failureOf(openApi(apiUrl).listUsers({ limit: 2, orderBy: "+created_at" }))).code).toBe(
     "clerk_unavailable",
   );
+});
+
+test.each<[unknown, string]>([
+  [{}, "an object without an id"],
+  ["user_a", "an element of the type string"],
+  [null, "null"],
+  [[{ id: "user_b" }], "an element of the type object"],
+  [{ id: "org_a" }, '"org_a"'],
+  [{ id: 7 }, "7"],
+  [{ id: null, first_name: "hidden" }, "an object without an id"],
+])("the element %j of a page is left out as %j, and the others are read", async (element, shown) => {
+  const { apiUrl } = fakeClerk(() => Response.json([{ id: "user_a" }, element, { id: "user_c" }]));
+  expect(await openApi(apiUrl).listUsers({ limit: 3, orderBy: "+created_at" })).toEqual([
+    { id: "user_a" },
+    { id: null, shown },
+    { id: "user_c" },
+  ]);
 });
 
 test.each([400, 404, 422])(

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import type { ClerkUser, ClerkUserPageQuery } from "../../src/clerk/clerkApi.ts";
 import { createSessionVerifier } from "../../src/auth/sessionVerifier.ts";
 import { baseUser } from "../../src/dev/clerk/clerkUserShapes.ts";
 import {
@@ -14,7 +15,9 @@ afterEach(() => clerk.close());
 
 async function open(options: SimulatedClerkOptions = {}) {
   clerk = await openSimulatedClerk({ requestsPer10s: Infinity, secretKey: "sk_live_simulated", ...options });
-  return openApi(clerk.apiUrl, { secretKey: clerk.secretKey });
+  const api = openApi(clerk.apiUrl, { secretKey: clerk.secretKey });
+  const listUsers = async (query: ClerkUserPageQuery) => (await api.listUsers(query)) as readonly ClerkUser[];
+  return { ...api, listUsers };
 }
 
 const ask = (path: string, key = clerk.secretKey) =>
@@ -22,7 +25,7 @@ const ask = (path: string, key = clerk.secretKey) =>
 const idsOf = async (path: string) => ((await (await ask(path)).json()) as { id: string }[]).map((user) => user.id);
 const oldestFirst = { orderBy: "+created_at" } as const;
 
-async function walk(api: ReturnType<typeof openApi>, limit: number) {
+async function walk(api: Awaited<ReturnType<typeof open>>, limit: number) {
   const users = [];
   for (let startingAfter: string | undefined; ; startingAfter = users.at(-1)?.id) {
     const page = await api.listUsers({ limit, ...oldestFirst, ...(startingAfter ? { startingAfter } : {}) });

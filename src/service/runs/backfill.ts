@@ -5,7 +5,7 @@ import { toRunItem } from "./runWriter.ts";
 
 /** Writes every user of Clerk. */
 export async function backfill(ctx: RunContext): Promise<void> {
-  if (ctx.writer.cursor().usersAtClerk == null) await ctx.writer.save({ usersAtClerk: await ctx.clerk.countUsers() });
+  if (ctx.writer.cursor().usersAtClerk === null) await ctx.writer.save({ usersAtClerk: await ctx.clerk.countUsers() });
   await passOverUsers(ctx);
   if (ctx.writer.cursor().position.firstId === null) await requireNoUsers(ctx);
 }
@@ -23,19 +23,20 @@ export async function passOverUsers({ clerk, writer, run, clock }: RunContext): 
     next = pages.next();
     // It is awaited in the next round, unless writing fails first.
     next.catch(() => undefined);
-    const { items, positionAfter } = page.value;
+    const { items, leftOut, positionAfter } = page.value;
+    if (leftOut.length > 0) await writer.leaveOut(leftOut);
     await writer.apply(items, { advance: (count) => ({ position: positionAfter(count) }) });
   }
 
   async function* toPages() {
     const { position, usersAtClerk } = writer.cursor();
-    for await (const { users, askedAtMs, positionAfter } of listAllUsers(
+    for await (const { users, leftOut, askedAtMs, positionAfter } of listAllUsers(
       clerk,
       position,
       usersAtClerk ?? Number.POSITIVE_INFINITY,
       clock,
     )) {
-      yield { items: users.map((user) => toRunItem(user, run.kind, askedAtMs)), positionAfter };
+      yield { items: users.map((user) => toRunItem(user, run.kind, askedAtMs)), leftOut, positionAfter };
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import { toEpochMs } from "../../clerk/clerkTime.ts";
 import { AppError } from "../../errors.ts";
+import { findOddElements } from "./listAllUsers.ts";
 import type { RunContext } from "./runContext.ts";
 import { toRunItem } from "./runWriter.ts";
 
@@ -25,12 +26,16 @@ export async function compareChangedUsers(
   const { clerk, clock, run, writer } = ctx;
   const stopsAtMs = sinceMs === null ? 0 : sinceMs - overlapMs;
   let shown = new Set<string>();
+  const odd = new Set<string>();
   let stepsBack = 0;
   let shownAgain = 0;
   for (let offset = 0; ;) {
     const askedAtMs = clock.nowMs();
-    const users = await clerk.listUsers({ limit: pageUsersMax, orderBy: "-updated_at", offset });
-    if (offset === 0 ? users.length === 0 : !users.some((user) => shown.has(user.id))) {
+    const elements = await clerk.listUsers({ limit: pageUsersMax, orderBy: "-updated_at", offset });
+    const users = elements.filter((element) => element.id !== null);
+    const leftOut = findOddElements(elements, odd);
+    if (leftOut.length > 0) await writer.leaveOut(leftOut);
+    if (offset === 0 ? elements.length === 0 : !users.some((user) => shown.has(user.id))) {
       // So many were deleted meanwhile that some may have slipped past: from further up.
       offset = Math.max(0, offset - (pageUsersMax - overlapUsers));
       stepsBack += 1;
@@ -44,14 +49,14 @@ export async function compareChangedUsers(
     );
     const last = users.at(-1);
     // The list ends here, and changes made meanwhile only moved down to this page what the one before had shown.
-    if (fresh.length === 0 && users.length < pageUsersMax) return;
+    if (fresh.length === 0 && elements.length < pageUsersMax) return;
     shownAgain = fresh.length === 0 ? shownAgain + 1 : 0;
     if (shownAgain > stepsBackMax) {
       throw new AppError("clerk_unavailable", "Clerk's list changes faster than it can be read.");
     }
-    if (!last || updatedAtMs(last) < stopsAtMs || users.length <= overlapUsers) return;
+    if (!last || updatedAtMs(last) < stopsAtMs || elements.length <= overlapUsers) return;
     shown = new Set(users.map((user) => user.id));
-    offset += users.length - overlapUsers;
+    offset += elements.length - overlapUsers;
   }
 }
 

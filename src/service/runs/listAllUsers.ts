@@ -1,4 +1,4 @@
-import type { ClerkApi, ClerkUser, ClerkUserPageQuery } from "../../clerk/clerkApi.ts";
+import type { ClerkApi, ClerkUser, ClerkUserPageQuery, OddElement } from "../../clerk/clerkApi.ts";
 import { toEpochMs } from "../../clerk/clerkTime.ts";
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
@@ -16,6 +16,8 @@ const fallbackOverlapMs = 1_000;
 export interface UserPage {
   /** Users not looked at before, in the order of their creation. */
   readonly users: readonly ClerkUser[];
+  /** Elements not seen before that are no readable users. */
+  readonly leftOut: readonly string[];
   readonly askedAtMs: number;
   /** Where the pass stands when the first `count` of them are written. */
   readonly positionAfter: (count: number) => PassPosition;
@@ -38,31 +40,47 @@ export async function* listAllUsers(
   let known = new Set(position.trail);
   // How many users of the trail the next page shows again.
   let back = 0;
+  const odd = new Set<string>();
   for (;;) {
     const askedAtMs = clock.nowMs();
     const anchor = findAnchor(position, back);
-    const users = await listAfter(clerk, anchor, position);
-    if (users === null || (users.length === 0 && anchor.startingAfter !== undefined)) {
+    const elements = await listAfter(clerk, anchor, position);
+    const users = elements?.filter((element) => element.id !== null) ?? null;
+    if (elements === null || users === null || (users.length === 0 && anchor.startingAfter !== undefined)) {
       back = back === 0 ? 1 : back * 2;
       continue;
     }
     const fresh = users.filter((user) => !known.has(user.id));
-    if (fresh.length === 0 && users.length < pageUsersMax) {
+    const leftOut = findOddElements(elements, odd);
+    const isFull = elements.length === pageUsersMax;
+    if (fresh.length === 0 && isFull && users.length < pageUsersMax) {
+      throw new AppError("clerk_unavailable", "Clerk lists too many elements that are no users.");
+    }
+    if (fresh.length === 0 && !isFull) {
+      if (leftOut.length > 0) yield { users: [], leftOut, askedAtMs, positionAfter: () => position };
       if (users.length > 0 || position.firstId === null || (await hasUsers(clerk))) return;
       throw new AppError("clerk_unavailable", "Clerk listed users before and now lists none.");
     }
     const reached = position;
     const isLast =
       reached.users >= usersAtStart * usersFactorMax + pageUsersMax ||
-      (reached.users >= usersAtStart && back > 0 && users.length < pageUsersMax);
+      (reached.users >= usersAtStart && back > 0 && !isFull);
     position = advance(reached, fresh.length > 0 ? fresh : users);
     known = new Set([...position.trail, ...users.map((user) => user.id)]);
-    back = users.length < pageUsersMax ? 1 : 0;
+    back = isFull ? 0 : 1;
     if (fresh.length > 0) {
-      yield { users: fresh, askedAtMs, positionAfter: (count) => advance(reached, fresh.slice(0, count)) };
+      yield { users: fresh, leftOut, askedAtMs, positionAfter: (count) => advance(reached, fresh.slice(0, count)) };
     }
     if (isLast) return;
   }
+}
+
+/** What is shown of elements that are no users and not among `known`: pages overlap, and show one again. */
+export function findOddElements(elements: readonly (ClerkUser | OddElement)[], known: Set<string>): string[] {
+  const shown = elements.flatMap((element) => (element.id === null ? [element.shown] : []));
+  const found = [...new Set(shown)].filter((name) => !known.has(name));
+  for (const name of found) known.add(name);
+  return found;
 }
 
 type Anchor = Pick<ClerkUserPageQuery, "startingAfter" | "createdAtAfterMs">;
@@ -80,11 +98,13 @@ async function listAfter(
   clerk: Pick<ClerkApi, "listUsers">,
   anchor: Anchor,
   { firstId }: PassPosition,
-): Promise<readonly ClerkUser[] | null> {
+): Promise<readonly (ClerkUser | OddElement)[] | null> {
   try {
     const users = await clerk.listUsers({ limit: pageUsersMax, orderBy: "+created_at", ...anchor });
     const { createdAtAfterMs = 0 } = anchor;
-    if (users.some((user) => (toEpochMs(user["created_at"]) ?? createdAtAfterMs) < createdAtAfterMs)) {
+    if (
+      users.some((user) => user.id !== null && (toEpochMs(user["created_at"]) ?? createdAtAfterMs) < createdAtAfterMs)
+    ) {
       throw new AppError("clerk_unavailable", "Clerk listed users that were not asked for.");
     }
     const ignored = anchor.startingAfter !== undefined && users.some((user) => user.id === firstId);
@@ -103,7 +123,7 @@ function advance(position: PassPosition, users: readonly ClerkUser[]): PassPosit
   const last = users.at(-1);
   if (last === undefined) return position;
   return {
-    users: (position.users ?? 0) + users.length,
+    users: position.users + users.length,
     firstId: position.firstId ?? users[0]?.id ?? null,
     trail: [...position.trail, ...users.map((user) => user.id)].slice(-trailUsers),
     createdAtMs: toEpochMs(last["created_at"]) ?? position.createdAtMs,

@@ -1,4 +1,4 @@
-import type { ClerkUser } from "../../clerk/clerkApi.ts";
+import type { ClerkUser, OddElement } from "../../clerk/clerkApi.ts";
 import { toEpochMs } from "../../clerk/clerkTime.ts";
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
@@ -48,8 +48,8 @@ async function reconcileChanged(ctx: RunContext): Promise<void> {
  * Epoch milliseconds by Clerk's own clock: a change made while this run goes on is at or after it. One user from the
  * future must not hide everybody else's changes until then.
  */
-function toWatermarkMs(newest: ClerkUser, clock: Clock): number | null {
-  const updatedAtMs = toEpochMs(newest["updated_at"]);
+function toWatermarkMs(newest: ClerkUser | OddElement, clock: Clock): number | null {
+  const updatedAtMs = newest.id === null ? null : toEpochMs(newest["updated_at"]);
   return updatedAtMs && Math.min(updatedAtMs, clock.nowMs());
 }
 

@@ -1,3 +1,4 @@
+import { ClerkAnswerTooLarge } from "../../clerk/readBodyText.ts";
 import type { ClerkApi } from "../../clerk/clerkApi.ts";
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
@@ -21,7 +22,7 @@ export function createRetryingClerk(
       clock,
       signal,
       findWaitMs: (error) => {
-        if (!(error instanceof AppError)) return undefined;
+        if (!(error instanceof AppError) || error instanceof ClerkAnswerTooLarge) return undefined;
         const isLimited = error.code === "too_many_requests";
         if (error.code === "clerk_unavailable") unavailable += 1;
         else if (!isLimited) return undefined;

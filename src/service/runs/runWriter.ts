@@ -37,6 +37,8 @@ export interface RunWriter {
     options?: { lookedAt?: boolean; advance?: (count: number) => CursorChanges },
   ) => Promise<void>;
   readonly save: (changes: CursorChanges) => Promise<void>;
+  /** Counts and names elements of Clerk's lists that are no readable users. */
+  readonly leaveOut: (names: readonly string[]) => Promise<void>;
 }
 
 /** A user of Clerk as a change of this run. */
@@ -53,7 +55,12 @@ export function createRunWriter(deps: {
   signal: AbortSignal;
 }): RunWriter {
   const { run, users, owner, log, clock, signal } = deps;
-  let cursor = run.cursor ?? runStart;
+  // The cursor of an older version lacks what has been added since.
+  let cursor: RunCursor = {
+    ...runStart,
+    ...run.cursor,
+    position: { ...runStart.position, ...run.cursor?.position },
+  };
 
   async function write(items: readonly BatchItem[], lookedAt: number, changes: CursorChanges): Promise<void> {
     const next = { ...cursor, ...changes, step: cursor.step + 1 };
@@ -103,6 +110,11 @@ export function createRunWriter(deps: {
       }
     },
     save: (changes) => write([], 0, changes),
+    leaveOut: (names) => {
+      const { leftOut, leftOutNames } = cursor;
+      const firstNames = [...leftOutNames, ...names].slice(0, refusedIdsMax);
+      return write([], 0, { leftOut: leftOut + names.length, leftOutNames: firstNames });
+    },
   };
 }
 

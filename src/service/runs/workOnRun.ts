@@ -70,9 +70,11 @@ async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Pr
   } catch (cause) {
     return toEndOfStopped(run, signal.aborted ? (signal.reason as unknown) : cause, log);
   }
-  const { refused, refusedIds } = writer.cursor();
-  if (refused === 0) return { status: "done", error: null, resumable: false };
-  const error = `${refused} users could not be stored, everybody else was: ${refusedIds.join(", ")}`;
+  const { refused, refusedIds, leftOut, leftOutNames } = writer.cursor();
+  const note =
+    leftOut === 0 ? null : `${leftOut} elements of Clerk's lists are no readable users: ${leftOutNames.join(", ")}`;
+  if (refused === 0) return { status: "done", error: note, resumable: false };
+  const error = `${note === null ? "" : `${note}. `}${refused} users could not be stored, everybody else was: ${refusedIds.join(", ")}`;
   return { status: "failed", error, resumable: false };
 }
 
