@@ -51,6 +51,8 @@ export function createFixedClerk(users: readonly ClerkUser[] = []): ClerkApi {
     listUsers: () => Promise.resolve(users),
     findUsers: (clerkIds) => Promise.resolve(users.filter((user) => clerkIds.includes(user.id))),
     countUsers: () => Promise.resolve(users.length),
+    // As the events of the tests have it.
+    findInstanceId: () => Promise.resolve("ins_1"),
   };
 }
 
