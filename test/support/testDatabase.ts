@@ -57,6 +57,19 @@ export async function openTestDatabase({ migrated = true }: { migrated?: boolean
   };
 }
 
+/**
+ * Moves the time of the SQL functions (leases, schedules, retention) to `aheadMs` ahead of the server's. Connections that
+ * are open take it up at their next statement.
+ */
+export async function moveDatabaseClock(db: Pick<TestDatabase, "sql" | "name">, aheadMs: number): Promise<void> {
+  await db.sql`alter database ${db.sql(db.name)} set clerk_neon_sync.clock_offset = ${db.sql.unsafe(`'${aheadMs} ms'`)}`;
+  // A setting of the database is read when a connection is made.
+  await db.sql`select pg_terminate_backend(pid) from pg_stat_activity
+               where datname = ${db.name} and pid <> pg_backend_pid() and state = 'idle'`;
+  // Their clients hear of it a moment later.
+  await Bun.sleep(50);
+}
+
 async function ensureTemplate(serverUrl: string, admin: postgres.Sql): Promise<void> {
   if (await templateExists(admin)) return;
   // A session lock: the work below goes through other connections.

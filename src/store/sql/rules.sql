@@ -38,9 +38,9 @@ create type clerk_sync.change as (
   error_code text, error_detail text
 );
 
--- The time of the functions. A test sets `clerk_neon_sync.now` for its database to move it.
+-- The time of the functions. A test sets `clerk_neon_sync.clock_offset` (an interval) for its database to move it.
 create function clerk_sync.clock() returns timestamptz language sql volatile
-return coalesce(nullif(current_setting('clerk_neon_sync.now', true), '')::timestamptz, clock_timestamp());
+return clock_timestamp() + coalesce(nullif(current_setting('clerk_neon_sync.clock_offset', true), ''), '0')::interval;
 
 -- Takes the one lock under which users, links and the ledger are written, until the end of the transaction; returns the
 -- time at which it was taken. So the tables move through one sequence of states, however many processes run: 0.1 uses
