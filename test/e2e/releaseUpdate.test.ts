@@ -15,38 +15,47 @@ import {
 import { waitUntil } from "../support/runs.ts";
 import { openForTest } from "../support/toClose.ts";
 
-/** A backfill of 12 pages that takes 30 s as long as Clerk is slow: it outlasts what happens before it is taken over. */
-const usersCount = 6_000;
-const pageDelayMs = 2_500;
+/** A backfill of 16 pages, which has to outlast the hand-overs. */
+const usersCount = 8_000;
+const slow = { kind: "slow", ms: 2_000 } as const;
+/** Clerk answers nothing before the copy that asks is replaced. */
+const silent = { kind: "slow", ms: 60_000 } as const;
 
 test(`from ${lastRelease.version}: both versions serve while one replaces the other, and the old migrate changes nothing`, async () => {
   const update = await openRollingUpdate({ users: usersCount });
   const { db, clerk } = update;
   const { folder } = await openForTest(openLastRelease());
   await update.run(["migrate"], { folder });
-  const worker = await update.start({ folder, hasClerk: true });
-  const other = await update.start({ folder });
+  const firstOld = await update.start({ folder, hasClerk: true });
   const traffic = await openForTest(startClerkTraffic(clerk, { copies: update.copies }));
-  await clerk.setFault({ kind: "slow", ms: pageDelayMs });
-  const { runId } = await worker.client.runs.start.mutate({ kind: "backfill" });
-  const seen = async () => (await worker.client.runs.get.query({ runId })).seen;
-  await waitUntil(async () => (await seen()) >= 500, 20_000);
+  await clerk.setFault(slow);
+  const { runId } = await firstOld.client.runs.start.mutate({ kind: "backfill" });
+  await waitForProgress(firstOld, runId);
 
   await update.run(["migrate"]);
-  const seenAtMigration = await seen();
-  await waitUntil(async () => (await seen()) > seenAtMigration, 20_000);
-  const taker = await update.start({ hasClerk: true });
-  await update.start();
+  await waitForProgress(firstOld, runId);
+  await clerk.setFault(silent);
+  // As one that crashed and is started again.
+  const secondOld = await update.start({ folder, hasClerk: true });
+  const firstNew = await update.start({ hasClerk: true });
+  const secondNew = await update.start({ hasClerk: true });
   await Bun.sleep(1_000);
-  await expectOperable(update, { copy: worker, folder });
+  await expectOperable(update, { copy: secondOld, folder });
 
-  await worker.retire();
-  expect(await taker.client.runs.start.mutate({ kind: "backfill" })).toEqual({ runId });
+  await clerk.setFault({ ...slow, ms: slow.ms / 2 });
+  for (const [leaving, taking] of [
+    [firstOld, firstNew],
+    [firstNew, secondOld],
+    [secondOld, secondNew],
+  ] as const) {
+    await leaving.retire();
+    expect(await taking.client.runs.start.mutate({ kind: "backfill" })).toEqual({ runId });
+    await waitForProgress(taking, runId);
+  }
   await clerk.setFault(undefined);
-  const status = async () => (await taker.client.runs.get.query({ runId })).status;
+  const status = async () => (await secondNew.client.runs.get.query({ runId })).status;
   await waitUntil(async () => (await status()) !== "running", 30_000);
   expect(await status()).toBe("done");
-  await other.retire();
 
   const functions = await readFunctions(db);
   await update.run(["migrate"], { folder });
@@ -54,11 +63,18 @@ test(`from ${lastRelease.version}: both versions serve while one replaces the ot
   await Bun.sleep(500);
   await traffic.stop();
 
-  expect([worker, other, ...update.copies()].flatMap(({ unready }) => unready)).toEqual([]);
+  expect([firstOld, secondOld, firstNew, secondNew].flatMap(({ unready }) => unready)).toEqual([]);
   await expectNothingLost(update, traffic);
   const [figures, oldFigures] = await Promise.all([readFigures(update), readFigures(update, folder)]);
   expect(oldFigures).toEqual(figures);
 }, 150_000);
+
+/** Until this copy has written a page more. */
+async function waitForProgress({ client }: Copy, runId: string): Promise<void> {
+  const seen = async () => (await client.runs.get.query({ runId })).seen;
+  const before = await seen();
+  await waitUntil(async () => (await seen()) > before, 20_000);
+}
 
 /** What an operator has of an old copy beside its deliveries. */
 async function expectOperable(update: RollingUpdate, { copy, folder }: { copy: Copy; folder: string }): Promise<void> {
