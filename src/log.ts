@@ -7,22 +7,31 @@ export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" |
 export type LogFormat = "pretty" | "json";
 
 /**
- * The process's logger. Only ids go into it: never names, addresses, payloads or secrets.
- * Writes are synchronous, so the last line before a crash is not lost; JSON lines of a server (`isBuffered`) are written
- * asynchronously instead, so that a log that is full or not read delays no answer. `log.flush` writes what is left.
+ * A logger of a command. Only ids go into it: never names, addresses, payloads or secrets.
+ * Writes are synchronous, so that the last line before a crash is not lost.
  */
-export async function createLog(options: {
+export async function createLog(options: { level: LogLevel; format: LogFormat; destination?: 1 | 2 }): Promise<Log> {
+  const destination = pino.destination({ fd: options.destination ?? 1, sync: true });
+  const toText = await loadFormat(options.format);
+  return createPino(options.level, { write: (line) => destination.write(toText(line)) });
+}
+
+/**
+ * A server's logger, which writes to standard output asynchronously, so that a log that is full or not read delays no
+ * answer. `log.flush` writes what is left.
+ */
+export async function createServerLog(options: {
   level: LogLevel;
   format: LogFormat;
-  destination?: 1 | 2;
-  isBuffered?: boolean;
-}): Promise<Log> {
-  const fd = options.destination ?? 1;
-  const openJson = () => (options.isBuffered ? createLogWriter(fd) : pino.destination({ fd, sync: true }));
-  const stream = options.format === "pretty" ? await openPretty(fd) : openJson();
+}): Promise<{ log: Log; droppedLines: () => number }> {
+  const writer = createLogWriter(1, await loadFormat(options.format));
+  return { log: createPino(options.level, writer), droppedLines: writer.droppedLines };
+}
+
+function createPino(level: LogLevel, stream: DestinationStream): Log {
   return pino(
     {
-      level: options.level,
+      level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       serializers: { err: toLoggedError, error: toLoggedError },
@@ -32,16 +41,15 @@ export async function createLog(options: {
 }
 
 /** Loaded here alone: a server in production writes JSON and need not wait for it. */
-async function openPretty(fd: number): Promise<DestinationStream> {
-  const { PinoPretty } = await import("pino-pretty");
-  return PinoPretty({
+async function loadFormat(format: LogFormat): Promise<(line: string) => string> {
+  if (format === "json") return (line) => line;
+  const { prettyFactory } = await import("pino-pretty");
+  return prettyFactory({
     colorize: process.stdout.isTTY,
     ignore: "pid,hostname",
     // A delivery is two lines and not ten.
     singleLine: true,
     translateTime: "SYS:HH:MM:ss.l",
-    sync: true,
-    destination: fd,
   });
 }
 

@@ -13,10 +13,15 @@ export interface LogWriter {
   readonly write: (line: string) => void;
   /** Calls `done` when all is written, or after half a second; for the end of the process. */
   readonly flush: (done: () => void) => void;
+  /** Lines that found no room so far. */
+  readonly droppedLines: () => number;
 }
 
-/** Several lines that wait become one write. */
-export function createLogWriter(fd: number): LogWriter {
+/**
+ * Several lines that wait become one write.
+ * @param toText what a line of JSON is written as
+ */
+export function createLogWriter(fd: number, toText: (line: string) => string = (line) => line): LogWriter {
   let lines: string[] = [];
   let bufferedChars = 0;
   let dropped = 0;
@@ -46,11 +51,13 @@ export function createLogWriter(fd: number): LogWriter {
     if (lines.length > 0 || dropped === droppedSaid) return Buffer.from(text);
     const notice = { level: 40, time: new Date().toISOString(), droppedLines: dropped - droppedSaid };
     droppedSaid = dropped;
-    return Buffer.from(`${text}${JSON.stringify({ ...notice, msg: "[Log] Lines were dropped: nothing read them" })}\n`);
+    const line = JSON.stringify({ ...notice, msg: "[Log] Lines were dropped: nothing read them" });
+    return Buffer.from(`${text}${toText(`${line}\n`)}`);
   }
 
   return {
-    write: (line) => {
+    write: (jsonLine) => {
+      const line = toText(jsonLine);
       if (bufferedChars + line.length > bufferedCharsMax) {
         dropped += 1;
         return;
@@ -67,5 +74,6 @@ export function createLogWriter(fd: number): LogWriter {
       };
       wait();
     },
+    droppedLines: () => dropped,
   };
 }

@@ -1,5 +1,5 @@
 import { ConfigError, parseConfig, type StartConfig } from "./config.ts";
-import { createLog } from "./log.ts";
+import { createServerLog } from "./log.ts";
 import { startServer, type RunningServer } from "./server.ts";
 import { onStopSignal } from "./stopSignal.ts";
 
@@ -14,12 +14,12 @@ function readConfig(): StartConfig {
 }
 
 const config = readConfig();
-const log = await createLog({ level: config.logLevel, format: config.logFormat, isBuffered: true });
+const { log, droppedLines } = await createServerLog({ level: config.logLevel, format: config.logFormat });
 const server = start();
 
 function start(): RunningServer {
   try {
-    return startServer(config, log);
+    return startServer(config, log, { droppedLogLines: droppedLines });
   } catch (error) {
     // The runtime has the one code for a port in use and for an address that is not this machine's.
     if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;

@@ -22,9 +22,16 @@ export interface RunningServer {
   readonly stop: () => Promise<void>;
 }
 
-/** Config → database → services → app → serve. `main`, `dev` and `demo` run the same server. */
-export function startServer(config: StartConfig, log: Log): RunningServer {
-  const metrics = createMetrics();
+/**
+ * Config → database → services → app → serve. `main`, `dev` and `demo` run the same server.
+ * @param options.droppedLogLines how many lines the log has lost so far, for the metrics
+ */
+export function startServer(
+  config: StartConfig,
+  log: Log,
+  options: { droppedLogLines?: () => number } = {},
+): RunningServer {
+  const metrics = createMetrics(options);
   const endpoint = config.otelExporterOtlpEndpoint;
   const tracing = endpoint === undefined ? undefined : openTracing({ endpoint, log });
   const observer = combineObservers([metrics.observer, ...(tracing ? [tracing.observer] : [])]);

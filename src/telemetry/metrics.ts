@@ -25,12 +25,17 @@ export interface Metrics {
   readonly read: () => Promise<{ text: string; contentType: string }>;
 }
 
-/** The metrics of one app, in a registry of its own: several apps may live in one process. */
-export function createMetrics({ clock = systemClock }: { clock?: Clock } = {}): Metrics {
+/**
+ * The metrics of one app, in a registry of its own: several apps may live in one process.
+ * @param options.droppedLogLines how many lines the log has lost so far
+ */
+export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => number } = {}): Metrics {
+  const { clock = systemClock, droppedLogLines = () => 0 } = options;
   const registry = new Registry();
   let collectsDefaults = false;
   let sources: MetricSources | undefined;
   createGauges(registry, () => sources);
+  countWhenRead(registry, "log_lines_dropped_total", "Log lines that found no room.", droppedLogLines);
   new Gauge({
     name: "clerk_sync_build_info",
     help: "Always 1; its label is the version of the program.",
@@ -132,14 +137,24 @@ function createGauges(registry: Registry, findSources: () => MetricSources | und
     "1 while calls to the database fail at once, 0.5 while one is let through to see, 0 in order.",
     () => ({ closed: 0, "half-open": 0.5, open: 1 })[findSources()?.breakerState() ?? "closed"],
   );
-  const attempts = new Counter({
-    name: "clerk_sync_connection_attempts_total",
-    help: "Attempts to connect to the database.",
+  countWhenRead(
+    registry,
+    "connection_attempts_total",
+    "Attempts to connect to the database.",
+    () => findSources()?.connectionAttempts() ?? 0,
+  );
+}
+
+/** A counter that is kept elsewhere. */
+function countWhenRead(registry: Registry, name: string, help: string, read: () => number): void {
+  const counter = new Counter({
+    name: `clerk_sync_${name}`,
+    help,
     registers: [],
     collect() {
-      attempts.reset();
-      attempts.inc(findSources()?.connectionAttempts() ?? 0);
+      counter.reset();
+      counter.inc(read());
     },
   });
-  registry.registerMetric(attempts);
+  registry.registerMetric(counter);
 }

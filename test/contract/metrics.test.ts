@@ -26,6 +26,7 @@ const documented = [
   "clerk_sync_connection_attempts_total",
   "clerk_sync_deliveries_total",
   "clerk_sync_lag_seconds",
+  "clerk_sync_log_lines_dropped_total",
   "clerk_sync_queue_changes",
   "clerk_sync_runs_total",
   "clerk_sync_verification_failures_total",
@@ -163,6 +164,14 @@ test("runs are counted as they begin and by how they end", async () => {
   expect(valueOf(text, 'clerk_sync_runs_total{kind="backfill",status="running"}')).toBe(1);
   expect(valueOf(text, 'clerk_sync_runs_total{kind="backfill",status="done"}')).toBe(1);
   await services.runs.close();
+});
+
+test("log lines that were dropped are counted", async () => {
+  let dropped = 0;
+  const own = createMetrics({ droppedLogLines: () => dropped });
+  expect(valueOf((await own.read()).text, "clerk_sync_log_lines_dropped_total")).toBe(0);
+  dropped = 7;
+  expect(valueOf((await own.read()).text, "clerk_sync_log_lines_dropped_total")).toBe(7);
 });
 
 test("two apps in one process count for themselves", async () => {

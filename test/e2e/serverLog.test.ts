@@ -1,55 +1,57 @@
 import { expect, test } from "bun:test";
-import { spawn } from "node:child_process";
-import { openSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, openSync } from "node:fs";
 import { findFreePort } from "../../src/dev/freePort.ts";
-import { testSecret } from "../support/testApp.ts";
-import { waitFor } from "../support/serverProcess.ts";
+import { clerkUser, userEvent } from "../support/events.ts";
+import { startServerProcess } from "../support/serverProcess.ts";
+import { openTestDatabase } from "../support/testDatabase.ts";
+import { openForTest } from "../support/toClose.ts";
+import { openUnreadPipe } from "../support/unreadPipe.ts";
 
-test.each(["full", "unread"])(
-  "a log that is %s neither delays nor fails an answer",
-  async (kind) => {
-    const port = await findFreePort();
-    const stdout = kind === "full" ? openSync("/dev/full", "w") : "pipe";
-    const child = spawn(
-      process.execPath,
-      ["--no-install", "--no-env-file", join(import.meta.dir, "../../src/main.ts")],
-      {
-        env: {
-          DATABASE_URL: "postgresql://u:p@127.0.0.1:9/none",
-          CLERK_WEBHOOK_SECRET: testSecret,
-          RECONCILE_EVERY_MINUTES: "0",
-          PORT: String(port),
-          HOST: "127.0.0.1",
-          LOG_FORMAT: "json",
-        },
-        stdio: ["ignore", stdout, "ignore"],
-      },
+/** A device that is always full. */
+function openFullDevice() {
+  const fd = openSync("/dev/full", "w");
+  return { fd, close: () => closeSync(fd) };
+}
+
+test.each([
+  ["full", "json"],
+  ["unread", "json"],
+  ["unread", "pretty"],
+] as const)(
+  "a log that is %s (%s) neither delays nor fails an answer, nor the end",
+  async (kind, format) => {
+    const db = await openForTest(openTestDatabase());
+    const stdout = await openForTest(kind === "full" ? openFullDevice() : openUnreadPipe());
+    const server = await openForTest(
+      startServerProcess({
+        databaseUrl: db.url,
+        env: { LOG_FORMAT: format },
+        silent: { stdout: stdout.fd, port: await findFreePort() },
+      }),
     );
-    child.stdout?.pause();
-    const ask = async (path: string, init: RequestInit = {}) =>
-      (await fetch(`http://127.0.0.1:${port}${path}`, { ...init, signal: AbortSignal.timeout(3_000) })).status;
-    try {
-      await waitFor(
-        () =>
-          ask("/healthz").then(
-            (status) => status === 200,
-            () => false,
-          ),
-        {
-          deadlineMs: 15_000,
-          what: "the server",
-        },
+    // A delivery leaves two lines; together they are more than a pipe holds.
+    for (let round = 0; round < 10; round++) {
+      const sent = Array.from({ length: 50 }, (_, place) =>
+        server.deliver(userEvent(clerkUser(`user_R${round}P${place}`))),
       );
-      // Each leaves a line; together more than a pipe holds.
-      for (let round = 0; round < 40; round++) {
-        const asked = Array.from({ length: 50 }, () => ask("/api/webhooks/clerk", { method: "POST" }));
-        expect(new Set(await Promise.all(asked))).toEqual(new Set([400]));
-      }
-      expect(await ask("/healthz")).toBe(200);
-    } finally {
-      child.kill("SIGKILL");
+      const answers = (await Promise.all(sent)).map(({ status, said, ms }) => ({ status, said, isQuick: ms < 8_000 }));
+      expect(answers).toEqual(answers.map(() => ({ status: 200, said: "applied", isQuick: true })));
     }
+    expect((await server.get("/healthz")).status).toBe(200);
+    server.signal("SIGTERM");
+    expect(await server.ended).toBe(0);
   },
-  40_000,
+  60_000,
+);
+
+test.each(["json", "pretty"])(
+  "the last line of a log in format %s is written before the process ends",
+  async (format) => {
+    const databaseUrl = "postgresql://nobody:secret@127.0.0.1:9/none";
+    const server = await openForTest(startServerProcess({ databaseUrl, env: { LOG_FORMAT: format } }));
+    server.signal("SIGTERM");
+    expect(await server.ended).toBe(0);
+    expect(server.output().trimEnd().split("\n").at(-1)).toContain("[Server] Stopped");
+  },
+  30_000,
 );

@@ -48,6 +48,8 @@ export async function startServerProcess(options: {
   folder?: string | undefined;
   /** A build of the program instead of its sources, and where it is started. */
   executable?: { readonly path: string; readonly cwd: string };
+  /** Its standard output, which then says nothing here, and the port that it cannot tell. */
+  silent?: { readonly stdout: number; readonly port: number };
 }): Promise<ServerProcess> {
   const { folder = join(import.meta.dir, "../..") } = options;
   const { path, cwd } = options.executable ?? { path: process.execPath, cwd: folder };
@@ -63,11 +65,11 @@ export async function startServerProcess(options: {
       RECONCILE_EVERY_MINUTES: "0",
       LOG_FORMAT: "json",
       // Its own choice, which it logs: of two that are told the same port, one would pass for the other.
-      PORT: "0",
+      PORT: String(options.silent?.port ?? 0),
       HOST: "127.0.0.1",
       ...options.env,
     },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", options.silent?.stdout ?? "pipe", "pipe"],
   });
   const { logs, output } = collect(child);
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
@@ -75,10 +77,14 @@ export async function startServerProcess(options: {
   const kill = () => void child.kill("SIGKILL");
   process.once("exit", kill);
   void ended.then(() => process.off("exit", kill));
-  const findUrl = () => /Listening on (http:\S+?:\d+)\D/.exec(output())?.[1];
+  const findUrl = async () => {
+    if (!options.silent) return /Listening on (http:\S+?:\d+)\D/.exec(output())?.[1];
+    const silentUrl = `http://127.0.0.1:${options.silent.port}`;
+    return (await ask(`${silentUrl}/healthz`, {})).status === 200 ? silentUrl : undefined;
+  };
   let url: string;
   try {
-    await waitFor(() => child.exitCode !== null || findUrl() !== undefined, {
+    await waitFor(async () => child.exitCode !== null || (await findUrl()) !== undefined, {
       deadlineMs: bootDeadlineMs,
       what: () => `the server to listen; it said: ${output()}`,
     });
@@ -86,7 +92,7 @@ export async function startServerProcess(options: {
       await allSaid;
       throw new Error(`The server ended with ${child.exitCode}: ${output()}`);
     }
-    url = findUrl() ?? "";
+    url = (await findUrl()) ?? "";
   } catch (error) {
     kill();
     throw error;
