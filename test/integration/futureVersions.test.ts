@@ -44,3 +44,14 @@ test("a version less than a day ahead of its arrival counts as it is", async () 
   await r.t.deliver(userEvent(ahead));
   expect((await r.t.deliver(userEvent(pagedUser(1, { updated_at: Date.now() })))).said).toBe("stale");
 });
+
+test("a version of the year 2099 that an older program stored outranks nothing", async () => {
+  const r = await openRunsTest(3);
+  await r.run("backfill");
+  const future = `${String(inYear2099Ms).padStart(15, "0")}:0:000000000000000:msg_old`;
+  await r.t.sql`update users set name = 'Future', role = 'admin', clerk_version = ${future}, role_version = ${future}`;
+  r.clerk.users.set(pagedId(1), pagedUser(1, { first_name: "Now", public_metadata: { role: "user" } }));
+  await r.run("reconcile");
+  const { user } = await r.t.services.users.getUser(pagedId(1));
+  expect(user).toMatchObject({ role: "user", name: expect.stringContaining("Now") as string });
+});

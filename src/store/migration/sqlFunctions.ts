@@ -92,7 +92,7 @@ export async function hasFunctions(sql: ISql): Promise<boolean> {
 export async function installFunctions(sql: ISql): Promise<string | null> {
   if (await hasFunctions(sql)) return null;
   const others = await listInstalledSchemas(sql);
-  const isOlder = others.some((other) => Bun.semver.order(other.version, version) > 0);
+  const isOlder = others.some((other) => compareVersions(other.version, version) > 0);
   const unused = isOlder ? [] : others.slice(1);
   for (const { name } of unused) await sql`drop schema ${sql(name)} cascade`;
 
@@ -121,7 +121,7 @@ async function listInstalledSchemas(sql: ISql): Promise<InstalledSchema[]> {
       return parsed ? [{ name, ...parsed }] : [];
     })
     .sort(
-      (one, other) => Bun.semver.order(other.version, one.version) || other.installedAt.localeCompare(one.installedAt),
+      (one, other) => compareVersions(other.version, one.version) || other.installedAt.localeCompare(one.installedAt),
     );
 }
 
@@ -129,4 +129,9 @@ async function listInstalledSchemas(sql: ISql): Promise<InstalledSchema[]> {
 function parseComment(text: string | null): SchemaComment | null {
   if (!text?.startsWith(`{"program":"${program}"`)) return null;
   return JSON.parse(text) as SchemaComment;
+}
+
+/** Positive: `one` is newer. Of versions such as 1.2.3, as this program has them. */
+function compareVersions(one: string, other: string): number {
+  return one.localeCompare(other, "en", { numeric: true });
 }

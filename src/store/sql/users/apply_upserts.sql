@@ -14,6 +14,8 @@ as $$
 declare
   -- For the types of its columns, see to_column.
   as_user constant public.users := null;
+  -- A stored version more than a day ahead was stored before such versions were capped: any version is newer.
+  version_max constant text := lpad(floor(extract(epoch from applied_at + interval '1 day') * 1000)::bigint::text, 15, '0') || ':';
   given bigint;
   written bigint;
 begin
@@ -21,9 +23,10 @@ begin
     select c.clerk_id, c.source, c.version, c.clerk_updated_at, f.name, f.email, f.email_verified, f.image_url,
            f.login_method, c.role, c.last_signed_in, c.clerk_created_at, k.raw,
            u.id, u.deleted_at is not null as is_tombstone,
-           u.clerk_version is null or c.version >= u.clerk_version as is_newer,
+           u.clerk_version is null or c.version >= u.clerk_version or u.clerk_version > version_max as is_newer,
            clerk_sync.version_time(c.version) = clerk_sync.version_time(u.clerk_version) as is_same_version,
-           c.role is not null and (u.role_version is null or c.version >= u.role_version) as is_role_newer,
+           c.role is not null and (u.role_version is null or c.version >= u.role_version or u.role_version > version_max)
+             as is_role_newer,
            c.role is distinct from u.role::text as role_differs,
            u.clerk_version as known_version, u.role_version as known_role_version,
            case when u.email_verified
