@@ -8,14 +8,15 @@ const root = join(import.meta.dir, "../..");
 const modules = join(root, "node_modules");
 /** Says of which lockfile `node_modules` is the image, if this file made it. */
 const stamp = join(modules, ".installed-lockfile");
-const lockfile = createHash("sha256")
-  .update(readFileSync(join(root, "bun.lock")))
-  .digest("hex");
+/** Undefined in the package, whose dependencies were installed with it. */
+const lockfile = findHash(join(root, "bun.lock"));
 /** Set for the process that comes after an installation: one that still finds something missing must not install for ever. */
 const afterInstall = "DEPENDENCIES_INSTALLED";
 const isProduction = process.env["NODE_ENV"] === "production";
 
-if (!process.env[afterInstall] && (existsSync(stamp) ? readFileSync(stamp, "utf8") !== lockfile : !isComplete())) {
+const isToBeInstalled = () => (existsSync(stamp) ? readFileSync(stamp, "utf8") !== lockfile : !isComplete());
+
+if (lockfile !== undefined && !process.env[afterInstall] && isToBeInstalled()) {
   console.error("Installing the locked dependencies…");
   const args = ["install", "--frozen-lockfile", ...(isProduction ? ["--production"] : [])];
   // Standard output belongs to the command that follows.
@@ -24,6 +25,10 @@ if (!process.env[afterInstall] && (existsSync(stamp) ? readFileSync(stamp, "utf8
   if (!isProduction) writeFileSync(stamp, lockfile);
   // As a preload: this process remembers that there was no node_modules, another one in its place does not.
   if (!import.meta.main) startAnew();
+}
+
+function findHash(file: string): string | undefined {
+  return existsSync(file) ? createHash("sha256").update(readFileSync(file)).digest("hex") : undefined;
 }
 
 /** Whether somebody else installed what package.json pins, as in an image built with `bun install --production`. */

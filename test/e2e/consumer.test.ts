@@ -52,7 +52,24 @@ test("the package holds what it exports, and no test, development part or local 
   ]) {
     expect(files).toContain(path);
   }
-  expect(files.filter((path) => /^(?:test|\.|node_modules|dist|bun\.lock)/.test(path))).toEqual([]);
+  expect(files.filter((path) => /^(?:test|\.|node_modules|dist|bun\.lock|src\/dev\b)/.test(path))).toEqual([]);
+});
+
+test.each([
+  ["cli simulate", ["run", "--silent", "cli", "simulate", "--url", "http://127.0.0.1:9"]],
+  ["dev", ["run", "--silent", "dev"]],
+  ["demo", ["run", "--silent", "demo"]],
+])("%s of the installed package says that it needs a clone of the repository", (command, args) => {
+  const result = spawnSync(process.execPath, args, {
+    cwd: join(folder, "node_modules/clerk-neon-sync"),
+    env: { PATH: process.env["PATH"] },
+    encoding: "utf8",
+  });
+  expect({ status: result.status, stdout: result.stdout, stderr: result.stderr.trim() }).toEqual({
+    status: 1,
+    stdout: "",
+    stderr: `\`bun run ${command}\` needs a clone of the repository: the package has no src/dev.`,
+  });
 });
 
 test("the other package compiles, strictly, with every type inferred; its page without the types of Bun", () => {
