@@ -70,3 +70,14 @@ test("a week without a webhook is the first thing said, and a quiet minute is no
     expect(await page.locator(".tile.bad").innerText()).toMatch(/Last webhook\s+7d ago\s+silent/);
   });
 });
+
+test("what the server warns of is shown among what needs attention", async () => {
+  await t.sql`alter type turma rename value 'neon_estrutura' to 'neon_base'`;
+  try {
+    await t.enter(async (page) => {
+      await page.getByText("DEFAULT_TURMA is no label of the enum turma").waitFor();
+    });
+  } finally {
+    await t.sql`alter type turma rename value 'neon_base' to 'neon_estrutura'`;
+  }
+});

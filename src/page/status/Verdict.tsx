@@ -28,7 +28,7 @@ export function Verdict({ alarms }: { alarms: readonly Alarm[] | null }) {
           <ul>
             {alarms.map(({ text, at, tone }) => (
               <li key={text} class={tone}>
-                <JumpLink to={at}>{text}</JumpLink>
+                {at === null ? text : <JumpLink to={at}>{text}</JumpLink>}
               </li>
             ))}
           </ul>

@@ -11,8 +11,8 @@ const slowLagMs = 60_000;
 export interface Alarm {
   readonly tone: Extract<Tone, "warn" | "bad">;
   readonly text: string;
-  /** The element on the page that settles it. */
-  readonly at: string;
+  /** The element on the page that settles it; null: it is settled elsewhere. */
+  readonly at: string | null;
 }
 
 /** How long no webhook came, judged. */
@@ -28,9 +28,12 @@ export function findLastReconcile(runs: readonly SyncRun[]): SyncRun | undefined
 }
 
 /** All that is not as it should be, worst first. */
-export function findAlarms(data: { status: SyncStatus; runs: readonly SyncRun[] }, nowMs: number): Alarm[] {
-  const { status, runs } = data;
-  const alarms: Alarm[] = [];
+export function findAlarms(
+  data: { status: SyncStatus; runs: readonly SyncRun[]; warnings?: readonly string[] },
+  nowMs: number,
+): Alarm[] {
+  const { status, runs, warnings = [] } = data;
+  const alarms: Alarm[] = warnings.map((text) => ({ tone: "warn", at: null, text: `${text}.` }));
   const silence = toSilence(status.lastEventAt, nowMs);
   if (silence.silentForMs === null) {
     alarms.push({ tone: "warn", at: "deliveries", text: "No webhook has ever arrived. Check the endpoint in Clerk." });
