@@ -74,9 +74,11 @@ language sql immutable return value at time zone 'UTC';
 create function clerk_sync.trim_text(value text) returns text language sql immutable
 return btrim(value, E' \t\n\u000b\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff');
 
--- The part of a version (see toVersionKey) that is `data.updated_at`.
+-- The part of a version (see toVersionKey) that is `data.updated_at`: epoch milliseconds in 15 digits; and as of a time.
 create function clerk_sync.version_time(version text) returns text language sql immutable
 return left(version, 15);
+create function clerk_sync.to_version_time(instant timestamptz) returns text language sql immutable
+return lpad(floor(extract(epoch from instant) * 1000)::bigint::text, 15, '0');
 
 -- Whether two address keys (public.clerk_email_key) are the same by bytes. The first comparison uses the index, whose
 -- collation may take different addresses for equal; the second decides.

@@ -15,7 +15,7 @@ declare
   -- For the types of its columns, see to_column.
   as_user constant public.users := null;
   -- A stored version more than a day ahead was stored before such versions were capped: any version is newer.
-  version_max constant text := lpad(floor(extract(epoch from applied_at + interval '1 day') * 1000)::bigint::text, 15, '0') || ':';
+  version_max constant text := clerk_sync.to_version_time(applied_at + interval '1 day') || ':';
   given bigint;
   written bigint;
 begin
