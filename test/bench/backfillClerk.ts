@@ -1,10 +1,10 @@
 // The simulated Clerk in a process of its own, so that what it costs is not in the memory and time that are measured.
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
+import { openFaultyClerk, type FaultyClerk } from "../support/faultyClerk.ts";
 
 export type ClerkRequest = { readonly users: number } | "requestCount";
-export type ClerkAnswer = Pick<SimulatedClerk, "apiUrl" | "secretKey"> & { readonly requestCount: number };
+export type ClerkAnswer = Pick<FaultyClerk, "apiUrl" | "secretKey"> & { readonly requestCount: number };
 
-let clerk: SimulatedClerk | undefined;
+let clerk: FaultyClerk | undefined;
 
 process.on("message", (request: ClerkRequest) => {
   void answer(request).then((message) => process.send?.(message));
@@ -13,7 +13,7 @@ process.send?.("ready");
 
 async function answer(request: ClerkRequest): Promise<ClerkAnswer> {
   if (request !== "requestCount") {
-    clerk = await openSimulatedClerk({
+    clerk = await openFaultyClerk({
       ...request,
       secretKey: "sk_live_simulated",
       requestsPer10s: Number.POSITIVE_INFINITY,

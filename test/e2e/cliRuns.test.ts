@@ -1,14 +1,14 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import { lastLine, startCli } from "../support/cli.ts";
+import { openFaultyClerk, type FaultyClerk } from "../support/faultyClerk.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
 import { openForTest, toClose } from "../support/toClose.ts";
 
 interface CliTest {
-  readonly clerk: SimulatedClerk;
+  readonly clerk: FaultyClerk;
   readonly db: TestDatabase;
   readonly start: (args: readonly string[], env?: Readonly<Record<string, string>>) => ReturnType<typeof startCli>;
   /** Users that the newest run has looked at. */
@@ -16,7 +16,7 @@ interface CliTest {
 }
 
 async function openCliTest(users: number): Promise<CliTest> {
-  const clerk = await openSimulatedClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY });
+  const clerk = await openFaultyClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY });
   const db = await openForTest(openTestDatabase());
   toClose.push(clerk.close);
   return {
@@ -54,7 +54,7 @@ test("a backfill ends with 0, in plain lines where there is no terminal", async 
 
 test("with --json every line is a run in the shape of runs.get, the last one the result", async () => {
   const c = await openCliTest(1_200);
-  await c.clerk.setFault({ kind: "slow", ms: 1_500 });
+  c.clerk.setFault({ kind: "slow", ms: 1_500 });
   const end = await c.start(["--json", "reconcile", "--dry-run"]).ended;
   expect(end.code).toBe(0);
   const lines = end.stdout
@@ -83,7 +83,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
   "%s stops it cleanly, non-zero, and the next call goes on where it was",
   async (signal) => {
     const c = await openCliTest(2_400);
-    await c.clerk.setFault({ kind: "slow", ms: 700 });
+    c.clerk.setFault({ kind: "slow", ms: 700 });
     const stopped = c.start(["--json", "backfill"]);
     await waitUntil(async () => (await c.seen()) >= 500, 20_000);
     const askedAt = performance.now();
@@ -95,7 +95,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     const run = lastLine(end);
     expect(run).toMatchObject({ status: "cancelled", error: null });
     expect(run.seen).toBeWithin(500, 2_400);
-    await c.clerk.setFault(undefined);
+    c.clerk.setFault(undefined);
     const before = c.clerk.requestCount();
     const next = await c.start(["--json", "backfill"]).ended;
     expect(next.code).toBe(0);
@@ -108,12 +108,12 @@ test.each(["SIGINT", "SIGTERM"] as const)(
 
 test("after kill -9 the next call waits for the dead run to be free, goes on with it, and nothing is missing or doubled", async () => {
   const c = await openCliTest(2_400);
-  await c.clerk.setFault({ kind: "slow", ms: 500 });
+  c.clerk.setFault({ kind: "slow", ms: 500 });
   const killed = c.start(["--json", "reconcile"]);
   await waitUntil(async () => (await c.seen()) >= 1_000, 20_000);
   killed.signal("SIGKILL");
   expect((await killed.ended).code).not.toBe(0);
-  await c.clerk.setFault(undefined);
+  c.clerk.setFault(undefined);
   const end = await c.start(["--json", "reconcile"]).ended;
   expect(end.code).toBe(0);
   expect(figuresOf(lastLine(end))).toEqual({ status: "done", seen: 2_400, applied: 2_400, drift: 2_400 });
@@ -123,24 +123,24 @@ test("after kill -9 the next call waits for the dead run to be free, goes on wit
 
 test("while one of the kind is running elsewhere it says so and ends non-zero, and leaves that one alone", async () => {
   const c = await openCliTest(2_400);
-  await c.clerk.setFault({ kind: "slow", ms: 3_000 });
+  c.clerk.setFault({ kind: "slow", ms: 3_000 });
   const first = c.start(["backfill"]);
   await waitUntil(async () => (await c.db.sql`select from sync_runs`).length === 1, 20_000);
   const second = await c.start(["--json", "backfill"]).ended;
   expect(second.code).toBeGreaterThan(0);
   expect(second.stderr).toMatch(/^A backfill is running already: [0-9a-f-]{36}\.$/m);
   expect(JSON.parse(second.stdout)).toMatchObject({ error: { code: "conflict" } });
-  await c.clerk.setFault(undefined);
+  c.clerk.setFault(undefined);
   expect((await first.ended).code).toBe(0);
 }, 60_000);
 
 test("a run that failed or was cancelled from elsewhere ends non-zero, its reason in the result", async () => {
   const c = await openCliTest(600);
-  await c.clerk.setFault({ kind: "unauthorized" });
+  c.clerk.setFault({ kind: "unauthorized" });
   const failed = await c.start(["--json", "reconcile"]).ended;
   expect(failed.code).toBeGreaterThan(0);
   expect(lastLine(failed)).toMatchObject({ status: "failed", error: "Clerk refuses CLERK_SECRET_KEY (status 401)." });
-  await c.clerk.setFault({ kind: "slow", ms: 4_000 });
+  c.clerk.setFault({ kind: "slow", ms: 4_000 });
   const cancelled = c.start(["--json", "backfill"]);
   await waitUntil(async () => (await c.db.sql`select from sync_runs where kind = 'backfill'`).length === 1, 20_000);
   await c.db.sql`update sync_runs set cancel_requested_at = now() where kind = 'backfill'`;
@@ -158,7 +158,7 @@ test("without CLERK_SECRET_KEY it names that variable and ends non-zero", async 
 
 test("on a terminal a bar is drawn, and Ctrl-C stops the run and leaves the cursor visible", async () => {
   const c = await openCliTest(2_400);
-  await c.clerk.setFault({ kind: "slow", ms: 700 });
+  c.clerk.setFault({ kind: "slow", ms: 700 });
   let screen = "";
   const cli = Bun.spawn([process.execPath, "--no-install", "--no-env-file", "src/cli/main.ts", "backfill"], {
     cwd: join(import.meta.dir, "../.."),

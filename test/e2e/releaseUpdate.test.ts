@@ -28,13 +28,13 @@ test(`from ${lastRelease.version}: both versions serve while one replaces the ot
   await update.run(["migrate"], { folder });
   const firstOld = await update.start({ folder, hasClerk: true });
   const traffic = await openForTest(startClerkTraffic(clerk, { copies: update.copies }));
-  await clerk.setFault(slow);
+  clerk.setFault(slow);
   const { runId } = await firstOld.client.runs.start.mutate({ kind: "backfill" });
   await waitForProgress(firstOld, runId);
 
   await update.run(["migrate"]);
   await waitForProgress(firstOld, runId);
-  await clerk.setFault(silent);
+  clerk.setFault(silent);
   // As one that crashed and is started again.
   const secondOld = await update.start({ folder, hasClerk: true });
   const firstNew = await update.start({ hasClerk: true });
@@ -42,7 +42,7 @@ test(`from ${lastRelease.version}: both versions serve while one replaces the ot
   await Bun.sleep(1_000);
   await expectOperable(update, { copy: secondOld, folder });
 
-  await clerk.setFault({ ...slow, ms: slow.ms / 2 });
+  clerk.setFault({ ...slow, ms: slow.ms / 2 });
   for (const [leaving, taking] of [
     [firstOld, firstNew],
     [firstNew, secondOld],
@@ -52,7 +52,7 @@ test(`from ${lastRelease.version}: both versions serve while one replaces the ot
     expect(await taking.client.runs.start.mutate({ kind: "backfill" })).toEqual({ runId });
     await waitForProgress(taking, runId);
   }
-  await clerk.setFault(undefined);
+  clerk.setFault(undefined);
   const status = async () => (await secondNew.client.runs.get.query({ runId })).status;
   await waitUntil(async () => (await status()) !== "running", 30_000);
   expect(await status()).toBe("done");

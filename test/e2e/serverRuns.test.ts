@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import { createSyncClient } from "../../src/trpc/client.ts";
+import { openFaultyClerk, type FaultyClerk } from "../support/faultyClerk.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";
 import { startServerProcess, type ServerProcess } from "../support/serverProcess.ts";
 import { testAdminToken } from "../support/testApp.ts";
@@ -9,13 +9,13 @@ import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts"
 import { openForTest, toClose } from "../support/toClose.ts";
 
 interface ServersTest {
-  readonly clerk: SimulatedClerk;
+  readonly clerk: FaultyClerk;
   readonly db: TestDatabase;
   readonly startServer: (env?: Readonly<Record<string, string>>) => Promise<ServerProcess>;
 }
 
 async function openServersTest(users: number): Promise<ServersTest> {
-  const clerk = await openSimulatedClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY });
+  const clerk = await openFaultyClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY });
   const db = await openForTest(openTestDatabase());
   toClose.push(clerk.close);
   return {
@@ -53,7 +53,7 @@ test("two servers reconcile once an interval between them, and what webhooks los
 
 test("after kill -9 of a server its run is taken over within 10 s by a start at another, and ends complete", async () => {
   const f = await openServersTest(2_400);
-  await f.clerk.setFault({ kind: "slow", ms: 400 });
+  f.clerk.setFault({ kind: "slow", ms: 400 });
   const [dying, other] = await Promise.all([f.startServer(), f.startServer()]);
   const { runId } = await connect(dying).runs.start.mutate({ kind: "backfill" });
   const client = connect(other);
@@ -70,7 +70,7 @@ test("after kill -9 of a server its run is taken over within 10 s by a start at 
   }, 20_000);
   expect(tookMs).toBeLessThan(10_000);
   expect(taken).toBe(runId);
-  await f.clerk.setFault(undefined);
+  f.clerk.setFault(undefined);
   await waitUntil(async () => (await client.runs.get.query({ runId })).status !== "running", 30_000);
   expect(figuresOf(await client.runs.get.query({ runId }))).toEqual({ status: "done", seen: 2_400, applied: 2_400 });
   expect(await findDifferences(f.db.sql, f.clerk.directory, [])).toEqual([]);
@@ -78,7 +78,7 @@ test("after kill -9 of a server its run is taken over within 10 s by a start at 
 
 test("a server that is told to go lets its run go, exits 0 within 10 s, and the next server goes on by itself", async () => {
   const f = await openServersTest(2_400);
-  await f.clerk.setFault({ kind: "slow", ms: 400 });
+  f.clerk.setFault({ kind: "slow", ms: 400 });
   const leaving = await f.startServer();
   const { runId } = await connect(leaving).runs.start.mutate({ kind: "reconcile" });
   await waitUntil(async () => (await connect(leaving).runs.get.query({ runId })).seen >= 500, 20_000);
@@ -90,7 +90,7 @@ test("a server that is told to go lets its run go, exits 0 within 10 s, and the 
     { free: boolean }[]
   >`select lease_until <= now() as free from sync_runs where status = 'running'`;
   expect(run).toEqual({ free: true });
-  await f.clerk.setFault(undefined);
+  f.clerk.setFault(undefined);
   const client = connect(await f.startServer());
   await waitUntil(async () => (await client.runs.get.query({ runId })).status !== "running", 40_000);
   expect(figuresOf(await client.runs.get.query({ runId }))).toEqual({

@@ -1,34 +1,40 @@
 import { afterEach, expect, test } from "bun:test";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import { failureOf, openApi } from "../support/fakeClerk.ts";
+import { openFaultyClerk, type FaultyClerk } from "../support/faultyClerk.ts";
 
-let clerk: SimulatedClerk;
+let clerk: FaultyClerk;
 afterEach(() => clerk.close());
 
 const oldestFirst = { orderBy: "+created_at" } as const;
 
 async function open(users: number) {
-  clerk = await openSimulatedClerk({ users, requestsPer10s: Infinity });
+  clerk = await openFaultyClerk({ users, requestsPer10s: Infinity });
   return openApi(clerk.apiUrl, { secretKey: clerk.secretKey });
 }
 
-test.each(["down", "html", "error", "cut", "unauthorized"] as const)(
+test.each(["html", "error", "cut", "unauthorized"] as const)(
   "while it is %s the client says unavailable, never that a user is gone, and afterwards all is well",
   async (kind) => {
     const api = await open(1);
     const [user] = await api.listUsers({ limit: 1, ...oldestFirst });
     const clerkId = user?.id ?? "";
-    await clerk.setFault({ kind });
+    clerk.setFault({ kind });
     expect((await failureOf(api.getUser(clerkId))).code).toBe("clerk_unavailable");
     expect((await failureOf(api.listUsers({ limit: 10, ...oldestFirst }))).code).toBe("clerk_unavailable");
-    await clerk.setFault(undefined);
+    clerk.setFault(undefined);
     expect((await api.getUser(clerkId))?.id).toBe(clerkId);
   },
 );
 
+test("while nothing listens the client says unavailable", async () => {
+  const api = await open(1);
+  await clerk.close();
+  expect((await failureOf(api.countUsers())).code).toBe("clerk_unavailable");
+});
+
 test("while it is slow the answer comes late, while it is empty nobody is there", async () => {
   const api = await open(3);
-  await clerk.setFault({ kind: "slow", ms: 80 });
+  clerk.setFault({ kind: "slow", ms: 80 });
   const startedAt = performance.now();
   expect(await api.countUsers()).toBe(3);
   expect(performance.now() - startedAt).toBeGreaterThan(75);
@@ -37,7 +43,7 @@ test("while it is slow the answer comes late, while it is empty nobody is there"
     limits: { attemptDeadlineMs: 20, retriesMax: 1 },
   });
   expect((await failureOf(hasty.countUsers())).code).toBe("clerk_unavailable");
-  await clerk.setFault({ kind: "empty" });
+  clerk.setFault({ kind: "empty" });
   expect(await api.countUsers()).toBe(0);
   expect(await api.listUsers({ limit: 10, ...oldestFirst })).toEqual([]);
 });

@@ -1,7 +1,7 @@
 // Copies of several versions of the program on one database, and what is to hold while one replaces the other.
 import { expect } from "bun:test";
 import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
-import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
+import { openFaultyClerk, type FaultyClerk } from "./faultyClerk.ts";
 import { createSyncClient, type SyncClient } from "../../src/trpc/client.ts";
 import { startCli } from "./cli.ts";
 import type { ClerkTraffic } from "./clerkTraffic.ts";
@@ -22,7 +22,7 @@ export interface Copy extends ServerProcess {
 
 export interface RollingUpdate {
   readonly db: TestDatabase;
-  readonly clerk: SimulatedClerk;
+  readonly clerk: FaultyClerk;
   /** The copies that take deliveries. */
   readonly copies: () => readonly Copy[];
   /** Starts a copy, waits until it is ready, and lets it take deliveries. `hasClerk`: with a key, so that it works on runs. */
@@ -38,7 +38,7 @@ const deregistrationMs = 200;
 /** An empty database and a Clerk with so many users; everything is closed after the test. */
 export async function openRollingUpdate({ users }: { users: number }): Promise<RollingUpdate> {
   const db = await openForTest(openTestDatabase({ migrated: false }));
-  const clerk = await openForTest(openSimulatedClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY }));
+  const clerk = await openForTest(openFaultyClerk({ users, requestsPer10s: Number.POSITIVE_INFINITY }));
   const keys = { CLERK_SECRET_KEY: clerk.secretKey, CLERK_API_URL: clerk.apiUrl };
   let copies: readonly Copy[] = [];
 

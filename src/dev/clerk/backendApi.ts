@@ -15,8 +15,6 @@ export interface BackendApiOptions {
   readonly changes: ClerkChanges;
   readonly secretKey: string;
   readonly instanceId: string;
-  /** Whether `/v1/instance` is there. */
-  readonly namesInstance: boolean;
   /** Clerk's are 100 for development, 1000 for production; `Infinity`: none. */
   readonly requestsPer10s: number;
   readonly sessions: () => Promise<SessionTokens>;
@@ -46,7 +44,7 @@ export function createBackendApi(options: BackendApiOptions): (req: Request) => 
       const written = await answerWrite(req, url.pathname, options);
       return written ? json(written.body, written.status) : clerkError(404, "resource_not_found", "not found");
     }
-    if (url.pathname === "/v1/instance" && options.namesInstance) {
+    if (url.pathname === "/v1/instance") {
       return json({
         object: "instance",
         id: options.instanceId,

@@ -1,7 +1,6 @@
 import { createBackendApi } from "./backendApi.ts";
 import { createClerkChanges, type ClerkChanges } from "./clerkChanges.ts";
 import { createClerkDirectory, type ClerkDirectory } from "./clerkDirectory.ts";
-import { answerWith, type ClerkFault } from "./clerkFault.ts";
 import { findFreePort } from "../freePort.ts";
 import { createSessionTokens, type SessionTokens } from "./sessionTokens.ts";
 
@@ -19,14 +18,14 @@ export interface SimulatedClerkOptions {
   readonly secretKey?: string;
   /** What its events and `/v1/instance` say; default `ins_simulated`. */
   readonly instanceId?: string;
-  /** False: `/v1/instance` is 404, as in an older stand-in for Clerk; default true. */
-  readonly namesInstance?: boolean;
   /** Of the Backend API, on 127.0.0.1; default: one that is free. */
   readonly port?: number;
   /** Default: Clerk's own, 100 with an `sk_test_` key and 1000 with another; `Infinity`: none. */
   readonly requestsPer10s?: number;
   /** Epoch milliseconds; default the machine's clock. */
   readonly now?: () => number;
+  /** Answers in place of the Backend API, or after it. */
+  readonly answerAround?: (answer: () => Promise<Response>) => Promise<Response>;
 }
 
 /** A Clerk instance in memory, whose Backend API answers over HTTP. */
@@ -42,10 +41,6 @@ export interface SimulatedClerk {
   readonly changes: ClerkChanges;
   /** The instance's key pair, made at the first call (a tenth of a second). */
   readonly sessions: () => Promise<SessionTokens>;
-  /** From now on the API fails in this way; `undefined`: it is well again. */
-  readonly setFault: (fault: ClerkFault | undefined) => Promise<void>;
-  /** Requests that reached the API, the refused ones included. */
-  readonly requestCount: () => number;
   readonly close: () => Promise<void>;
 }
 
@@ -60,6 +55,7 @@ export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): P
     secretKey = "sk_test_simulated",
     instanceId = "ins_simulated",
     now = Date.now,
+    answerAround = (answer) => answer(),
   } = options;
   const firstSequence = options.firstSequence ?? users;
   const directory = createClerkDirectory({ seed, users, firstSequence, now });
@@ -71,26 +67,17 @@ export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): P
     changes,
     secretKey,
     instanceId,
-    namesInstance: options.namesInstance ?? true,
     requestsPer10s: options.requestsPer10s ?? (secretKey.startsWith("sk_test_") ? 100 : 1000),
     sessions,
     now,
   });
-  let fault: ClerkFault | undefined;
-  let requests = 0;
-  const port = options.port ?? (await findFreePort());
-  const listen = () =>
-    Bun.serve({
-      port,
-      hostname: "127.0.0.1",
-      // A slow answer is a fault to be tested, not one for the server to cut.
-      idleTimeout: 60,
-      fetch: (req) => {
-        requests++;
-        return answerWith(fault, () => api(req));
-      },
-    });
-  let server: ReturnType<typeof listen> | undefined = listen();
+  const server = Bun.serve({
+    port: options.port ?? (await findFreePort()),
+    hostname: "127.0.0.1",
+    // A slow answer is for the caller to judge, not for the server to cut.
+    idleTimeout: 60,
+    fetch: (req) => answerAround(() => api(req)),
+  });
   return {
     apiUrl: server.url.origin,
     secretKey,
@@ -98,17 +85,6 @@ export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): P
     directory,
     changes,
     sessions,
-    setFault: async (next) => {
-      fault = next;
-      if (next?.kind === "down") {
-        await server?.stop(true);
-        server = undefined;
-      } else server ??= listen();
-    },
-    requestCount: () => requests,
-    close: async () => {
-      await server?.stop(true);
-      server = undefined;
-    },
+    close: () => server.stop(true),
   };
 }

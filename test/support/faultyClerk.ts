@@ -1,17 +1,49 @@
+import {
+  openSimulatedClerk,
+  type SimulatedClerk,
+  type SimulatedClerkOptions,
+} from "../../src/dev/clerk/simulatedClerk.ts";
+
 /**
- * How a simulated Clerk can fail. `down`: nothing listens; `slow`: the answer comes `ms` later; `html`: a proxy's page
+ * How a simulated Clerk can fail. `slow`: the answer comes `ms` later; `html`: a proxy's page
  * with status 200; `error`: 500; `cut`: half of the answer, then the connection ends; `unauthorized`: the key was
  * revoked; `empty`: as if it had no users.
  */
-export type ClerkFault =
-  | { readonly kind: "down" | "html" | "error" | "cut" | "unauthorized" | "empty" }
+type ClerkFault =
+  | { readonly kind: "html" | "error" | "cut" | "unauthorized" | "empty" }
   | { readonly kind: "slow"; readonly ms: number };
 
+export interface FaultyClerk extends SimulatedClerk {
+  /** From now on the API fails in this way; `undefined`: it works again. */
+  readonly setFault: (fault: ClerkFault | undefined) => void;
+  /** Requests that reached the API, the refused ones included. */
+  readonly requestCount: () => number;
+}
+
+/** A simulated Clerk that can be made to fail. */
+export async function openFaultyClerk(options: SimulatedClerkOptions = {}): Promise<FaultyClerk> {
+  let fault: ClerkFault | undefined;
+  let requests = 0;
+  const clerk = await openSimulatedClerk({
+    ...options,
+    answerAround: (answer) => {
+      requests++;
+      return answerWith(fault, answer);
+    },
+  });
+  return {
+    ...clerk,
+    setFault: (next) => {
+      fault = next;
+    },
+    requestCount: () => requests,
+  };
+}
+
 /** Answers with the fault in place of, or around, the real answer. */
-export async function answerWith(fault: ClerkFault | undefined, answer: () => Promise<Response>): Promise<Response> {
+async function answerWith(fault: ClerkFault | undefined, answer: () => Promise<Response>): Promise<Response> {
   switch (fault?.kind) {
     case undefined:
-    case "down":
       return answer();
     case "slow":
       await Bun.sleep(fault.ms);
