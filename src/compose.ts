@@ -42,7 +42,7 @@ export interface SyncDeps {
 }
 
 /** What only the HTTP side takes. */
-export type SyncAppOptions = Pick<AppDeps, "isDraining" | "metrics" | "rateLimits" | "hasPage">;
+export type SyncAppOptions = Pick<AppDeps, "isDraining" | "findRehearsal" | "metrics" | "rateLimits" | "hasPage">;
 
 /** Every part of a process but its HTTP side. */
 export interface SyncParts {

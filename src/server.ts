@@ -2,6 +2,7 @@ import { createApp, openParts, startSchedule } from "./compose.ts";
 import type { StartConfig } from "./config.ts";
 import { combineObservers } from "./domain/observer.ts";
 import type { Log } from "./log.ts";
+import { startRehearsal } from "./service/startRehearsal.ts";
 import { toErrorResponse } from "./http/errorResponse.ts";
 import { withParseableUrl } from "./http/requestUrl.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -37,7 +38,8 @@ export function startServer(
   const observer = combineObservers([metrics.observer, ...(tracing ? [tracing.observer] : [])]);
   const parts = openParts(config, { log, observer });
   let isDraining = false;
-  const app = createApp({ ...parts, metrics, isDraining: () => isDraining });
+  const rehearsal = startRehearsal({ ...parts, defaultTurma: config.defaultTurma });
+  const app = createApp({ ...parts, metrics, isDraining: () => isDraining, findRehearsal: rehearsal.findReport });
   const server = Bun.serve({
     port: config.port,
     hostname: config.host,
@@ -61,6 +63,7 @@ export function startServer(
     port,
     stop: async () => {
       isDraining = true;
+      rehearsal.stop();
       // Its runs are let go while deliveries are still answered, so that another process goes on with them.
       const runsEnded = schedule.stop();
       const endsAtMs = Date.now() + shutdownMs;

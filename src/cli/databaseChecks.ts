@@ -3,12 +3,16 @@ import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
 import { describeDsn, isLoopback, type Dsn } from "../store/connection/dsn.ts";
 import { openDatabase, type Database } from "../store/connection/database.ts";
-import { findSchemaState, hasDefaultTurma } from "../store/migration/migrate.ts";
+import { findSchemaState } from "../store/migration/migrate.ts";
+import { rehearse } from "../store/migration/rehearsal.ts";
+import { hasFunctions } from "../store/migration/sqlFunctions.ts";
+import { hasDefaultTurma } from "../store/migration/turma.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
 /** Of each of the two questions; doctor as a whole ends within 20 s. */
 const questionDeadlineMs = 6_000;
+const rehearsalDeadlineMs = 4_000;
 
 /** What DATABASE_URL says, and what the database behind it says of itself. */
 export async function checkDatabase(config: Config, log: Log): Promise<Check[]> {
@@ -22,16 +26,21 @@ export async function checkDatabase(config: Config, log: Log): Promise<Check[]> 
     checkMigrationUrl(config.migrationDsn ?? dsn, dsn),
   ];
   const database = openDatabase({ dsn, databasePoolMax: 1 }, { log });
+  // The first question is whether it answers at all.
+  const questions: [string, (database: Database) => Promise<Check[]>][] = [
+    ["database", checkServer],
+    ["migrations", (asked) => checkSchema(asked, config.defaultTurma)],
+    ["rehearsal", (asked) => checkRehearsal(asked, config.defaultTurma)],
+  ];
   try {
-    checks.push(await checkServer(database));
-    checks.push(...(await checkSchema(database, config.defaultTurma)));
-  } catch (error) {
-    // The first question is whether it answers at all.
-    checks.push(
-      checks.length === 3
-        ? failure("database", toAdvice(error))
-        : failure("migrations", `cannot be looked at: ${toAdvice(error)}`),
-    );
+    for (const [name, ask] of questions) {
+      try {
+        checks.push(...(await ask(database)));
+      } catch (error) {
+        const advice = toAdvice(error);
+        return [...checks, failure(name, name === "database" ? advice : `cannot be looked at: ${advice}`)];
+      }
+    }
   } finally {
     await database.close();
   }
@@ -56,7 +65,7 @@ function checkMigrationUrl(direct: Dsn, dsn: Dsn): Check {
   return ok(name, `direct, host ${direct.host}`);
 }
 
-async function checkServer(database: Database): Promise<Check> {
+async function checkServer(database: Database): Promise<Check[]> {
   const startedAtMs = performance.now();
   const [found] = await database.run(
     (sql) => sql<{ version: string; isReadOnly: boolean }[]>`
@@ -66,9 +75,9 @@ async function checkServer(database: Database): Promise<Check> {
   );
   const ms = Math.round(performance.now() - startedAtMs);
   if (found?.isReadOnly) {
-    return failure("database", "is read-only: use the URL of the primary, without default_transaction_read_only");
+    return [failure("database", "is read-only: use the URL of the primary, without default_transaction_read_only")];
   }
-  return ok("database", `Postgres ${found?.version ?? ""} answered in ${ms} ms`);
+  return [ok("database", `Postgres ${found?.version ?? ""} answered in ${ms} ms`)];
 }
 
 async function checkSchema(database: Database, defaultTurma: string | undefined): Promise<Check[]> {
@@ -86,6 +95,22 @@ async function checkSchema(database: Database, defaultTurma: string | undefined)
             : `DEFAULT_TURMA is no label of the enum turma: set it to one of ${turmaLabels.join(", ")}`,
         ),
   ];
+}
+
+/** What would happen to users, tried with the server's own role; all of it is undone. */
+async function checkRehearsal(database: Database, defaultTurma: string | undefined): Promise<Check[]> {
+  const name = "rehearsal";
+  const report = await database.run(
+    async (sql) => ((await hasFunctions(sql)) ? rehearse(sql, { defaultTurma }) : undefined),
+    { deadlineMs: rehearsalDeadlineMs },
+  );
+  if (report === undefined) return [warning(name, "waits for the migrations")];
+  const found = [
+    ...report.obstacles.map((obstacle) => failure(name, obstacle)),
+    ...report.warnings.map((one) => warning(name, one)),
+  ];
+  if (found.length > 0) return found;
+  return [ok(name, "made-up users were stored, linked and deleted, and nothing is in the way; all of it was undone")];
 }
 
 /** The database's own words are for people who run the command; they name roles and hosts, never a password. */

@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import type { SyncParts } from "../compose.ts";
 import { ConfigError, parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
-import { migrateDatabase } from "../store/migration/migrate.ts";
+import { migrateDatabase, readMigrationScript } from "../store/migration/migrate.ts";
 import { findPostgresError } from "../store/connection/pgErrors.ts";
 import { version } from "../version.ts";
 import { createCliLog, withContext } from "./cliContext.ts";
@@ -35,9 +35,17 @@ program
 program
   .command("migrate")
   .description("bring the database to this program's schema (DATABASE_URL_UNPOOLED, else DATABASE_URL)")
-  .action(async () => {
-    await migrateDatabase(parseConfig(env), { log: await createCliLog(env) });
-    output().answer({ migrated: true }, ["The database is up to date."]);
+  .option("--print-sql", "print the SQL it would run, and run none")
+  .action(async (options: { printSql?: boolean }) => {
+    const [config, log] = [parseConfig(env), await createCliLog(env)];
+    if (options.printSql) {
+      const script = await readMigrationScript(config, { log });
+      output().answer({ sql: script }, [script]);
+      return;
+    }
+    const warnings = await migrateDatabase(config, { log });
+    const lines = warnings.map((warning) => `Warning: ${warning}`);
+    output().answer({ migrated: true }, [...lines, "The database is up to date."]);
   });
 
 program

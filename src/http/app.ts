@@ -7,6 +7,7 @@ import type { SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
 import type { Services } from "../service/services.ts";
 import type { Database } from "../store/connection/database.ts";
+import type { RehearsalReport } from "../store/migration/rehearsal.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createContextFactory, type ContextDeps } from "../trpc/context.ts";
 import { createRateLimits, type RateLimits } from "../auth/rateLimits.ts";
@@ -31,6 +32,8 @@ export interface AppDeps {
   readonly verifySession?: ContextDeps["verifySession"];
   /** True once the server is to go down: `/readyz` then says no. */
   readonly isDraining?: (() => boolean) | undefined;
+  /** What a rehearsal has found, for `/readyz`; see `startRehearsal`. */
+  readonly findRehearsal?: (() => RehearsalReport | undefined) | undefined;
   /** What `/metrics` shows; by default a registry of this app's own, which then knows only what passes through HTTP. */
   readonly metrics?: Metrics | undefined;
   /** Told of every delivery; by default the metrics. */

@@ -1,6 +1,8 @@
 import type { Database } from "../store/connection/database.ts";
 import { version } from "../version.ts";
-import { findSchemaState, hasDefaultTurma } from "../store/migration/migrate.ts";
+import { findSchemaState } from "../store/migration/migrate.ts";
+import type { RehearsalReport } from "../store/migration/rehearsal.ts";
+import { hasDefaultTurma } from "../store/migration/turma.ts";
 
 /** A probe that waits longer has its answer. */
 const readyDeadlineMs = 3_000;
@@ -12,8 +14,11 @@ export interface Readiness {
   /** Of the program that answers. */
   readonly version: string;
   readonly ready: boolean;
-  /** `ok`, or what is wrong, by the name of the check. */
-  readonly checks: Readonly<Record<"server" | "database" | "migrations", string>>;
+  /**
+   * `ok`, or what is wrong, by the name of the check. `rehearsal` is `unknown` until one has ended; that alone makes no
+   * server not ready.
+   */
+  readonly checks: Readonly<Record<"server" | "database" | "migrations" | "rehearsal", string>>;
   /** What an operator should mend while the server works on. */
   readonly warnings: readonly string[];
 }
@@ -22,6 +27,7 @@ export interface Readiness {
 export function createReadiness(deps: {
   database: Database;
   defaultTurma?: string | undefined;
+  findRehearsal?: (() => RehearsalReport | undefined) | undefined;
   isDraining: () => boolean;
 }): () => Promise<Readiness> {
   let asking: Promise<Readiness> | undefined;
@@ -35,14 +41,18 @@ export function createReadiness(deps: {
 
 async function askDatabase(deps: Parameters<typeof createReadiness>[0]): Promise<Readiness> {
   const server = deps.isDraining() ? "draining" : "ok";
+  const report = deps.findRehearsal?.();
+  const rehearsal = report === undefined ? "unknown" : report.obstacles.join("\n") || "ok";
+  const rehearsed = report?.warnings ?? [];
   try {
     const { pending, turmaLabels } = await deps.database.run(findSchemaState, { deadlineMs: readyDeadlineMs });
     const migrations = pending.length === 0 ? "ok" : "pending";
-    const checks = { server, database: "ok", migrations };
-    const warnings = hasDefaultTurma(turmaLabels, deps.defaultTurma) ? [] : [turmaWarning];
-    return { version, ready: Object.values(checks).every((check) => check === "ok"), checks, warnings };
+    const ready = [server, migrations, report === undefined ? "ok" : rehearsal].every((check) => check === "ok");
+    const warnings = [...(hasDefaultTurma(turmaLabels, deps.defaultTurma) ? [] : [turmaWarning]), ...rehearsed];
+    return { version, ready, checks: { server, database: "ok", migrations, rehearsal }, warnings };
   } catch {
     // The database layer has logged why; a probe only needs to know that.
-    return { version, ready: false, checks: { server, database: "unavailable", migrations: "unknown" }, warnings: [] };
+    const checks = { server, database: "unavailable", migrations: "unknown", rehearsal };
+    return { version, ready: false, checks, warnings: rehearsed };
   }
 }

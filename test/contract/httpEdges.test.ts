@@ -74,7 +74,7 @@ test("while the server drains /readyz is 503 and says so; /healthz stays 200", a
   expect(await (await t.app.request("/readyz")).json()).toEqual({
     version: manifest.version,
     ready: true,
-    checks: { server: "ok", database: "ok", migrations: "ok" },
+    checks: { server: "ok", database: "ok", migrations: "ok", rehearsal: "unknown" },
     warnings: [],
   });
   isDraining = true;

@@ -1,83 +1,111 @@
-import { createHash } from "node:crypto";
 import type { ISql } from "postgres";
 import { AppError } from "../../errors.ts";
 import { silentLog, type Log } from "../../log.ts";
 import { openDatabase } from "../connection/database.ts";
 import type { Dsn } from "../connection/dsn.ts";
 import { findMigrationObstacles } from "./migrationPreflight.ts";
-import { migrationJournal, migrationTexts } from "./migrationFiles.ts";
+import { findPendingEntries, planMigration, toScript, type MigrationPlan } from "./migrationPlan.ts";
+import { rehearseIn } from "./rehearsal.ts";
+import { listTurmaLabels } from "./turma.ts";
 import { isPostgresError } from "../connection/pgErrors.ts";
-import { hasFunctions, installFunctions } from "./sqlFunctions.ts";
+import { functionsSchema, hasFunctions } from "./sqlFunctions.ts";
 
 /** Chosen at random; any other use of this advisory lock would only wait. */
 const migrateLock = 4_821_094_417_730;
 /** Building an index over millions of rows takes minutes. */
 const migrateDeadlineMs = 30 * 60_000;
-/**
- * As drizzle-kit has it, but in a table of our own: the team that made the older tables may use drizzle too, and both
- * would skip what is older than the other's newest migration.
- */
-const ledgerTable = "drizzle.clerk_neon_sync_migrations";
+/** The lock under which users are written, as rules.sql has it. */
+const writerLock = 7_164_381_920_153;
 /** Whoever waits for a table holds up everybody who comes after; better to try again in a quiet moment. */
 const lockTimeout = "10s";
 
+interface MigrationReport {
+  /** The schema of the functions if they were installed. */
+  readonly functions: string | null;
+  readonly warnings: readonly string[];
+}
+
 /**
  * Brings a database to this program's schema and functions, in one transaction; a second call changes nothing, of
- * several at once each waits for the one before. Works through a pooler too.
+ * several at once each waits for the one before. Ends with a rehearsal. Works through a pooler too.
+ * @returns what the rehearsal warns of, for people
  * @throws AppError `precondition_failed` if the configuration names no database, if data from before breaks a rule,
- * naming table, column and rows, or if Postgres refuses, in its words; `unavailable` if it cannot be reached or a table is in use. Nothing is changed then.
+ * naming table, column and rows, if the rehearsal finds an obstacle, or if Postgres refuses, in its words; `unavailable` if it cannot be reached or a table is in use. Nothing is changed then.
  */
 export async function migrateDatabase(
-  { migrationDsn }: { readonly migrationDsn: Dsn | undefined },
+  {
+    migrationDsn,
+    defaultTurma,
+  }: { readonly migrationDsn: Dsn | undefined; readonly defaultTurma?: string | undefined },
   { log = silentLog }: { log?: Log } = {},
-): Promise<void> {
+): Promise<readonly string[]> {
   const database = openDatabase({ dsn: migrationDsn, databasePoolMax: 1 }, { log });
   try {
-    const installed = await database.run(
-      (sql) => sql.begin("isolation level read committed", (tx) => migrateIn(tx).catch(refuse)),
+    const { functions, warnings } = await database.run(
+      (sql) => sql.begin("isolation level read committed", (tx) => migrateIn(tx, defaultTurma).catch(refuse)),
       { deadlineMs: migrateDeadlineMs },
     );
-    log.info({ functions: installed }, "[Migrate] Schema and functions are up to date");
+    for (const warning of warnings) log.warn(`[Migrate] ${warning}`);
+    log.info({ functions }, "[Migrate] Schema and functions are up to date");
+    return warnings;
   } finally {
     await database.close();
   }
 }
 
-async function migrateIn(tx: ISql): Promise<string | null> {
-  // Whatever role and database have for defaults.
-  await tx`select set_config('search_path', 'public', true), set_config('statement_timeout', '0', true),
-                  set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`;
+/**
+ * The SQL that `migrateDatabase` would run, as a script; runs none of it.
+ * @throws AppError as `migrateDatabase` does
+ */
+export async function readMigrationScript(
+  { migrationDsn }: { readonly migrationDsn: Dsn | undefined },
+  { log = silentLog }: { log?: Log } = {},
+): Promise<string> {
+  const database = openDatabase({ dsn: migrationDsn, databasePoolMax: 1 }, { log });
+  try {
+    return await database.run(
+      (sql) =>
+        sql.begin("isolation level read committed read only", async (tx) => {
+          await prepare(tx);
+          return toScript(await plan(tx));
+        }),
+      { deadlineMs: migrateDeadlineMs },
+    );
+  } finally {
+    await database.close();
+  }
+}
+
+async function migrateIn(tx: ISql, defaultTurma: string | undefined): Promise<MigrationReport> {
+  await prepare(tx);
   await tx`select pg_advisory_xact_lock(${migrateLock})`;
   await tx`select set_config('lock_timeout', ${lockTimeout}, true)`;
+  const { tables, functions } = await plan(tx);
+  // Before any table: a delivery that holds it would wait for the table, and the rehearsal for the delivery.
+  if (tables.length > 0) await tx`select pg_advisory_xact_lock(${writerLock})`;
+  for (const statement of [...tables, ...functions]) await tx.unsafe(statement);
+
+  // Triggers, defaults and policies are to find what they find at a delivery.
+  await tx`set local search_path to default`;
+  const { obstacles, warnings } = await rehearseIn(tx, { defaultTurma });
+  if (obstacles.length > 0) throw refusal(toList(obstacles));
+  return { functions: functions.length > 0 ? functionsSchema : null, warnings };
+}
+
+/** Whatever role and database have for defaults. */
+async function prepare(tx: ISql): Promise<void> {
+  await tx`select set_config('search_path', 'public', true), set_config('statement_timeout', '0', true),
+                  set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`;
+}
+
+async function plan(tx: ISql): Promise<MigrationPlan> {
   const obstacles = await findMigrationObstacles(tx);
-  if (obstacles.length > 0) throw refusal(obstacles.map((obstacle) => `\n- ${obstacle}`).join(""));
-  for (const entry of await findPendingEntries(tx)) {
-    const text = migrationTexts[entry.tag] ?? "";
-    for (const statement of text.split("--> statement-breakpoint")) await tx.unsafe(statement);
-    await ensureLedger(tx);
-    await tx`insert into ${tx(ledgerTable)} (hash, created_at)
-             values (${createHash("sha256").update(text).digest("hex")}, ${entry.when})`;
-  }
-  return installFunctions(tx);
+  if (obstacles.length > 0) throw refusal(toList(obstacles));
+  return planMigration(tx);
 }
 
-async function ensureLedger(tx: ISql): Promise<void> {
-  // Asked first: `if not exists` demands the right to create all the same.
-  const [found] = await tx`select to_regclass(${ledgerTable}) is not null as ledger,
-                                  to_regnamespace('drizzle') is not null as schema`;
-  if (!found?.["schema"]) await tx`create schema drizzle`;
-  if (!found?.["ledger"]) {
-    await tx`create table ${tx(ledgerTable)} (id serial primary key, hash text not null, created_at bigint not null)`;
-  }
-}
-
-async function findPendingEntries(sql: ISql): Promise<typeof migrationJournal.entries> {
-  const [ledger] = await sql<{ name: string | null }[]>`select to_regclass(${ledgerTable})::text as name`;
-  const rows = ledger?.name
-    ? await sql<{ createdAt: string }[]>`select created_at::text as "createdAt" from ${sql(ledgerTable)}`
-    : [];
-  const applied = new Set(rows.map((row) => Number(row.createdAt)));
-  return migrationJournal.entries.filter((entry) => !applied.has(entry.when));
+function toList(obstacles: readonly string[]): string {
+  return obstacles.map((obstacle) => `\n- ${obstacle}`).join("");
 }
 
 /**
@@ -104,16 +132,7 @@ export interface SchemaState {
 /** What `/readyz` and `doctor` ask. */
 export async function findSchemaState(sql: ISql): Promise<SchemaState> {
   const pending = await findPendingMigrations(sql);
-  const labels = await sql<{ label: string }[]>`
-    select e.enumlabel as label from pg_enum e
-    where e.enumtypid = to_regtype('public.turma') order by e.enumsortorder`;
-  return { pending, turmaLabels: labels.map((row) => row.label) };
-}
-
-/** Whether the sync has a class for new mentorados; the SQL function find_default_turma chooses by the same rule. */
-export function hasDefaultTurma(labels: readonly string[], configured: string | undefined): boolean {
-  if (configured !== undefined) return labels.includes(configured);
-  return labels.includes("neon_estrutura") || labels.length === 1;
+  return { pending, turmaLabels: await listTurmaLabels(sql) };
 }
 
 /** What Postgres refuses is for the operator to settle, who needs its words. */

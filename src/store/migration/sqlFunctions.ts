@@ -10,6 +10,7 @@ import linkMentorados from "../sql/links/link_mentorados.sql" with { type: "text
 import listConflicts from "../sql/links/list_conflicts.sql" with { type: "text" };
 import resolveLink from "../sql/links/resolve_link.sql" with { type: "text" };
 import unlinkMentorado from "../sql/links/unlink_mentorado.sql" with { type: "text" };
+import rehearse from "../sql/rehearsal/rehearse.sql" with { type: "text" };
 import rules from "../sql/rules.sql" with { type: "text" };
 import applyRunPage from "../sql/runs/apply_run_page.sql" with { type: "text" };
 import listLinkableUsers from "../sql/runs/list_linkable_users.sql" with { type: "text" };
@@ -46,6 +47,7 @@ const functionTexts: readonly string[] = [
   listConflicts,
   resolveLink,
   unlinkMentorado,
+  rehearse,
 ];
 
 /** 48 bits: enough to tell the few versions of one database apart. */
@@ -84,30 +86,30 @@ export async function hasFunctions(sql: ISql): Promise<boolean> {
 }
 
 /**
- * Installs this version's functions beside those of others and drops what only older versions used: the newest of them
- * is kept, for the copies that are still to be replaced. Where a newer version has been installed already, nothing is
- * dropped: this is the older copy.
- * @returns the schema's name if it was installed, null if it was there
+ * The statements that install this version's functions beside those of others and drop what only older versions used:
+ * the newest of them is kept, for the copies that are still to be replaced. Where a newer version has been installed
+ * already, nothing is dropped: this is the older copy.
+ * @returns none if the functions are there
  */
-export async function installFunctions(sql: ISql): Promise<string | null> {
-  if (await hasFunctions(sql)) return null;
+export async function planFunctions(sql: ISql): Promise<string[]> {
+  if (await hasFunctions(sql)) return [];
   const others = await listInstalledSchemas(sql);
   const isOlder = others.some((other) => compareVersions(other.version, version) > 0);
   const unused = isOlder ? [] : others.slice(1);
-  for (const { name } of unused) await sql`drop schema ${sql(name)} cascade`;
-
-  await sql`create schema ${sql(functionsSchema)}`;
-  for (const text of functionTexts) await sql.unsafe(text.replaceAll(/\bclerk_sync\./g, `${functionsSchema}.`));
-  // The functions run with the rights of their caller; reaching them is no right of its own.
-  await sql`grant usage on schema ${sql(functionsSchema)} to public`;
-  await sql`grant execute on all functions in schema ${sql(functionsSchema)} to public`;
   const comment: SchemaComment = {
     program,
     version,
     installedAt: new Date().toISOString(),
   };
-  await sql.unsafe(`comment on schema ${functionsSchema} is '${JSON.stringify(comment)}'`);
-  return functionsSchema;
+  return [
+    ...unused.map(({ name }) => `drop schema ${name} cascade`),
+    `create schema ${functionsSchema}`,
+    ...functionTexts.map((text) => text.replaceAll(/\bclerk_sync\./g, `${functionsSchema}.`)),
+    // The functions run with the rights of their caller; reaching them is no right of its own.
+    `grant usage on schema ${functionsSchema} to public`,
+    `grant execute on all functions in schema ${functionsSchema} to public`,
+    `comment on schema ${functionsSchema} is '${JSON.stringify(comment)}'`,
+  ];
 }
 
 /** Functions of other versions of this program, the newest first. */

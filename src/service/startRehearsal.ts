@@ -1,0 +1,70 @@
+import { systemClock, type Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Database } from "../store/connection/database.ts";
+import { rehearse, type RehearsalReport } from "../store/migration/rehearsal.ts";
+import { hasFunctions } from "../store/migration/sqlFunctions.ts";
+
+const rehearsalDeadlineMs = 5_000;
+/** While the database is away, busy or not migrated. */
+const unknownPauseMs = 5_000;
+/** An obstacle that was removed makes the server ready without a restart; each try holds the writer's lock for some 50 ms. */
+const obstaclePauseMs = 30_000;
+
+/** A rehearsal in the background. */
+export interface BackgroundRehearsal {
+  /** What the last one found; undefined: none has ended yet. */
+  readonly findReport: () => RehearsalReport | undefined;
+  readonly stop: () => void;
+}
+
+/**
+ * Rehearses once in the background, with the server's own connection, and again while that was not possible or
+ * something was in the way. Logs what it finds.
+ */
+export function startRehearsal(deps: {
+  database: Database;
+  defaultTurma?: string | undefined;
+  log: Log;
+  clock?: Clock | undefined;
+}): BackgroundRehearsal {
+  const { database, defaultTurma, log, clock = systemClock } = deps;
+  let report: RehearsalReport | undefined;
+  let isStopped = false;
+  let cancel: () => void = () => undefined;
+
+  async function tryOnce(): Promise<void> {
+    try {
+      const found = await database.run(
+        async (sql) => ((await hasFunctions(sql)) ? rehearse(sql, { defaultTurma }) : undefined),
+        { deadlineMs: rehearsalDeadlineMs },
+      );
+      if (found !== undefined) {
+        if (JSON.stringify(found) !== JSON.stringify(report)) logReport(log, found);
+        report = found;
+      }
+    } catch (error) {
+      const isUnavailable = error instanceof AppError && error.code === "unavailable";
+      log[isUnavailable ? "debug" : "error"]({ err: error }, "[Rehearsal] It could not be held; it is tried again");
+    }
+    if (isStopped || report?.obstacles.length === 0) return;
+    const pauseMs = report === undefined ? unknownPauseMs : obstaclePauseMs;
+    cancel = clock.setTimer(pauseMs, () => void tryOnce(), { isBackground: true });
+  }
+
+  void tryOnce();
+  return {
+    findReport: () => report,
+    stop: () => {
+      isStopped = true;
+      cancel();
+    },
+  };
+}
+
+function logReport(log: Log, { obstacles, warnings }: RehearsalReport): void {
+  for (const warning of warnings) log.warn(`[Rehearsal] ${warning}`);
+  for (const obstacle of obstacles) log.error(`[Rehearsal] ${obstacle}`);
+  if (obstacles.length === 0)
+    log.info("[Rehearsal] Made-up users were stored, linked and deleted; nothing is in the way");
+}

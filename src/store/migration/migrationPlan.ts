@@ -1,0 +1,75 @@
+import { createHash } from "node:crypto";
+import type { ISql } from "postgres";
+import { migrationJournal, migrationTexts } from "./migrationFiles.ts";
+import { planFunctions } from "./sqlFunctions.ts";
+
+/**
+ * As drizzle-kit has it, but in a table of our own: the team that made the older tables may use drizzle too, and both
+ * would skip what is older than the other's newest migration.
+ */
+const ledgerTable = "drizzle.clerk_neon_sync_migrations";
+/** What a migration takes for granted, whatever role and database have for a default. */
+const searchPath = "set local search_path = public";
+
+/** What a migration would do. */
+export interface MigrationPlan {
+  /** SQL that changes tables, to be run in this order, in one transaction, with `public` as search_path. */
+  readonly tables: readonly string[];
+  /** SQL that installs this version's functions, to be run after it. */
+  readonly functions: readonly string[];
+}
+
+/** What this database lacks, as the statements that bring it. Reads only. */
+export async function planMigration(sql: ISql): Promise<MigrationPlan> {
+  const pending = await findPendingEntries(sql);
+  const ledger = pending.length === 0 ? [] : await planLedger(sql);
+  const ids = pending.length === 0 ? { before: [], after: [] } : await planUserIds(sql);
+  const entries = pending.flatMap(({ tag, when }) => {
+    const text = migrationTexts[tag] ?? "";
+    const hash = createHash("sha256").update(text).digest("hex");
+    const done = `insert into ${ledgerTable} (hash, created_at) values ('${hash}', ${when})`;
+    return [...text.split("--> statement-breakpoint"), done];
+  });
+  return { tables: [...ledger, ...ids.before, ...entries, ...ids.after], functions: await planFunctions(sql) };
+}
+
+/** The plan as a script for psql; of an empty plan a comment. */
+export function toScript({ tables, functions }: MigrationPlan): string {
+  const statements = [...tables, ...functions].map((statement) => statement.trim().replace(/;$/, ""));
+  if (statements.length === 0) return "-- There is nothing to do: schema and functions are up to date.";
+  return ["begin", searchPath, ...statements, "commit"].map((statement) => `${statement};`).join("\n\n");
+}
+
+/** Migrations that this version has and the database's ledger has not. */
+export async function findPendingEntries(sql: ISql): Promise<typeof migrationJournal.entries> {
+  const [ledger] = await sql<{ name: string | null }[]>`select to_regclass(${ledgerTable})::text as name`;
+  const rows = ledger?.name
+    ? await sql<{ createdAt: string }[]>`select created_at::text as "createdAt" from ${sql(ledgerTable)}`
+    : [];
+  const applied = new Set(rows.map((row) => Number(row.createdAt)));
+  return migrationJournal.entries.filter((entry) => !applied.has(entry.when));
+}
+
+async function planLedger(sql: ISql): Promise<string[]> {
+  // Asked first: `if not exists` demands the right to create all the same.
+  const [found] = await sql<{ ledger: boolean; schema: boolean }[]>`
+    select to_regclass(${ledgerTable}) is not null as ledger, to_regnamespace('drizzle') is not null as schema`;
+  const columns = "id serial primary key, hash text not null, created_at bigint not null";
+  return [
+    ...(found?.schema ? [] : ["create schema drizzle"]),
+    ...(found?.ledger ? [] : [`create table ${ledgerTable} (${columns})`]),
+  ];
+}
+
+/** Where an older table has bigint ids, mentorados.user_id has to be as wide; the migration would make it integer. */
+async function planUserIds(sql: ISql): Promise<{ before: string[]; after: string[] }> {
+  const columns = await sql<{ name: string; type: string }[]>`
+    select table_name || '.' || column_name as name, udt_name as type from information_schema.columns
+    where table_schema = 'public' and table_name in ('users', 'mentorados')`;
+  const has = (start: string) => columns.some(({ name }) => name.startsWith(start));
+  const isWide = columns.some(({ name, type }) => name === "users.id" && type === "int8");
+  if (!isWide || columns.some(({ name }) => name === "mentorados.user_id")) return { before: [], after: [] };
+  return has("mentorados.")
+    ? { before: ["alter table mentorados add column user_id bigint"], after: [] }
+    : { before: [], after: ["alter table mentorados alter column user_id set data type bigint"] };
+}

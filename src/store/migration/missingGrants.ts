@@ -1,0 +1,43 @@
+import type { ISql } from "postgres";
+import { functionsSchema } from "./sqlFunctions.ts";
+
+/** What the program does with each table. */
+const tableRights: Readonly<Record<string, readonly string[]>> = {
+  users: ["select", "insert", "update"],
+  mentorados: ["select", "insert", "update"],
+  webhook_events: ["select", "insert", "update", "delete"],
+  event_counters: ["select", "insert", "update"],
+  mentorado_links: ["select", "insert"],
+  sync_runs: ["select", "insert", "update"],
+  sync_run_pages: ["select", "insert", "update", "delete"],
+};
+
+/** The rights that this connection's role lacks, one sentence for people each. */
+export async function findMissingGrants(sql: ISql): Promise<string[]> {
+  const rights = Object.entries(tableRights).flatMap(([table, list]) => list.map((right) => ({ table, right })));
+  const rows = await sql<{ role: string; rights: string; kind: string; object: string }[]>`
+    with tables as (
+      select c.oid, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'public' and c.relname in ${sql(Object.keys(tableRights))}
+    ), lacking as (
+      select 1 as place, 'USAGE' as rights, 'schema' as kind, nspname::text as object from pg_namespace
+      where nspname in ('public', ${functionsSchema}) and not has_schema_privilege(oid, 'usage')
+      union all
+      select 2, string_agg(upper(r.right), ', '), 'table', 'public.' || t.relname
+      from tables t join jsonb_to_recordset(${JSON.stringify(rights)}::text::jsonb) as r("table" text, "right" text)
+        on r.table = t.relname
+      where not has_table_privilege(t.oid, r.right)
+      group by t.relname
+      union all
+      -- The defaults of their ids take the next value with the rights of the caller.
+      select 3, 'USAGE', 'sequence', n.nspname || '.' || s.relname
+      from tables t join pg_depend d on d.refobjid = t.oid and d.deptype = 'a' and d.classid = 'pg_class'::regclass
+        join pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_namespace n on n.oid = s.relnamespace
+      where not has_sequence_privilege(s.oid, 'usage') and not has_sequence_privilege(s.oid, 'update')
+    )
+    select current_user as role, rights, kind, object from lacking order by place, object`;
+  return rows.map(
+    ({ role, rights, kind, object }) =>
+      `Role ${role} lacks ${rights} on ${kind} ${object}: GRANT ${rights} ON ${kind.toUpperCase()} ${object} TO ${role}.`,
+  );
+}

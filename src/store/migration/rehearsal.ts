@@ -1,0 +1,92 @@
+import type { ISql, Sql } from "postgres";
+import { isPostgresError, isTransient } from "../connection/pgErrors.ts";
+import { describeFailures, type RehearsalFailure } from "./rehearsalFailures.ts";
+import { toRehearsalSteps, toTurmaSteps } from "./rehearsalSteps.ts";
+import { functionsSchema } from "./sqlFunctions.ts";
+import { listTurmaLabels } from "./turma.ts";
+
+/** What a rehearsal found, one sentence for people each. */
+export interface RehearsalReport {
+  /** What would refuse or break deliveries. */
+  readonly obstacles: readonly string[];
+  /** What would hold up some of them for a while. */
+  readonly warnings: readonly string[];
+}
+
+/** Labels beyond these are not tried. */
+const labelsTriedMax = 50;
+
+/**
+ * Lets made-up users go through this version's functions as the server calls them, with the role and the settings of
+ * this connection, and undoes all of it: nothing stays but sequence values that are used up, and what a trigger does
+ * outside of the transaction. Takes the writer's lock for some 50 ms.
+ * @throws Postgres' own error if the database is busy, away or going down: nothing is known then
+ */
+export async function rehearse(
+  sql: Sql,
+  options: { readonly defaultTurma?: string | undefined } = {},
+): Promise<RehearsalReport> {
+  return sql.begin("isolation level read committed", (tx) => rehearseIn(tx, options));
+}
+
+/** The same inside a transaction at read committed, which it leaves as it was. */
+export async function rehearseIn(
+  tx: ISql,
+  { defaultTurma }: { readonly defaultTurma?: string | undefined },
+): Promise<RehearsalReport> {
+  const labels = await listTurmaLabels(tx);
+  // One that is no label is a warning elsewhere; what it holds up is not tried with it.
+  const preferred = [defaultTurma, "neon_estrutura"].find((label) => label !== undefined && labels.includes(label));
+  const turma = preferred ?? labels[0];
+  if (turma === undefined) return { obstacles: ["Type turma has no label. Add one."], warnings: [] };
+  const otherLabels = labels.filter((label) => label !== turma).slice(0, labelsTriedMax);
+  const turmaSteps = toTurmaSteps(otherLabels, turma);
+
+  const failures = await call(tx, [...toRehearsalSteps(turma), ...turmaSteps]);
+  const described = failures.length === 0 ? [] : await describeFailures(tx, failures);
+  const isWarning = (step: string) => turmaSteps.some(({ name }) => name === step);
+  const obstacles = new Map<string, string>();
+  const warnings = new Map<string, string>();
+  for (const { sentence, step } of described) {
+    const found = isWarning(step) ? warnings : obstacles;
+    // Most obstacles are in the way of several steps; the first says enough.
+    if (!obstacles.has(sentence) && !found.has(sentence)) found.set(sentence, `${sentence} Seen when ${step}.`);
+  }
+  return { obstacles: [...obstacles.values()], warnings: [...(await findUniqueEmails(tx)), ...warnings.values()] };
+}
+
+/** Where not even the call is possible, its error is the one failure. */
+async function call(tx: ISql, steps: readonly object[]): Promise<RehearsalFailure[]> {
+  let failures: RehearsalFailure[];
+  await tx`savepoint rehearsal`;
+  try {
+    const [row] = await tx.unsafe<{ failures: RehearsalFailure[] }[]>(
+      `select ${functionsSchema}.rehearse($1::text::jsonb) as failures`,
+      [JSON.stringify(steps)],
+    );
+    failures = row?.failures ?? [];
+  } catch (error) {
+    if (!isPostgresError(error) || isTransient(error)) throw error;
+    await tx`rollback to savepoint rehearsal`;
+    const { code, message, where } = error;
+    failures = [{ step: "the functions are called", code, message, context: where ?? "" }];
+  }
+  await tx`release savepoint rehearsal`;
+  return failures;
+}
+
+/** The rehearsal's own addresses are unique: only the catalogue tells. */
+async function findUniqueEmails(tx: ISql): Promise<string[]> {
+  const rows = await tx<{ name: string }[]>`
+    select ic.relname as name
+    from pg_index i join pg_class ic on ic.oid = i.indexrelid
+      join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'public' and c.relname = 'users' and (i.indisunique or i.indisexclusion)
+      and exists (select from generate_series(1, i.indnkeyatts) k
+                  where pg_get_indexdef(i.indexrelid, k, true) ~ '\\memail\\M')
+    order by 1`;
+  return rows.map(
+    ({ name }) =>
+      `Table users: the address is unique (${name}), so a user who takes over another's address waits, answered 503 (refused), until the event that frees it has been applied.`,
+  );
+}

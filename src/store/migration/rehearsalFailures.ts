@@ -1,0 +1,152 @@
+import type { ISql } from "postgres";
+import { findMissingGrants } from "./missingGrants.ts";
+import { readCatalogue, type Catalogue as Tables } from "./rehearsalCatalogue.ts";
+import { functionsSchema } from "./sqlFunctions.ts";
+
+/** An error of one step, in Postgres' own fields. */
+export interface RehearsalFailure {
+  readonly step: string;
+  /** SQLSTATE. SWLRW: a row was swallowed; UNEXP: no error, but something else than expected was found. */
+  readonly code: string;
+  readonly message: string;
+  readonly table?: string | null;
+  readonly column?: string | null;
+  readonly constraint?: string | null;
+  readonly type?: string | null;
+  readonly context: string;
+}
+
+/** What an error does not say. */
+type Catalogue = Tables & { readonly missingGrants: readonly string[] };
+
+/** Each failure as a sentence or two for people: what is in the way, by name, and what to do. */
+export async function describeFailures(
+  sql: ISql,
+  failures: readonly RehearsalFailure[],
+): Promise<{ step: string; sentence: string }[]> {
+  const needsGrants = failures.some(({ code }) => code === "42501");
+  const catalogue = { ...(await readCatalogue(sql)), missingGrants: needsGrants ? await findMissingGrants(sql) : [] };
+  // What was found otherwise than expected is mostly a consequence of another failure.
+  const causes = failures.filter(({ code }, place) => place === 0 || code !== "UNEXP");
+  return causes.flatMap((failure) => explain(failure, catalogue).map((sentence) => ({ step: failure.step, sentence })));
+}
+
+function explain(failure: RehearsalFailure, catalogue: Catalogue): string[] {
+  const trigger = findTrigger(failure, catalogue);
+  if (trigger !== undefined) return [`${trigger} fails: ${toWords(failure)}. ${adviseOnFunction(failure, catalogue)}`];
+  if (failure.code === "42501" && !failure.message.includes("row-level security")) {
+    const granted = catalogue.missingGrants;
+    return granted.length > 0 ? [...granted] : [`Role ${catalogue.role}: ${toWords(failure)}. Grant it that right.`];
+  }
+  const [fn] = functionsOf(failure);
+  if (fn !== undefined) {
+    return [
+      `Function ${fn}, of a default, a check or a policy, fails: ${toWords(failure)}. ${adviseOnFunction(failure, catalogue)}`,
+    ];
+  }
+  return [(explanations[failure.code] ?? explainOther)(failure, catalogue)];
+}
+
+const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogue: Catalogue) => string>> = {
+  SWLRW: ({ message, constraint }, { triggers, policies, rules }) => {
+    const table = unqualified(/for (\S+) were/.exec(message)?.[1] ?? "");
+    const named = triggers.filter((one) => one.table === table && constraint?.split(", ").includes(one.name));
+    const suspects = [
+      ...named.map((one) => `trigger ${one.name} (function ${one.fn})`),
+      ...rules.filter((one) => one.table === table).map((one) => `rule ${one.names}`),
+      ...policies.filter((one) => one.table === table).map((one) => `row security (policy ${one.names})`),
+    ];
+    return `Table ${table}: a row was given and not written, without an error. This may be ${suspects.join(" or ") || "a trigger or a rule"}: make it let the row through.`;
+  },
+  UNEXP: ({ message }, { triggers, rules }) => {
+    const suspects = [
+      ...triggers.filter((one) => one.isOurs).map((one) => `trigger ${one.name} of table ${one.table}`),
+      ...rules.map((one) => `rule ${one.names} of table ${one.table}`),
+    ];
+    return `Tables users and mentorados: what was written is not what was found (${message}). This may be ${suspects.join(" or ") || "a trigger, a rule or a policy"}: make it leave the sync's values as they are.`;
+  },
+  "42501": (failure, { role, policies }) => {
+    const table = /for table "([^"]+)"/.exec(failure.message)?.[1] ?? "";
+    const names = policies.find((one) => one.table === table)?.names ?? "";
+    return `Table ${table}: row security refuses the rows that role ${role} writes (policy ${names || "missing"}). Give it a policy that lets it read and write every row, or a role with BYPASSRLS.`;
+  },
+  "0A000": (failure, { rules }) => {
+    const named = rules.filter((one) => place(failure) === `Table ${one.table}`).map((one) => one.names);
+    if (named.length === 0) return explainOther(failure);
+    return `${place(failure)}: ${toWords(failure)}. Drop rule ${named.join(", ")}, or make it a trigger.`;
+  },
+  "23505": (failure) =>
+    failure.constraint?.endsWith("_pkey")
+      ? `${place(failure)}: the sequence of the key gives values that are taken (${failure.constraint}). Set it beyond the largest one with setval.`
+      : `${place(failure)}: ${toWords(failure)}. Drop it: two users may well have what it takes for one value.`,
+  "2200H": ({ message }) =>
+    `Sequence ${/sequence "([^"]+)"/.exec(message)?.[1] ?? ""} is used up: ${message}. Make it and its column bigint.`,
+  "22003": (failure, { outgrown }) =>
+    `Column ${outgrown.join(", ") || "of an id"} is integer, and the ids have grown beyond it: ${toWords(failure)}. Make it bigint.`,
+  "22001": (failure, { columns }) => {
+    const type = /for type (.+)$/.exec(failure.message)?.[1] ?? "";
+    const narrow = columns.filter((one) => one.type === type).map((one) => one.name);
+    return `Column ${narrow.join(" or ") || "of the tables"} is too narrow: ${toWords(failure)}. Widen it.`;
+  },
+  "428C9": (failure, { columns }) => {
+    const names = columns.filter((one) => one.isGenerated && one.column === columnOf(failure)).map((one) => one.name);
+    return `Column ${names.join(", ") || columnOf(failure)} is generated, and the sync writes it: ${toWords(failure)}. Make it a plain column.`;
+  },
+  "42804": (failure, { columns }) => {
+    const names = columns.filter((one) => one.column === columnOf(failure)).map((one) => one.name);
+    return `Column ${names.join(" or ") || columnOf(failure)} has a type that the sync cannot write: ${toWords(failure)}.`;
+  },
+  "23514": (failure, { columns }) => {
+    const ofDomain = columns.filter((one) => failure.type != null && one.domain === failure.type);
+    const where = ofDomain.length > 0 ? `Column ${ofDomain.map((one) => one.name).join(", ")}` : place(failure);
+    return `${where}: ${toWords(failure)}. Change constraint ${failure.constraint ?? ""} so that it allows what Clerk's users may have.`;
+  },
+};
+
+function explainOther(failure: RehearsalFailure): string {
+  return `${place(failure)}: ${toWords(failure)}. Change ${failure.constraint ? `constraint ${failure.constraint}` : "what is named there"} so that the row can be written.`;
+}
+
+function adviseOnFunction({ code }: RehearsalFailure, { role, searchPath }: Catalogue): string {
+  if (/^(?:42P01|42883|42704|3F000|42703)$/.test(code)) {
+    return `Qualify the names in it, or set a search_path for the function: here it is ${searchPath}.`;
+  }
+  if (code === "42501") return `Grant role ${role} that right, or make the function security definer.`;
+  return "Change it so that the sync's rows pass.";
+}
+
+/** The triggers in whose function the error was raised: of several functions the outermost. */
+function findTrigger(failure: RehearsalFailure, { triggers }: Catalogue): string | undefined {
+  const fn = functionsOf(failure).findLast((name) => triggers.some((one) => one.fn === name));
+  if (fn === undefined) return undefined;
+  const all = triggers.filter((one) => one.fn === fn);
+  const ours = all.filter((one) => one.isOurs);
+  const named = (ours.length > 0 ? ours : all).map((one) => `${one.name} of table ${one.table}`);
+  return `Trigger ${named.join(" or ")} (function ${fn})`;
+}
+
+/** The functions, but for this program's, under way when the error was raised; the innermost first. */
+function functionsOf({ context }: RehearsalFailure): string[] {
+  return [...context.matchAll(/^(?:PL\/\w+|SQL) function "?([\w.$]+)"?/gm)]
+    .map(([, name]) => name ?? "")
+    .filter((name) => !name.startsWith(`${functionsSchema}.`) && name !== "clerk_email_key")
+    .map(unqualified);
+}
+
+function toWords({ message, code }: RehearsalFailure): string {
+  return `${message.replace(/\.$/, "")} (${code})`;
+}
+
+function place({ table, column, message }: RehearsalFailure): string {
+  const named = table ?? /relation "([^"]+)"/.exec(message)?.[1];
+  if (named == null) return "A write";
+  return column == null ? `Table ${named}` : `Column ${named}.${column}`;
+}
+
+function columnOf({ column, message }: RehearsalFailure): string {
+  return column ?? /column "([^"]+)"/.exec(message)?.[1] ?? "";
+}
+
+function unqualified(name: string): string {
+  return name.split(".").at(-1) ?? name;
+}

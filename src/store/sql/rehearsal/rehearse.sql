@@ -1,0 +1,109 @@
+-- A rehearsal: made-up users go through the entry points as real ones do, and all of it is undone, so that what this
+-- database would refuse is known before a real user meets it. steps: [{"name", "does", …}, …], see rehearse_step.
+-- Returns the failures, one for each step that failed; empty: nothing is in the way. Sequences advance, and what a
+-- trigger does outside of the transaction stays.
+
+-- One step; null: it went as it should. does:
+--   apply   {"batch", "texts", "expected"} and, if wanted, {"clerk_id", "link"}: how that user has to be found after it
+--   report  {"batch", "texts", "expected"}: a dry run
+--   decide  {"clerk_id", "expected"}: an operator's unlink, then the link again; without a mentorado nothing
+--   run     {"open", "page", "texts", "expected"}: a run with one page
+--   forget  {"svix_ids", "expected"}: retention
+create function clerk_sync.rehearse_step(step jsonb) returns jsonb
+language plpgsql
+as $$
+declare
+  found jsonb;
+  state jsonb;
+  wanted_id bigint;
+  failure jsonb;
+begin
+  case step ->> 'does'
+    when 'apply' then
+      found := clerk_sync.apply_user_changes(step -> 'batch', step ->> 'texts');
+      if step ? 'clerk_id' then
+        state := clerk_sync.user_state(step ->> 'clerk_id');
+        found := found || jsonb_build_array(state -> 'state',
+          -- A column too narrow for the address holds none.
+          case when state #>> '{user,email}' is null then to_jsonb('linked'::text) else state -> 'link' end);
+      end if;
+    when 'report' then
+      found := clerk_sync.apply_and_report(
+        jsonb_build_object('batch', step -> 'batch', 'dry_run', true, 'states', true), step ->> 'texts') -> 'outcomes';
+    when 'decide' then
+      select m.id into wanted_id from public.mentorados m join public.users u on u.id = m.user_id
+      where u.clerk_id = step ->> 'clerk_id';
+      found := step -> 'expected';
+      if wanted_id is not null then
+        perform clerk_sync.unlink_mentorado(jsonb_build_object('mentorado_id', wanted_id, 'actor', 'rehearsal'));
+        found := jsonb_build_array(clerk_sync.user_state(step ->> 'clerk_id') -> 'link');
+        perform clerk_sync.resolve_link(jsonb_build_object(
+          'clerk_id', step ->> 'clerk_id', 'mentorado_id', wanted_id, 'actor', 'rehearsal'));
+        found := found || (clerk_sync.user_state(step ->> 'clerk_id') -> 'link');
+      end if;
+    when 'run' then
+      perform clerk_sync.open_run(step -> 'open');
+      insert into public.sync_run_pages (run_id, step, user_ids) values ((step #>> '{open,run_id}')::uuid, 0, '{}');
+      found := clerk_sync.apply_run_page(step -> 'page', step ->> 'texts');
+    when 'forget' then
+      delete from public.webhook_events
+      where svix_id in (select jsonb_array_elements_text(step -> 'svix_ids'));
+      found := step -> 'expected';
+  end case;
+  begin
+    -- As at a commit. Undone at once, so that the next step finds the constraints as they are.
+    set constraints all immediate;
+    raise exception 'rehearsal' using errcode = 'DRYRN';
+  exception when sqlstate 'DRYRN' then
+    null;
+  end;
+  if found is distinct from step -> 'expected' then
+    raise exception 'expected %, found %', step -> 'expected', found using errcode = 'UNEXP';
+  end if;
+  return null;
+exception when others then
+  declare
+    message text;
+    on_table text;
+    on_column text;
+    of_constraint text;
+    of_type text;
+    context text;
+  begin
+    get stacked diagnostics message = message_text, on_table = table_name, on_column = column_name,
+      of_constraint = constraint_name, of_type = pg_datatype_name, context = pg_exception_context;
+    -- The database is busy or going down, which is no obstacle; unless a trigger says so of its own.
+    if (sqlstate in ('40001', '40P01', '55P03') or left(sqlstate, 2) in ('08', '53', '57', '58'))
+       and context !~ '^[^\n]* at RAISE\n' then
+      raise;
+    end if;
+    return jsonb_build_object(
+      'step', step ->> 'name', 'code', sqlstate, 'message', message, 'table', nullif(on_table, ''),
+      'column', nullif(on_column, ''), 'constraint', nullif(of_constraint, ''), 'type', nullif(of_type, ''),
+      'context', context);
+  end;
+end
+$$;
+
+create function clerk_sync.rehearse(steps jsonb) returns jsonb
+language plpgsql
+-- Deliveries come first: a rehearsal that does not get its turn is tried again later.
+set lock_timeout = '2s'
+as $$
+declare
+  step jsonb;
+  failures jsonb := '[]';
+begin
+  begin
+    -- Outside of the steps, so that the lock is held until the end whatever step fails.
+    perform clerk_sync.lock_writer();
+    for step in select e.value from jsonb_array_elements(steps) with ordinality as e(value, place) order by e.place loop
+      failures := failures || coalesce(clerk_sync.rehearse_step(step), '[]');
+    end loop;
+    raise exception 'rehearsal' using errcode = 'DRYRN';
+  exception when sqlstate 'DRYRN' then
+    null;
+  end;
+  return failures;
+end
+$$;

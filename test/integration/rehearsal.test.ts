@@ -1,0 +1,90 @@
+import { expect, test } from "bun:test";
+import { rehearse } from "../../src/store/migration/rehearsal.ts";
+import { useEmptyDatabase } from "../support/emptyDatabase.ts";
+import { obstacles } from "../support/obstacles.ts";
+import { olderTables } from "../support/olderTables.ts";
+
+const db = useEmptyDatabase();
+const { migrate, refusalOf, look } = db;
+
+test.each(obstacles.map(({ what, ...rest }) => [what, rest] as const))(
+  "%s is named by migrate, which changes nothing",
+  async (_, { sql, named }) => {
+    await db.sql.unsafe(olderTables);
+    await db.sql.unsafe(sql);
+    const before = await look();
+    const said = await refusalOf();
+    expect(said).toMatch(/^The migration cannot be applied; nothing was changed\.\n- /);
+    expect(said).toMatch(named);
+    expect(await look()).toEqual(before);
+  },
+);
+
+test("several obstacles are found at once, each named once", async () => {
+  await db.sql.unsafe(olderTables);
+  await db.sql.unsafe(`alter table users add constraint named check (name is not null);
+    alter table mentorados add constraint one_nome unique (nome_completo) deferrable initially deferred;
+    alter table users add constraint short check (length(image_url) < 200)`);
+  const lines = (await refusalOf()).split("\n- ").slice(1);
+  expect(new Set(lines.map((line) => /"(\w+)" \(/.exec(line)?.[1]))).toEqual(new Set(["named", "one_nome", "short"]));
+  expect(lines).toHaveLength(3);
+});
+
+test("a rehearsal leaves no row and no lock", async () => {
+  await db.sql.unsafe(olderTables);
+  await migrate();
+  const count = () =>
+    db.sql`select (select count(*) from users) as users, (select count(*) from mentorados) as mentorados,
+             (select count(*) from webhook_events) as events, (select count(*) from event_counters) as counters,
+             (select count(*) from mentorado_links) as links, (select count(*) from sync_runs) as runs,
+             (select count(*) from audit) as audit`;
+  const before = await count();
+  const found = await db.sql.begin(async (tx) => {
+    const report = await rehearse(db.sql);
+    const locks = await tx`select from pg_locks where locktype = 'advisory' or relation = 'users'::regclass`;
+    return { report, locks: locks.length };
+  });
+  expect(found).toEqual({ report: { obstacles: [], warnings: [] }, locks: 0 });
+  expect([...(await count())]).toEqual([...before]);
+});
+
+test("a rehearsal that does not get the writer's lock says nothing of obstacles", async () => {
+  await migrate();
+  await db.sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(7164381920153)`;
+    expect(await rehearse(db.sql).catch((error: { code: string }) => error.code)).toBe("55P03");
+  });
+});
+
+test("a unique address is a warning that says what will wait, and the migration succeeds", async () => {
+  await db.sql.unsafe(olderTables);
+  await db.sql`create unique index one_address on users (lower(email))`;
+  await migrate();
+  const { obstacles, warnings } = await rehearse(db.sql);
+  expect(obstacles).toEqual([]);
+  expect(warnings).toEqual([expect.stringMatching(/the address is unique \(one_address\).*waits.*503/)]);
+});
+
+test("a class that some labels of turma lack is a warning for these users alone", async () => {
+  await db.sql.unsafe(olderTables);
+  await db.sql.unsafe(`create table classes (turma turma primary key);
+    insert into classes values ('neon_legado'), ('neon_escala'), ('neon_estrutura');
+    alter table mentorados add constraint known_class foreign key (turma) references classes;
+    delete from classes where turma = 'neon_estrutura'; insert into classes values ('neon_estrutura')`);
+  await migrate();
+  await db.sql`alter type turma add value 'neon_novo'`;
+  const { obstacles, warnings } = await rehearse(db.sql);
+  expect(obstacles).toEqual([]);
+  expect(warnings).toEqual([expect.stringMatching(/known_class.*public_metadata\.turma is neon_novo/)]);
+});
+
+test("a trigger that finds its tables through the search_path of the database works", async () => {
+  await db.sql.unsafe(olderTables);
+  await db.sql.unsafe(`create schema team; create table team.journal (at timestamptz);
+    alter database ${db.name} set search_path = team, public;
+    create function team.write_journal() returns trigger language plpgsql
+      as $f$ begin insert into journal values (now()); return new; end $f$;
+    create trigger journal after insert on users for each row execute function team.write_journal()`);
+  await migrate();
+  expect(await db.sql`select from team.journal`).toHaveLength(0);
+});
