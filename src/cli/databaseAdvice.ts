@@ -1,3 +1,5 @@
+import { findStartUpError, isStartingUp, isUnmarkedPooler } from "../store/connection/pgErrors.ts";
+
 const untrusted =
   "the server's certificate is not trusted: set NODE_EXTRA_CA_CERTS to the file of the authority that signed it";
 
@@ -32,6 +34,16 @@ export function findDatabaseAdvice(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error.message.includes("offers no TLS")) {
     return "the server offers no TLS: take sslmode out of the URL, or turn its TLS on";
+  }
+  if (isUnmarkedPooler(error)) {
+    return "a pooler answers that keeps no prepared statements: add pgbouncer=true to the URL, or use the -pooler host";
+  }
+  if (isStartingUp(error)) {
+    const words = findStartUpError(error)?.message ?? "";
+    // Neon's proxy has one code for all that it says.
+    return words.includes("password authentication failed")
+      ? advice["28P01"]
+      : `the server takes no connections and says: ${words}. If that stays, look at the project in Neon's console`;
   }
   const known = "code" in error && typeof error.code === "string" ? advice[error.code] : undefined;
   return known ?? findDatabaseAdvice(error.cause);

@@ -4,7 +4,7 @@ import type { SyncParts } from "../compose.ts";
 import { ConfigError, parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { migrateDatabase, readMigrationScript } from "../store/migration/migrate.ts";
-import { findPostgresError } from "../store/connection/pgErrors.ts";
+import { findPostgresError, findStartUpError } from "../store/connection/pgErrors.ts";
 import { version } from "../version.ts";
 import { createCliLog, withContext } from "./cliContext.ts";
 import { findDatabaseAdvice } from "./databaseAdvice.ts";
@@ -140,7 +140,7 @@ function toFailure(error: unknown): { code: string; message: string } | undefine
   const advice = findDatabaseAdvice(error);
   if (!(error instanceof AppError)) {
     if (advice !== undefined) return { code: "precondition_failed", message: `Database: ${advice}.` };
-    const refusal = findPostgresError(error);
+    const refusal = findPostgresError(error) ?? findStartUpError(error);
     // Without its detail, which may hold a row.
     return refusal && { code: "internal", message: `Postgres says: ${refusal.message} (${refusal.code}).` };
   }

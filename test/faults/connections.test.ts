@@ -1,8 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { connect, createServer, type AddressInfo } from "node:net";
 import { openDatabase, type Database } from "../../src/store/connection/database.ts";
 import { parseDsn } from "../../src/store/connection/dsn.ts";
-import { clerkUser, userEvent } from "../support/events.ts";
 import { openTcpProxy } from "../support/proxy.ts";
 import { openTestApp, testAdminToken } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
@@ -84,30 +82,6 @@ test("connections that a router has forgotten cost one deadline, not one each", 
   await database.close();
 });
 
-test("a database that is starting up (57P03) costs deliveries a delay and no failure", async () => {
-  let isStarting = true;
-  const { port: targetPort, hostname } = new URL(await testServerUrl());
-  const gate = createServer((near) => {
-    near.on("error", () => near.destroy());
-    if (isStarting) near.once("data", () => near.end(startingUp));
-    else {
-      const far = connect({ port: Number(targetPort), host: hostname });
-      far.on("error", () => near.destroy());
-      near.pipe(far).pipe(near);
-    }
-  });
-  await new Promise<void>((done) => gate.listen(0, "127.0.0.1", done));
-  const { port } = gate.address() as AddressInfo;
-  const t = await openForTest(openTestApp({ databaseUrl: (url) => url.replace(`:${targetPort}/`, `:${port}/`) }));
-  setTimeout(() => (isStarting = false), 1_500);
-  const answers = await Promise.all(
-    Array.from({ length: 20 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Waking${place}`)))),
-  );
-  expect(new Set(answers.map(({ said }) => said))).toEqual(new Set(["applied"]));
-  expect(t.database.connectionAttempts()).toBeLessThan(40);
-  gate.close();
-});
-
 test("every read of an operator outlives ended idle connections, and says SERVICE_UNAVAILABLE while nothing listens", async () => {
   const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) }));
   const t = await openForTest(openTestApp({ databaseUrl: (url) => `${proxy.urlFor(url)}?application_name=reads` }));
@@ -132,11 +106,3 @@ test("every read of an operator outlives ended idle connections, and says SERVIC
   await Bun.sleep(50);
   expect(new Set((await readAll()).slice(1))).toEqual(new Set(["SERVICE_UNAVAILABLE"]));
 });
-
-/** FATAL 57P03 as Postgres says it. */
-const startingUp = (() => {
-  const fields = Buffer.from("SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0");
-  const head = Buffer.from([0x45, 0, 0, 0, 0]);
-  head.writeUInt32BE(fields.length + 4, 1);
-  return Buffer.concat([head, fields]);
-})();

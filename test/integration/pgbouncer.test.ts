@@ -1,10 +1,15 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { runDoctor } from "../../src/cli/doctor.ts";
+import type { AppError } from "../../src/errors.ts";
+import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";
 import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { findPendingMigrations, migrateDatabase } from "../../src/store/migration/migrate.ts";
+import { startCli } from "../support/cli.ts";
+import { createCollectedLog } from "../support/collectedLog.ts";
 import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
 import { openPgBouncer } from "../support/pgBouncer.ts";
-import { openTestApp } from "../support/testApp.ts";
+import { openTestApp, testSecret } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { openForFile, openForTest } from "../support/toClose.ts";
 
@@ -65,6 +70,26 @@ test("migrating through the pooler works, with one server connection to share an
   ]);
   expect(await findPendingMigrations(db.sql)).toEqual([]);
   expect(await db.sql`select from pg_class where relnamespace = 'app'::regnamespace`).toHaveLength(0);
+});
+
+test("a pooler that the URL does not name as one: doctor, the command line and the log say what to add", async () => {
+  const db = await openForTest(openTestDatabase());
+  const url = pooler.urlFor(db.url).replace("pgbouncer=true", "");
+  // It refuses a start-up parameter; others lose prepared statements.
+  for (const [dsn, statement] of [
+    [url, "select"],
+    [db.url, "execute absent"],
+  ] as const) {
+    const { log, lines } = createCollectedLog();
+    const database = await openForTest(openDatabase({ dsn: parseDsn(dsn) }, { log }));
+    const asking = database.run((sql) => sql.unsafe(statement), { deadlineMs: 5_000 });
+    expect(await asking.catch((error: AppError) => error.code)).toBe("unavailable");
+    expect(lines.map((line) => line["msg"])).toContain("[Database] A pooler: add pgbouncer=true to DATABASE_URL");
+  }
+  const checks = await runDoctor({ DATABASE_URL: url, CLERK_WEBHOOK_SECRET: testSecret }, silentLog);
+  expect(checks.find(({ name }) => name === "database")?.message).toContain("add pgbouncer=true to the URL");
+  const { code, stderr } = await startCli(["status"], { DATABASE_URL: url }).ended;
+  expect([code, stderr]).toEqual([1, expect.stringContaining("add pgbouncer=true to the URL")]);
 });
 
 test("what the connection is told reaches the server", async () => {

@@ -4,8 +4,9 @@ import { findFreePort } from "../../src/dev/freePort.ts";
 /**
  * What the link does. `pass`: carries bytes. `hang`: takes connections and carries nothing, in neither direction, also
  * on those already open. `refuse`: nobody listens. `hang-up`: takes a connection, reads the first bytes and closes it.
+ * `answer`: the same, after it has sent these bytes.
  */
-export type LinkMode = "pass" | "hang" | "refuse" | "hang-up";
+export type LinkMode = "pass" | "hang" | "refuse" | "hang-up" | { readonly answer: Buffer };
 
 /** A TCP link on 127.0.0.1 that can be made slow or broken while it is in use. */
 export interface TcpProxy {
@@ -41,9 +42,10 @@ export async function openTcpProxy(options: {
   function accept(near: Socket): void {
     accepted += 1;
     near.on("error", () => near.destroy());
-    if (mode === "hang-up") {
+    if (mode === "hang-up" || typeof mode === "object") {
+      const { answer = null } = typeof mode === "object" ? mode : {};
       lone.add(near);
-      near.once("data", () => near.destroy()).once("close", () => lone.delete(near));
+      near.once("data", () => (answer ? near.end(answer) : near.destroy())).once("close", () => lone.delete(near));
       return;
     }
     const far = connect({ port: options.targetPort, host: options.targetHost ?? "127.0.0.1", noDelay: true });

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { toErrorResponse } from "../support/startUpRefusal.ts";
 import { createTestClock, type TestClock } from "../support/testClock.ts";
 import { neverSentCode, watchSocket, type SocketWatch } from "../../src/store/connection/watchSocket.ts";
 
@@ -108,6 +109,32 @@ test("a socket on which nothing, or something other than a start-up message, com
   socket.write(Buffer.from("old bytes"));
   await Bun.sleep(30);
   expect(told).toEqual([`error: ${neverSentCode}`, "close"]);
+});
+
+test("an ErrorResponse during start-up, in however many pieces, ends the socket with its code and words", async () => {
+  const { socket, peer, told, arrived } = await openPair();
+  const chunks: Buffer[] = [];
+  socket.on("data", (data: Buffer) => chunks.push(data));
+  socket.write(startup);
+  await arrived(startup.length);
+  const authenticationOk = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0]);
+  const refusal = toErrorResponse({ code: "XX000", message: "asleep" });
+  for (const byte of Buffer.concat([authenticationOk, refusal])) {
+    peer.write(Buffer.of(byte));
+    await Bun.sleep(1);
+  }
+  while (told.length < 2) await Bun.sleep(1);
+  expect(told).toEqual(["error: XX000", "close"]);
+  expect(Buffer.concat(chunks)).toEqual(authenticationOk);
+});
+
+test("an ErrorResponse after start-up is handed on as it came", async () => {
+  const { socket, peer, told } = await openIdle();
+  const answer = toErrorResponse({ code: "XX000", message: "broken" });
+  const came = new Promise<Buffer>((done) => socket.once("data", done));
+  peer.write(answer);
+  expect(await came).toEqual(answer);
+  expect(told).toEqual([]);
 });
 
 test("a peer that owes an answer, or an idle one not heard of since, is suspect; one in a transaction is not", async () => {

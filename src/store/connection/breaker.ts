@@ -16,7 +16,12 @@ export function createBreaker({ log, clock }: { log: Log; clock: Clock }): Circu
     handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
     { halfOpenAfter: createOpenTime(clock), breaker: createStreakBreaker(clock) },
   );
-  breaker.onBreak(() => log.error("[Database] Away; deliveries are answered 503 until it is back"));
+  breaker.onBreak((reason) =>
+    log.error(
+      { err: "error" in reason ? reason.error : undefined },
+      "[Database] Away; deliveries are answered 503 until it is back",
+    ),
+  );
   breaker.onReset(() => log.info("[Database] Back"));
   return breaker;
 }

@@ -9,7 +9,7 @@ import { functionsSchema } from "../migration/sqlFunctions.ts";
 import { createSocketSource, type SocketSource } from "./socketSource.ts";
 import type { Dsn } from "./dsn.ts";
 import { callThroughPooler } from "./callThroughPooler.ts";
-import { isNeverSent, isStartingUp, isTransient } from "./pgErrors.ts";
+import { isNeverSent, isStartingUp, isTransient, isUnmarkedPooler } from "./pgErrors.ts";
 
 /** What is read here comes by an index in milliseconds; the rest is for a database that wakes up or is busy. */
 const readDeadlineMs = 5_000;
@@ -17,6 +17,8 @@ const readDeadlineMs = 5_000;
 const probeDeadlineMs = 2_000;
 /** A database that is waking up says so; asked this often, until the call's deadline, it costs a delay and no failure. */
 const startingUpPauseMs = 200;
+/** … and no longer than this: a compute wakes within seconds, a quota that is used up stays. */
+const startingUpMsMax = 30_000;
 /** Below the five minutes after which Neon suspends a compute, so that our idle connections do not keep it awake. */
 const idleTimeoutSeconds = 120;
 /** How long closing waits for calls under way. */
@@ -71,26 +73,27 @@ export function openDatabase(
   const breaker = createBreaker({ log, clock });
   const calls = new Set<symbol>();
 
-  function insist<T>(work: (sql: Sql) => PromiseLike<T>, deadlineAtMs: number): Promise<T> {
-    return retry(() => work(sql), {
-      clock,
-      findWaitMs: (cause) => {
-        const waitMs = isNeverSent(cause) ? 0 : isStartingUp(cause) ? startingUpPauseMs : undefined;
-        return waitMs === undefined || clock.nowMs() + waitMs >= deadlineAtMs ? undefined : waitMs;
-      },
-    });
-  }
-
   async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
     const deadline = Promise.withResolvers<never>();
     const sinceMs = clock.nowMs();
+    let refusal: unknown;
+
+    function findWaitMs(cause: unknown): number | undefined {
+      if (isNeverSent(cause)) return clock.nowMs() < sinceMs + deadlineMs ? 0 : undefined;
+      if (!isStartingUp(cause)) return undefined;
+      refusal = cause;
+      const untilMs = sinceMs + Math.min(deadlineMs, startingUpMsMax);
+      return clock.nowMs() + startingUpPauseMs < untilMs ? startingUpPauseMs : undefined;
+    }
+
     const cancelDeadline = clock.setTimer(deadlineMs, () => {
       sockets.destroySuspects({ silentMs: deadlineMs / 2, sinceMs });
-      deadline.reject(unavailable(errorTexts.databaseTimeout));
+      deadline.reject(unavailable(errorTexts.databaseTimeout, refusal));
     });
     try {
-      return await Promise.race([insist(work, sinceMs + deadlineMs), deadline.promise]);
+      return await Promise.race([retry(() => work(sql), { clock, findWaitMs }), deadline.promise]);
     } catch (cause) {
+      if (isUnmarkedPooler(cause)) log.error({ err: cause }, "[Database] A pooler: add pgbouncer=true to DATABASE_URL");
       throw isTransient(cause) ? unavailable(errorTexts.databaseAway, cause) : cause;
     } finally {
       cancelDeadline();

@@ -1,5 +1,6 @@
 import { DrizzleQueryError } from "drizzle-orm";
 import postgres from "postgres";
+import { StartUpError } from "./startUp.ts";
 import { neverSentCode } from "./watchSocket.ts";
 
 const { PostgresError } = postgres;
@@ -24,6 +25,9 @@ const transientStates = new Set([
   "57P03",
   // read_only_sql_transaction: a primary that has just been demoted
   "25006",
+  // invalid_sql_statement_name, duplicate_prepared_statement: a pooler gave the statement to another server connection
+  "26000",
+  "42P05",
 ]);
 
 /** An answer of Postgres itself, with its SQLSTATE. */
@@ -37,14 +41,20 @@ export function findPostgresError(error: unknown): PostgresError | undefined {
   return isPostgresError(inner) ? inner : undefined;
 }
 
+/** What was said instead of taking a connection, also inside drizzle's error; undefined if it is none. */
+export function findStartUpError(error: unknown): StartUpError | undefined {
+  const inner = error instanceof DrizzleQueryError ? error.cause : error;
+  return inner instanceof StartUpError ? inner : undefined;
+}
+
 /** Whether the same call may succeed a moment later: the database is away, asleep, overloaded or out of time. */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error);
   const answer = findPostgresError(error);
   if (answer && isRaisedByTrigger(answer)) return false;
-  if (answer) {
+  if (answer || findStartUpError(error)) {
     // 08: connection exceptions (PgBouncer's own refusals too); 53: insufficient resources; 58: system errors
-    return transientStates.has(code) || /^(?:08|53|58)/.test(code);
+    return transientStates.has(code) || /^(?:08|53|58)/.test(code) || isStartingUp(error);
   }
   return /^(?:E[A-Z_]{3,}|CONNECT\w*|ERR_\w+|\w*CERT\w*|DEPTH_ZERO\w*|UNABLE_TO\w*|CONNECTION_\w+)$/.test(code);
 }
@@ -54,9 +64,21 @@ export function isNeverSent(error: unknown): boolean {
   return codeOf(error) === neverSentCode;
 }
 
-/** Whether the server is there and will take connections soon (cannot_connect_now). */
+/**
+ * Whether the server is there and may take connections soon: cannot_connect_now, or Neon's proxy, which says XX000 for
+ * every error of its own (neondatabase/neon, `proxy/src/stream.rs`). XX000 in answer to a statement is Postgres' internal
+ * error and not meant here.
+ */
 export function isStartingUp(error: unknown): boolean {
-  return codeOf(error) === "57P03";
+  const code = findStartUpError(error)?.code;
+  return code === "57P03" || code === "XX000";
+}
+
+/** Whether a pooler stands before the database that the URL does not name as one (see `Dsn.pooled`). */
+export function isUnmarkedPooler(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code === "08P01") return /unsupported startup parameter/i.test((error as Error).message);
+  return code === "26000" || code === "42P05";
 }
 
 /**

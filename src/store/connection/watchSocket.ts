@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../clock.ts";
+import { createStartUpReader } from "./startUp.ts";
 
 /** The code of the error that a statement gets whose connection had ended before anything was sent. */
 export const neverSentCode = "CONNECTION_NEVER_SENT";
@@ -25,7 +26,9 @@ const protocolVersion = 0x0003_0000;
  * next socket it then writes nothing, or the old bytes before the start-up message. So
  * - `error` and `close` are held back for a tick, in which what waits is written; an idle connection, which a statement
  *   may be given at any time, learns of its end by the next write, and that statement fails with `neverSentCode`;
- * - a socket on which no start-up message comes first is of no use and ended, until the bytes have run out.
+ * - a socket on which no start-up message comes first is of no use and ended, until the bytes have run out;
+ * - an `ErrorResponse` during start-up is not handed on, and ends the socket with a `StartUpError`: after a statement that
+ *   failed with its connection, postgres.js takes it for an answer to that statement and forgets it.
  *
  * Reports at github.com/porsager/postgres, all open in November 2026: #1209 (a write after the end of its connection,
  * for #1208), #1193 with the fix proposed in #1214 (a clean end during start-up: the statement is never settled and
@@ -39,6 +42,10 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   let heardAtMs = clock.nowMs();
   let held: [event: string, ...args: unknown[]][] | null = null;
   const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean;
+  const take = createStartUpReader(
+    (bytes) => emit("data", bytes),
+    (error) => socket.destroy(error),
+  );
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   const end = socket.end.bind(socket) as (...args: unknown[]) => Socket;
 
@@ -52,6 +59,7 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
 
   const shielded = {
     emit: (event: string, ...args: unknown[]) => {
+      if (event === "data") return take(args[0] as Buffer);
       if ((event !== "error" && event !== "close") || state === "ended") return emit(event, ...args);
       if (held === null && state !== "idle") setImmediate(release);
       held = [...(held ?? []), [event, ...args]];
@@ -97,11 +105,8 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   });
   return {
     destroyIfSuspect: ({ silentMs, sinceMs, error }) => {
-      const isSuspect =
-        state === "idle"
-          ? heardAtMs <= sinceMs
-          : state === "answer-due" && clock.nowMs() - Math.max(dueSinceMs, heardAtMs) >= silentMs;
-      if (isSuspect) socket.destroy(error);
+      const isSilent = state === "answer-due" && clock.nowMs() - Math.max(dueSinceMs, heardAtMs) >= silentMs;
+      if (isSilent || (state === "idle" && heardAtMs <= sinceMs)) socket.destroy(error);
     },
   };
 }

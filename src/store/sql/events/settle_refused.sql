@@ -7,10 +7,6 @@ as $$
 declare
   overtaken public.webhook_events[];
 begin
-  -- Nearly always there is none, and the index on them is empty.
-  if not exists (select from public.webhook_events where error_code = 'refused') then
-    return;
-  end if;
   overtaken := array(
     select e from unnest(changes) c
       join public.webhook_events e on e.clerk_id = c.clerk_id and e.error_code = 'refused'

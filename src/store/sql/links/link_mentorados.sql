@@ -80,15 +80,12 @@ $$;
 -- The class of a mentorado that the sync creates: the configured one if the enum has it; unconfigured (null),
 -- neon_estrutura or the enum's only label. Null: there is none, and no mentorado can be created.
 create function clerk_sync.find_default_turma(configured text) returns text
-language plpgsql stable
+language sql stable
 as $$
-declare
-  labels constant text[] := enum_range(null::public.turma)::text[];
-begin
-  return case
+  select case
     when configured is not null then case when configured = any (labels) then configured end
     when 'neon_estrutura' = any (labels) then 'neon_estrutura'
     when cardinality(labels) = 1 then labels[1]
-  end;
-end
+  end
+  from (select enum_range(null::public.turma)::text[] as labels) e
 $$;
