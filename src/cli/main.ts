@@ -75,7 +75,7 @@ program
 
 program
   .command("conflicts")
-  .description("list the users whose profile could not be decided")
+  .description("list the users whose mentorado could not be decided")
   .action(() =>
     withContext(env, async (ctx) => {
       const out = output();

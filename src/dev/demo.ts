@@ -9,7 +9,7 @@ import { createSyncClient, type SyncClient } from "../trpc/client.ts";
 import { bypassProxyOnLoopback } from "./bypassProxy.ts";
 import { findDifferences } from "./clerk/compareWithClerk.ts";
 import { createCourier, type DeliveryAttempt } from "./clerk/courier.ts";
-import { expectedLinks, forgottenUser, registeredProfiles, tellStory, type Telling } from "./demoStory.ts";
+import { expectedLinks, forgottenUser, registeredMentorados, tellStory, type Telling } from "./demoStory.ts";
 import { developmentAdminToken, developmentWebhookSecret } from "./clerk/developmentKeys.ts";
 import { openEmbeddedPostgres, type EmbeddedPostgres } from "./postgres/embeddedPostgres.ts";
 import { openSimulatedClerk } from "./clerk/simulatedClerk.ts";
@@ -45,7 +45,7 @@ async function run(): Promise<readonly string[]> {
   );
   await migrateDatabase(config, { log });
   const sql = postgres(databaseUrl, { max: 2, onnotice: () => undefined });
-  await sql`insert into mentorados ${sql(registeredProfiles.map(({ nomeCompleto, ...rest }) => ({ nome_completo: nomeCompleto, ...rest })))}`;
+  await sql`insert into mentorados ${sql(registeredMentorados.map(({ nomeCompleto, ...rest }) => ({ nome_completo: nomeCompleto, ...rest })))}`;
 
   say("The real server, and a simulated Clerk that tells it of its users over HTTP, late, twice and out of order");
   const app = startServer(config, log);

@@ -3,8 +3,8 @@ import { currentShapes } from "./clerk/clerkUserShapes.ts";
 import type { Person } from "./clerk/person.ts";
 import type { SimulatedClerk } from "./clerk/simulatedClerk.ts";
 
-/** Profiles that are there before anybody signs up. */
-export const registeredProfiles = [
+/** Mentorados that are there before anybody signs up. */
+export const registeredMentorados = [
   { nomeCompleto: "Bia Registrada", email: "bia@example.com", turma: "neon_escala" },
   { nomeCompleto: "Duda Um", email: "duda@example.com", turma: "neon_estrutura" },
   { nomeCompleto: "Duda Dois", email: "DUDA@example.com", turma: "neon_escala" },
@@ -20,7 +20,7 @@ export interface Telling {
   readonly forged?: boolean;
 }
 
-/** How a user and a profile must stand to each other at the end. */
+/** How a user and a mentorado must stand to each other at the end. */
 export const expectedLinks: Readonly<Record<string, string>> = {
   user_ana: "linked",
   user_bia: "linked",
@@ -61,9 +61,9 @@ export function tellStory({ changes, directory, instanceId }: SimulatedClerk): r
     { what: "Ana's second update, before the first", event: anaRenamedAgain, expected: "200 applied" },
     { what: "Ana's first update, too late", event: anaRenamed, expected: "200 stale" },
     { what: "Ana's second update once more", event: anaRenamedAgain, expected: "200 duplicate" },
-    { what: "Bia signs up; a profile waits for her", event: signUp("Bia", "google"), expected: "200 applied" },
+    { what: "Bia signs up; a mentorado waits for her", event: signUp("Bia", "google"), expected: "200 applied" },
     { what: "Caio's address is not verified", event: signUp("Caio", "unverified"), expected: "200 applied" },
-    { what: "Duda signs up; two profiles claim her", event: signUp("Duda"), expected: "200 applied" },
+    { what: "Duda signs up; two mentorados claim her", event: signUp("Duda"), expected: "200 applied" },
     { what: "Edu's deletion, before his sign-up", event: eduLeaves, expected: "200 applied" },
     { what: "Edu's sign-up, too late", event: eduSignsUp, expected: "200 stale" },
     { what: "Fabi signs up", event: fabiSignsUp, expected: "200 applied" },

@@ -2,7 +2,7 @@
 export const outcomes = ["applied", "unchanged", "stale", "duplicate", "ignored", "dead"] as const;
 export type Outcome = (typeof outcomes)[number];
 
-/** How a user and the mentorado profile stand to each other. Derived from the tables, never stored. */
+/** How a user and the mentorado stand to each other. Derived from the tables, never stored. */
 export const linkStates = ["linked", "unverified", "no_email", "conflict", "none"] as const;
 export type LinkState = (typeof linkStates)[number];
 

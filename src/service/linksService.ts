@@ -18,8 +18,8 @@ export interface LinksService {
     limit: number;
   }) => Promise<(LinkConflict & { userId: number })[]>;
   /**
-   * Gives a profile to a user; the one they had before is released.
-   * @throws AppError `not_found`, or `conflict` if the profile belongs to another active user
+   * Gives a mentorado to a user; the one they had before is released.
+   * @throws AppError `not_found`, or `conflict` if the mentorado belongs to another active user
    */
   readonly resolve: (input: {
     clerkId: string;
@@ -27,7 +27,7 @@ export interface LinksService {
     actor: string;
     requestId?: string | undefined;
   }) => Promise<UserStatus & { mentoradoId: number }>;
-  /** Takes a profile from its user, for good: only `resolve` ends it. @throws AppError `not_found` */
+  /** Takes a mentorado from its user, for good: only `resolve` ends it. @throws AppError `not_found` */
   readonly unlink: (input: {
     mentoradoId: number;
     actor: string;
@@ -45,13 +45,13 @@ export function createLinksService(deps: {
     listConflicts: (page) => listLinkConflicts(database, page),
     resolve: async (input) => {
       failOn(await withRefusals(database, () => resolveLink(database, input)));
-      log.info(input, "[Links] An operator linked a profile");
+      log.info(input, "[Links] An operator linked a mentorado");
       return { ...(await users.getUser(input.clerkId)), mentoradoId: input.mentoradoId };
     },
     unlink: async (input) => {
       const decision = failOn(await withRefusals(database, () => unlinkMentorado(database, input)));
       const clerkId = decision.clerkId ?? null;
-      log.info({ ...input, clerkId }, "[Links] An operator unlinked a profile");
+      log.info({ ...input, clerkId }, "[Links] An operator unlinked a mentorado");
       return { mentoradoId: input.mentoradoId, clerkId };
     },
   };
@@ -66,6 +66,6 @@ function failOn(decision: LinkDecision): LinkDecision {
     case "mentorado_not_found":
       throw new AppError("not_found", "There is no mentorado with this id.");
     case "claimed":
-      throw new AppError("conflict", "This profile belongs to another active user.");
+      throw new AppError("conflict", "This mentorado belongs to another active user.");
   }
 }

@@ -66,7 +66,7 @@ export const users = table(
     linkHeldAt: instant("link_held_at"),
   },
   (columns) => [
-    // Finds the users who wait for a profile when one is released.
+    // Finds the users who wait for a mentorado when one is released.
     index("users_email_key_index")
       .on(sql`clerk_email_key(${columns.email})`)
       .where(sql`${columns.deletedAt} is null and ${columns.emailVerified}`),
@@ -81,7 +81,7 @@ export const users = table(
   ],
 );
 
-/** A mentee's profile. Only `user_id` and `updated_at` of an existing one are ever written by the sync. */
+/** A mentee. Only `user_id` and `updated_at` of an existing one are ever written by the sync. */
 export const mentorados = table(
   "mentorados",
   {

@@ -3,7 +3,7 @@ import { adminProcedure, router } from "./init.ts";
 import { clerkIdSchema, cursorSchema, limitSchema, mentoradoIdSchema, rowIdSchema, toPage } from "./inputs.ts";
 
 export const linksRouter = router({
-  /** Users whose profile could not be decided. */
+  /** Users whose mentorado could not be decided. */
   conflicts: adminProcedure
     .input(z.object({ cursor: cursorSchema(rowIdSchema), limit: limitSchema }).prefault({}))
     .query(async ({ ctx, input }) => {
@@ -12,11 +12,11 @@ export const linksRouter = router({
       const { items, nextCursor } = toPage(rows, limit, (row) => row.userId);
       return { items: items.map(({ userId: _userId, ...conflict }) => conflict), nextCursor };
     }),
-  /** Gives a profile to a user. */
+  /** Gives a mentorado to a user. */
   resolve: adminProcedure
     .input(z.object({ clerkId: clerkIdSchema, mentoradoId: mentoradoIdSchema }))
     .mutation(({ ctx, input }) => ctx.services.links.resolve({ ...input, actor: ctx.actor, requestId: ctx.requestId })),
-  /** Takes a profile from its user, until resolved. */
+  /** Takes a mentorado from its user, until resolved. */
   unlink: adminProcedure
     .input(z.object({ mentoradoId: mentoradoIdSchema }))
     .mutation(({ ctx, input }) => ctx.services.links.unlink({ ...input, actor: ctx.actor, requestId: ctx.requestId })),

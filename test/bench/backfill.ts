@@ -105,12 +105,12 @@ async function insertPlainly(from: postgres.Sql, to: postgres.Sql): Promise<numb
   for (let afterId = 0; ;) {
     const page = await from`select * from users where id > ${afterId} order by id limit ${pageUsers}`;
     const ids = page.map((row) => row["id"] as number);
-    const profiles = await from`select * from mentorados where user_id = any(${ids})`;
+    const mentorados = await from`select * from mentorados where user_id = any(${ids})`;
     if (ids.length === 0) return spentMs / 1000;
     const startedAt = performance.now();
     await to.begin(async (tx) => {
       await tx`insert into users ${tx(page)}`;
-      if (profiles.length > 0) await tx`insert into mentorados ${tx(profiles)}`;
+      if (mentorados.length > 0) await tx`insert into mentorados ${tx(mentorados)}`;
     });
     spentMs += performance.now() - startedAt;
     afterId = ids.at(-1) ?? 0;

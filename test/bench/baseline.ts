@@ -33,9 +33,9 @@ async function syncUser(tx: Pick<typeof db, "insert" | "select" | "update">, dat
     .onConflictDoUpdate({ target: users.clerkId, set: fields });
   const [user] = await tx.select({ id: users.id }).from(users).where(eq(users.clerkId, data.id));
   if (!user || email === null) return;
-  const [profile] = await tx.select().from(mentorados).where(eq(mentorados.email, email));
-  if (profile) {
-    await tx.update(mentorados).set({ userId: user.id, updatedAt: new Date() }).where(eq(mentorados.id, profile.id));
+  const [mentorado] = await tx.select().from(mentorados).where(eq(mentorados.email, email));
+  if (mentorado) {
+    await tx.update(mentorados).set({ userId: user.id, updatedAt: new Date() }).where(eq(mentorados.id, mentorado.id));
   } else {
     await tx
       .insert(mentorados)

@@ -57,7 +57,7 @@ test("2,000 deliveries, shuffled and doubled, 64 at a time: all 200, nothing twi
   const [ledger] = await t.sql<Record<string, number>[]>`
     select count(*)::int as rows, sum(attempts)::int as attempts, count(distinct clerk_id)::int as users,
            (select count(*)::int from users) as "userRows",
-           (select count(*)::int from mentorados m group by lower(email) order by 1 desc limit 1) as "profilesPerAddress",
+           (select count(*)::int from mentorados m group by lower(email) order by 1 desc limit 1) as "mentoradosPerAddress",
            (select count(*)::int from mentorado_links where action in ('linked', 'created')
             group by clerk_id order by 1 desc limit 1) as "linksPerUser"
     from webhook_events`;
@@ -66,7 +66,7 @@ test("2,000 deliveries, shuffled and doubled, 64 at a time: all 200, nothing twi
     attempts: 2_000,
     users: 420,
     userRows: 420,
-    profilesPerAddress: 1,
+    mentoradosPerAddress: 1,
     linksPerUser: 1,
   });
 }, 60_000);

@@ -134,7 +134,7 @@ describe("what cannot be stored", () => {
   });
 });
 
-test("who is given a profile by another program at the same moment keeps that one, and the event is not given up", async () => {
+test("who is given a mentorado by another program at the same moment keeps that one, and the event is not given up", async () => {
   await t.deliver(userEvent(clerkUser("user_Race", { verified: false })));
   const [given] = await t.sql`
     insert into mentorados (nome_completo, email, turma) values

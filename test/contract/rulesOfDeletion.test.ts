@@ -65,7 +65,7 @@ test("a deletion of another instance deletes nobody here", async () => {
   expect(await t.findUser("user_Ours")).toMatchObject({ deleted_at: null, email: "ours@example.com" });
 });
 
-test("a profile that an operator gave to somebody else is not released by its former user's deletion", async () => {
+test("a mentorado that an operator gave to somebody else is not released by its former user's deletion", async () => {
   await t.deliver(userEvent(clerkUser("user_Former")));
   const { mentorado } = await t.services.users.getUser("user_Former");
   const mentoradoId = mentorado?.id ?? 0;
@@ -76,7 +76,7 @@ test("a profile that an operator gave to somebody else is not released by its fo
   expect((await t.services.users.getUser("user_Heir")).mentorado?.id).toBe(mentoradoId);
 });
 
-test("a profile that somebody gave back to a deleted user can be given to an active one", async () => {
+test("a mentorado that somebody gave back to a deleted user can be given to an active one", async () => {
   await t.deliver(userEvent(clerkUser("user_Ghost")));
   const { mentorado, user } = await t.services.users.getUser("user_Ghost");
   const mentoradoId = mentorado?.id ?? 0;

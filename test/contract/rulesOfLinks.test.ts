@@ -19,14 +19,14 @@ async function findLink(clerkId: string) {
   return { link, mentoradoId: mentorado?.id ?? null };
 }
 
-const profiles = () =>
+const mentorados = () =>
   t.sql`select id, nome_completo, email, turma, foto_url, ativo, user_id from mentorados order by id`;
 
-test("the one unclaimed profile with the verified address is linked, whatever its case and padding, and left as it is", async () => {
+test("the one unclaimed mentorado with the verified address is linked, whatever its case and padding, and left as it is", async () => {
   const id = await register("  ANA@Example.com\t");
   await t.deliver(userEvent(clerkUser("user_Ana", { email: "ana@example.COM" })));
   expect(await findLink("user_Ana")).toEqual({ link: "linked", mentoradoId: id });
-  expect(await profiles()).toMatchObject([
+  expect(await mentorados()).toMatchObject([
     {
       nome_completo: "Pre Registered",
       email: "  ANA@Example.com\t",
@@ -37,7 +37,7 @@ test("the one unclaimed profile with the verified address is linked, whatever it
   ]);
 });
 
-test("with none a profile is created: name, else username, else the part before @; turma from metadata if it is a label", async () => {
+test("with none a mentorado is created: name, else username, else the part before @; turma from metadata if it is a label", async () => {
   await t.deliver(userEvent(clerkUser("user_A", { public_metadata: { turma: "neon_escala" } })));
   await t.deliver(
     userEvent(
@@ -46,7 +46,7 @@ test("with none a profile is created: name, else username, else the part before 
   );
   await t.deliver(userEvent(clerkUser("user_C", { first_name: null, last_name: null, image_url: "u".repeat(501) })));
   await t.deliver(userEvent(clerkUser("user_D", { first_name: "n".repeat(300) })));
-  const rows = await profiles();
+  const rows = await mentorados();
   expect(
     rows.map((row) => [row["nome_completo"], row["turma"], row["ativo"], row["foto_url"]?.length ?? null]),
   ).toEqual([
@@ -69,10 +69,10 @@ test("an unverified address links nothing and creates nothing, until it is verif
 test("a user without an address is no_email", async () => {
   await t.deliver(userEvent(clerkUser("user_N", { email: null })));
   expect(await findLink("user_N")).toEqual({ link: "no_email", mentoradoId: null });
-  expect(await profiles()).toBeEmpty();
+  expect(await mentorados()).toBeEmpty();
 });
 
-test("two profiles with the address: conflict, until one is removed and the user is looked at again", async () => {
+test("two mentorados with the address: conflict, until one is removed and the user is looked at again", async () => {
   const keep = await register("dup@example.com");
   const remove = await register("DUP@example.com");
   const event = userEvent(clerkUser("user_Dup"));
@@ -83,24 +83,24 @@ test("two profiles with the address: conflict, until one is removed and the user
   expect(await findLink("user_Dup")).toEqual({ link: "linked", mentoradoId: keep });
 });
 
-test("a claimed profile stays with its user; a second user with the address is a conflict", async () => {
+test("a claimed mentorado stays with its user; a second user with the address is a conflict", async () => {
   await t.deliver(userEvent(clerkUser("user_First", { email: "shared@example.com" })));
   await t.deliver(userEvent(clerkUser("user_Second", { email: "shared@example.com" })));
   expect((await findLink("user_First")).link).toBe("linked");
   expect(await findLink("user_Second")).toEqual({ link: "conflict", mentoradoId: null });
-  expect(await profiles()).toHaveLength(1);
+  expect(await mentorados()).toHaveLength(1);
 });
 
-test("a user keeps the profile whatever happens to the address", async () => {
+test("a user keeps the mentorado whatever happens to the address", async () => {
   await t.deliver(userEvent(clerkUser("user_K")));
   const before = await findLink("user_K");
   await t.deliver(userEvent(clerkUser("user_K", { email: "new@example.com", updated_at: startMs + 1 })));
   await t.deliver(userEvent(clerkUser("user_K", { email: null, updated_at: startMs + 2 })));
   expect(await findLink("user_K")).toEqual(before);
-  expect(await profiles()).toHaveLength(1);
+  expect(await mentorados()).toHaveLength(1);
 });
 
-test("a profile released by a deletion goes to the one user waiting for it, and to none of several", async () => {
+test("a mentorado released by a deletion goes to the one user waiting for it, and to none of several", async () => {
   for (const waiting of [["user_W1"], ["user_W1", "user_W2"]]) {
     await t.sql`truncate users, mentorados, webhook_events cascade`;
     await t.deliver(userEvent(clerkUser("user_Holder", { email: "h@example.com" })));
@@ -114,7 +114,7 @@ test("a profile released by a deletion goes to the one user waiting for it, and 
   }
 });
 
-test("who signs up again with the address gets the profile that was released", async () => {
+test("who signs up again with the address gets the mentorado that was released", async () => {
   await t.deliver(userEvent(clerkUser("user_Before", { email: "again@example.com" })));
   const { mentoradoId } = await findLink("user_Before");
   await t.deliver(deletedEvent("user_Before"));

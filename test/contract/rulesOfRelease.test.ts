@@ -19,14 +19,14 @@ async function register(email: string): Promise<number> {
 
 const linkOf = async (clerkId: string) => (await t.services.users.getUser(clerkId)).link;
 
-/** One user with the address who has the profile, two who wait for it. */
+/** One user with the address who has the mentorado, two who wait for it. */
 async function threeOfOneAddress(): Promise<void> {
   for (const id of ["user_Holder", "user_WaitA", "user_WaitB"]) {
     await t.deliver(userEvent(clerkUser(id, { email: "shared@example.com" })));
   }
 }
 
-describe("of several who wait for a released profile", () => {
+describe("of several who wait for a released mentorado", () => {
   const leavings: [string, unknown][] = [
     ["is deleted", deletedEvent("user_WaitB")],
     ["gets another address", userEvent(clerkUser("user_WaitB", { email: "b@example.com", updated_at: startMs + 1 }))],
@@ -56,7 +56,7 @@ describe("of several who wait for a released profile", () => {
     expect([await linkOf("user_WaitA"), await linkOf("user_WaitB")]).toEqual(["conflict", "conflict"]);
   });
 
-  test("one whose profile an operator took away does not count as waiting", async () => {
+  test("one whose mentorado an operator took away does not count as waiting", async () => {
     const id = await register("shared@example.com");
     await t.deliver(userEvent(clerkUser("user_Unlinked", { email: "shared@example.com" })));
     await t.services.links.unlink({ mentoradoId: id, actor: "operator:test" });
@@ -66,7 +66,7 @@ describe("of several who wait for a released profile", () => {
     expect([await linkOf("user_Unlinked"), await linkOf("user_WaitA")]).toEqual(["conflict", "linked"]);
   });
 
-  test("with two profiles of the address a released one goes to nobody", async () => {
+  test("with two mentorados of the address a released one goes to nobody", async () => {
     await t.deliver(userEvent(clerkUser("user_Holder", { email: "shared@example.com" })));
     await t.deliver(userEvent(clerkUser("user_WaitA", { email: "shared@example.com" })));
     await register("SHARED@example.com");
@@ -75,7 +75,7 @@ describe("of several who wait for a released profile", () => {
   });
 });
 
-test("users with one address who arrive at once get one profile between them", async () => {
+test("users with one address who arrive at once get one mentorado between them", async () => {
   const ids = Array.from({ length: 20 }, (_, place) => `user_Crowd${place}`);
   // The first two go alone, so that the others share a batch.
   const before = ["user_Early1", "user_Early2"].map((id) => clerkUser(id, { email: null }));

@@ -76,8 +76,8 @@ describe("deletion", () => {
     const kept = await t.sql`select svix_id from webhook_events where clerk_id = ${id} and payload is not null`;
     expect(kept).toBeEmpty();
     expect(await t.sql`select from webhook_events where clerk_id = ${id}`).toHaveLength(5);
-    const [profile] = await t.sql`select user_id from mentorados where email = 'gone@example.com'`;
-    expect(profile).toEqual({ user_id: null });
+    const [mentorado] = await t.sql`select user_id from mentorados where email = 'gone@example.com'`;
+    expect(mentorado).toEqual({ user_id: null });
   });
 });
 

@@ -33,7 +33,7 @@ async function findUser(clerkId: string) {
   return row;
 }
 
-test("a row from before keeps its profile and its role; the first event is newer than it", async () => {
+test("a row from before keeps its mentorado and its role; the first event is newer than it", async () => {
   expect((await t.deliver(userEvent(clerkUser("user_Old")))).said).toBe("applied");
   expect(await findUser("user_Old")).toMatchObject({ id: 1, name: "Ana Souza", role: "admin", plan: "free" });
   expect(await t.services.users.getUser("user_Old")).toMatchObject({
@@ -62,6 +62,6 @@ test("a deletion erases and releases there too", async () => {
   await t.deliver(userEvent(clerkUser("user_Leaves", { public_metadata: { role: "admin" } })));
   expect((await t.deliver(deletedEvent("user_Leaves", startMs + 5))).said).toBe("applied");
   expect(await findUser("user_Leaves")).toMatchObject({ name: null, email: null, role: "user", plan: "free" });
-  const [profile] = await older.sql`select user_id, meta from mentorados where email = 'leaves@example.com'`;
-  expect(profile).toEqual({ user_id: null, meta: 7 });
+  const [mentorado] = await older.sql`select user_id, meta from mentorados where email = 'leaves@example.com'`;
+  expect(mentorado).toEqual({ user_id: null, meta: 7 });
 });

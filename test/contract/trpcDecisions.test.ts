@@ -43,12 +43,12 @@ test("a cursor or id that Postgres cannot hold is refused as one that was never 
 });
 
 test("an id that nothing can have is not found, as any other that nothing has", async () => {
-  await t.deliver(userEvent(clerkUser("user_WithProfile")));
+  await t.deliver(userEvent(clerkUser("user_WithMentorado")));
   const codes = await Promise.all([
     codeOf(client.events.get.query({ svixId: "m".repeat(5_000) })),
     codeOf(client.runs.get.query({ runId: "r".repeat(5_000) })),
     codeOf(client.runs.cancel.mutate({ runId: "r" })),
-    codeOf(client.links.resolve.mutate({ clerkId: "user_WithProfile", mentoradoId: 2 ** 31 })),
+    codeOf(client.links.resolve.mutate({ clerkId: "user_WithMentorado", mentoradoId: 2 ** 31 })),
     ...[0, -1, 2 ** 31, Number.MAX_SAFE_INTEGER].map((mentoradoId) =>
       codeOf(client.links.unlink.mutate({ mentoradoId })),
     ),

@@ -16,7 +16,7 @@ interface ForeignTest {
   readonly figures: () => Promise<{ active: number; linked: number }>;
 }
 
-/** Production's webhooks made fifteen users; a profile waits with the address of a user of the other instance. */
+/** Production's webhooks made fifteen users; a mentorado waits with the address of a user of the other instance. */
 async function openForeignTest(options: {
   named: string | null;
   clerkInstanceId?: string;

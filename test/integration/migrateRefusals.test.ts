@@ -6,7 +6,7 @@ import { cli } from "../support/cli.ts";
 const db = useEmptyDatabase();
 const { migrate, refusalOf, look } = db;
 
-test("two profiles of one user: refused, nothing changed, table, column and rows named", async () => {
+test("two mentorados of one user: refused, nothing changed, table, column and rows named", async () => {
   await db.sql.unsafe(olderTables);
   await db.sql`update mentorados set user_id = 2 where id in (2, 3)`;
   const before = await look();

@@ -91,7 +91,7 @@ describe("a reconcile started by a person", () => {
     expect(figuresOf(await r.run("reconcile"))).toMatchObject({ applied: 1, drift: 1 });
   });
 
-  test("looks again at users without a profile; a profile found is applied, and no drift", async () => {
+  test("looks again at users without a mentorado; a mentorado found is applied, and no drift", async () => {
     const r = await openRunsTest(3);
     const email = `${pagedId(1).slice(5).toLowerCase()}@example.com`;
     const rows = await r.t.sql<{ id: number }[]>`

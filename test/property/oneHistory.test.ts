@@ -27,7 +27,7 @@ async function endOf(groups: readonly (readonly (keyof typeof told)[])[]): Promi
   }
   const users = await readUsers(t);
   const ledger = await t.sql`select svix_id, attempts, payload is null as erased from webhook_events order by svix_id`;
-  // Whether the one who left had a profile made may differ, and does.
+  // Whether the one who left had a mentorado made may differ, and does.
   const owners = await t.sql`
     select u.clerk_id, lower(m.email) as email, m.user_id is null as free from mentorados m
       left join users u on u.id = m.user_id

@@ -10,7 +10,7 @@ import type { TestApp } from "./testApp.ts";
 export interface Telling {
   readonly told: readonly Said[];
   readonly deletions: readonly { readonly clerkId: string; readonly atMs: number }[];
-  /** Whose profile an operator took away. */
+  /** Whose mentorado an operator took away. */
   readonly held: ReadonlySet<string>;
 }
 
@@ -53,8 +53,8 @@ function newest(own: readonly Said[]): Said | null {
 }
 
 /**
- * The users are what the set says, and whoever can be given a profile without a guess has one; of the latter only those
- * can be asked who were looked at since the business last removed a profile.
+ * The users are what the set says, and whoever can be given a mentorado without a guess has one; of the latter only those
+ * can be asked who were looked at since the business last removed a mentorado.
  */
 export async function assertSettled(
   app: TestApp,
@@ -66,21 +66,21 @@ export async function assertSettled(
 
   const rows = await app.sql<{ owner: string | null; email: string | null }[]>`
     select u.clerk_id as owner, m.email from mentorados m left join users u on u.id = m.user_id`;
-  const profiles = rows.map(({ owner, email }) => ({ owner, key: emailKey(email) }));
+  const mentorados = rows.map(({ owner, email }) => ({ owner, key: emailKey(email) }));
   const keyOf = (user: ModelUser) => (user.said?.emailVerified && !user.held ? emailKey(user.said.email) : null);
   const waiting = [...users.values()].filter(
-    (user) => keyOf(user) !== null && !profiles.some(({ owner }) => owner === user.clerkId),
+    (user) => keyOf(user) !== null && !mentorados.some(({ owner }) => owner === user.clerkId),
   );
   for (const user of waiting.filter(({ clerkId }) => wasLookedAt(clerkId))) {
-    const candidates = profiles.filter(({ key }) => key === keyOf(user));
+    const candidates = mentorados.filter(({ key }) => key === keyOf(user));
     const rivals = waiting.filter((other) => keyOf(other) === keyOf(user));
-    assert.ok(candidates.length > 0, `${user.clerkId} has a verified address, and nobody made a profile for it`);
+    assert.ok(candidates.length > 0, `${user.clerkId} has a verified address, and nobody made a mentorado for it`);
     assert.ok(
       candidates.length > 1 || candidates[0]?.owner != null || rivals.length > 1,
-      `${user.clerkId} waits alone for a free profile`,
+      `${user.clerkId} waits alone for a free mentorado`,
     );
   }
-  for (const { owner } of profiles) {
-    assert.ok(owner === null || users.get(owner)?.said != null, `${owner} is no active user and has a profile`);
+  for (const { owner } of mentorados) {
+    assert.ok(owner === null || users.get(owner)?.said != null, `${owner} is no active user and has a mentorado`);
   }
 }

@@ -1,5 +1,5 @@
-// Who holds which profile: rule 4, and the part of rule 6 about released profiles.
-import { emailKey, profileName, type Said, type Version } from "./modelRules.ts";
+// Who holds which mentorado: rule 4, and the part of rule 6 about released mentorados.
+import { emailKey, mentoradoName, type Said, type Version } from "./modelRules.ts";
 
 export interface ModelUser {
   readonly clerkId: string;
@@ -8,11 +8,11 @@ export interface ModelUser {
   role: "user" | "admin";
   roleVersion: Version | null;
   deletedAtMs: number | null;
-  /** An operator took their profile away. */
+  /** An operator took their mentorado away. */
   held: boolean;
 }
 
-export interface ModelProfile {
+export interface ModelMentorado {
   owner: string | null;
   readonly nomeCompleto: string;
   readonly email: string | null;
@@ -28,99 +28,99 @@ export interface Cause {
 export const testOperator = "operator:test";
 
 export function createModelLinks(users: ReadonlyMap<string, ModelUser>) {
-  const profiles = new Set<ModelProfile>();
+  const mentorados = new Set<ModelMentorado>();
   /** Every link and release: `clerkId action actor svixId`. */
   const trail: string[] = [];
   let leftKeys = new Set<string>();
 
-  const profileOf = (clerkId: string) => [...profiles].find((profile) => profile.owner === clerkId);
-  const withKey = (key: string | null) => [...profiles].filter((profile) => emailKey(profile.email) === key);
+  const mentoradoOf = (clerkId: string) => [...mentorados].find((mentorado) => mentorado.owner === clerkId);
+  const withKey = (key: string | null) => [...mentorados].filter((mentorado) => emailKey(mentorado.email) === key);
   const keyOf = (user: ModelUser) => emailKey(user.said?.email ?? null);
   const isWaiting = (user: ModelUser) =>
-    keyOf(user) !== null && user.said?.emailVerified === true && !user.held && !profileOf(user.clerkId);
+    keyOf(user) !== null && user.said?.emailVerified === true && !user.held && !mentoradoOf(user.clerkId);
 
   function record(clerkId: string, action: string, { source, svixId }: Cause): void {
     trail.push(`${clerkId} ${action} ${source} ${svixId ?? "-"}`);
   }
 
-  /** Looks for a profile; whether one was found or made. */
+  /** Looks for a mentorado; whether one was found or made. */
   function seek(user: ModelUser, cause: Cause): boolean {
     if (!isWaiting(user) || user.said?.email == null) return false;
     const candidates = withKey(keyOf(user));
     const [only] = candidates;
     if (only && (candidates.length > 1 || only.owner !== null)) return false;
     if (only) only.owner = user.clerkId;
-    else profiles.add(toProfile(user.clerkId, { ...user.said, email: user.said.email }));
+    else mentorados.add(toMentorado(user.clerkId, { ...user.said, email: user.said.email }));
     record(user.clerkId, only ? "linked" : "created", cause);
     return true;
   }
 
-  /** This address lost somebody, or its profile did. */
+  /** This address lost somebody, or its mentorado did. */
   function leave(email: string | null): void {
     const key = emailKey(email);
     if (key !== null) leftKeys.add(key);
   }
 
   function release(clerkId: string, cause: Cause): void {
-    const profile = profileOf(clerkId);
-    if (!profile) return;
-    profile.owner = null;
-    leave(profile.email);
+    const mentorado = mentoradoOf(clerkId);
+    if (!mentorado) return;
+    mentorado.owner = null;
+    leave(mentorado.email);
     record(clerkId, "released", cause);
   }
 
-  /** The free profile of an address that was left goes to the one user waiting for it. */
+  /** The free mentorado of an address that was left goes to the one user waiting for it. */
   function handOver(): void {
     for (const key of leftKeys) {
-      const [profile, secondProfile] = withKey(key);
+      const [mentorado, secondMentorado] = withKey(key);
       const [waiter, secondWaiter] = [...users.values()].filter((user) => isWaiting(user) && keyOf(user) === key);
-      if (!profile || secondProfile || profile.owner !== null || !waiter || secondWaiter) continue;
-      profile.owner = waiter.clerkId;
+      if (!mentorado || secondMentorado || mentorado.owner !== null || !waiter || secondWaiter) continue;
+      mentorado.owner = waiter.clerkId;
       record(waiter.clerkId, "linked", { source: "release", svixId: null });
     }
     leftKeys = new Set();
   }
 
-  function unlink(profile: ModelProfile): void {
-    const user = users.get(profile.owner ?? "");
+  function unlink(mentorado: ModelMentorado): void {
+    const user = users.get(mentorado.owner ?? "");
     if (!user) return;
-    profile.owner = null;
+    mentorado.owner = null;
     user.held = true;
     record(user.clerkId, "unlinked", { source: testOperator, svixId: null });
   }
 
-  function resolve(clerkId: string, profile: ModelProfile): "done" | "not_found" | "conflict" {
+  function resolve(clerkId: string, mentorado: ModelMentorado): "done" | "not_found" | "conflict" {
     const user = users.get(clerkId);
     if (user?.said == null) return "not_found";
-    if (profile.owner !== null && profile.owner !== clerkId) return "conflict";
+    if (mentorado.owner !== null && mentorado.owner !== clerkId) return "conflict";
     user.held = false;
-    if (profile.owner === clerkId) return "done";
-    const former = profileOf(clerkId);
+    if (mentorado.owner === clerkId) return "done";
+    const former = mentoradoOf(clerkId);
     if (former) {
       former.owner = null;
       record(clerkId, "released", { source: testOperator, svixId: null });
     }
-    profile.owner = clerkId;
+    mentorado.owner = clerkId;
     record(clerkId, "resolved", { source: testOperator, svixId: null });
     return "done";
   }
 
   function linkStateOf(user: ModelUser): string {
     if (user.said === null) return "none";
-    if (profileOf(user.clerkId)) return "linked";
+    if (mentoradoOf(user.clerkId)) return "linked";
     if (user.held) return "conflict";
     if (keyOf(user) === null) return "no_email";
     if (!user.said.emailVerified) return "unverified";
     return withKey(keyOf(user)).length > 0 ? "conflict" : "none";
   }
 
-  return { profiles, trail, profileOf, seek, leave, release, handOver, unlink, resolve, linkStateOf };
+  return { mentorados, trail, mentoradoOf, seek, leave, release, handOver, unlink, resolve, linkStateOf };
 }
 
-function toProfile(owner: string, said: Said & { email: string }): ModelProfile {
+function toMentorado(owner: string, said: Said & { email: string }): ModelMentorado {
   return {
     owner,
-    nomeCompleto: profileName(said),
+    nomeCompleto: mentoradoName(said),
     email: said.email,
     fotoUrl: said.imageUrl !== null && said.imageUrl.length <= 500 ? said.imageUrl : null,
     turma: said.turma ?? "neon_estrutura",

@@ -80,8 +80,8 @@ export function emailKey(email: string | null): string | null {
   return email?.trim().replace(/[A-Z]/g, (letter) => letter.toLowerCase()) || null;
 }
 
-/** Rule 4: the name of a new profile. */
-export function profileName(said: { name: string | null; email: string }): string {
+/** Rule 4: the name of a new mentorado. */
+export function mentoradoName(said: { name: string | null; email: string }): string {
   const local = said.email.slice(0, said.email.lastIndexOf("@")).trim();
   return Array.from(said.name ?? (local || said.email))
     .slice(0, 255)

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Snapshot } from "./clerkFacts.ts";
 import type { History, Operation } from "./historyStory.ts";
 import type { Model } from "./model.ts";
-import { testOperator, type ModelProfile } from "./modelLinks.ts";
+import { testOperator, type ModelMentorado } from "./modelLinks.ts";
 import { readSnapshot } from "./modelRules.ts";
 import type { TestApp } from "./testApp.ts";
 
@@ -37,39 +37,39 @@ export async function operate(stage: Stage): Promise<void> {
 async function register({ operation, model, app }: Stage): Promise<void> {
   // What a person types has no U+0000 in it: Postgres would not take it from them.
   const email = operation.email?.replaceAll("\0", "").toWellFormed().slice(0, 320) ?? null;
-  const nomeCompleto = `Registered ${model.links.profiles.size} ${operation.slot} ${operation.nth}`;
+  const nomeCompleto = `Registered ${model.links.mentorados.size} ${operation.slot} ${operation.nth}`;
   await app.sql`insert into mentorados (nome_completo, email, turma) values (${nomeCompleto}, ${email}, 'neon_escala')`;
-  model.links.profiles.add({ owner: null, nomeCompleto, email, fotoUrl: null, turma: "neon_escala" });
+  model.links.mentorados.add({ owner: null, nomeCompleto, email, fotoUrl: null, turma: "neon_escala" });
 }
 
 async function remove({ operation, model, app }: Stage): Promise<void> {
-  const profile = pick([...model.links.profiles], operation.nth);
-  if (!profile) return;
-  await app.sql`delete from mentorados where id = ${await findId(app, model, profile)}`;
-  model.links.profiles.delete(profile);
+  const mentorado = pick([...model.links.mentorados], operation.nth);
+  if (!mentorado) return;
+  await app.sql`delete from mentorados where id = ${await findId(app, model, mentorado)}`;
+  model.links.mentorados.delete(mentorado);
 }
 
 async function unlink({ operation, model, app }: Stage): Promise<void> {
-  const profile = pick([...model.links.profiles], operation.nth);
-  if (!profile) return;
+  const mentorado = pick([...model.links.mentorados], operation.nth);
+  if (!mentorado) return;
   const { clerkId } = await app.services.links.unlink({
-    mentoradoId: await findId(app, model, profile),
+    mentoradoId: await findId(app, model, mentorado),
     actor: testOperator,
   });
-  assert.equal(clerkId, profile.owner);
-  model.links.unlink(profile);
+  assert.equal(clerkId, mentorado.owner);
+  model.links.unlink(mentorado);
 }
 
 async function resolve({ operation, history, model, app }: Stage): Promise<void> {
-  const profile = pick([...model.links.profiles], operation.nth);
+  const mentorado = pick([...model.links.mentorados], operation.nth);
   const clerkId = history.ids[operation.who]?.at(-1);
-  if (!profile || clerkId === undefined) return;
-  const mentoradoId = await findId(app, model, profile);
+  if (!mentorado || clerkId === undefined) return;
+  const mentoradoId = await findId(app, model, mentorado);
   const said = await app.services.links.resolve({ clerkId, mentoradoId, actor: testOperator }).then(
     () => "done",
     (error: { code: string }) => error.code,
   );
-  assert.equal(said, model.links.resolve(clerkId, profile), `resolve ${clerkId}`);
+  assert.equal(said, model.links.resolve(clerkId, mentorado), `resolve ${clerkId}`);
 }
 
 async function resync({ operation, history, model, app, setAnswer }: Stage): Promise<void> {
@@ -121,14 +121,14 @@ function pick<T>(list: readonly T[], nth: number): T | undefined {
   return list[list.length === 0 ? 0 : nth % list.length];
 }
 
-async function findId(app: TestApp, model: Model, { owner, nomeCompleto, email }: ModelProfile): Promise<number> {
+async function findId(app: TestApp, model: Model, { owner, nomeCompleto, email }: ModelMentorado): Promise<number> {
   const rows = await app.sql<{ id: number }[]>`
     select m.id from mentorados m left join users u on u.id = m.user_id
     where m.nome_completo = ${nomeCompleto} and m.email is not distinct from ${email}
       and u.clerk_id is not distinct from ${owner}`;
   assert.ok(
     rows[0],
-    `the database has no profile as the model's, of ${owner ?? "nobody"} (${model.links.profiles.size})`,
+    `the database has no mentorado as the model's, of ${owner ?? "nobody"} (${model.links.mentorados.size})`,
   );
   return rows[0].id;
 }

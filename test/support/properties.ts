@@ -34,7 +34,7 @@ export function createProperties(courier: Courier) {
       const dead = row["deleted_at"] !== null && !truth.some((snapshot) => snapshot.clerkId === clerkId);
       return dead && Math.abs(Date.now() - atMs) < 60_000 ? [{ clerkId, atMs }] : [];
     });
-    // A backfill sees nobody whom Clerk no longer has, and so looks for no profile of theirs.
+    // A backfill sees nobody whom Clerk no longer has, and so looks for no mentorado of theirs.
     const wasLookedAt = (clerkId: string) => kind === "reconcile" || truth.some((one) => one.clerkId === clerkId);
     const all = {
       told: [...telling.told, ...[...model.answers, ...truth].map(toAnswer)],

@@ -7,7 +7,7 @@ import type { TestApp } from "./testApp.ts";
 /** Every table, to the last column that has a rule, against the model. */
 export async function compareTables(app: TestApp, model: Model): Promise<void> {
   assert.deepEqual(await readUsers(app), expectedUsers(model.users), "users");
-  assert.deepEqual(await readProfiles(app), expectedProfiles(model), "mentorados");
+  assert.deepEqual(await readMentorados(app), expectedMentorados(model), "mentorados");
   assert.deepEqual(await readLedger(app), expectedLedger(model), "webhook_events");
   assert.deepEqual(await readTrail(app), [...model.links.trail].sort(), "mentorado_links");
   await compareFigures(app, model);
@@ -42,15 +42,15 @@ export function expectedUsers(of: ReadonlyMap<string, ModelUser>): Record<string
   }));
 }
 
-async function readProfiles({ sql }: TestApp): Promise<string[]> {
+async function readMentorados({ sql }: TestApp): Promise<string[]> {
   const rows = await sql`
     select u.clerk_id as owner, m.nome_completo, m.email, m.foto_url, m.turma::text, m.ativo::text
     from mentorados m left join users u on u.id = m.user_id`;
   return rows.map((row) => JSON.stringify(Object.values(row))).sort();
 }
 
-function expectedProfiles(model: Model): string[] {
-  return [...model.links.profiles]
+function expectedMentorados(model: Model): string[] {
+  return [...model.links.mentorados]
     .map(({ owner, nomeCompleto, email, fotoUrl, turma }) =>
       JSON.stringify([owner, nomeCompleto, email, fotoUrl, turma, "sim"]),
     )
@@ -118,7 +118,7 @@ async function compareFigures(app: TestApp, model: Model): Promise<void> {
 /** What must never be, at any moment; what is wrong in words. */
 export async function findViolations(sql: TestApp["sql"]): Promise<string[]> {
   const rows = await sql<{ what: string }[]>`
-    select 'a profile of a deleted user: ' || m.id as what
+    select 'a mentorado of a deleted user: ' || m.id as what
       from mentorados m join users u on u.id = m.user_id where u.deleted_at is not null
     union all
     select 'personal data of a deleted user: ' || clerk_id from users
@@ -128,10 +128,10 @@ export async function findViolations(sql: TestApp["sql"]): Promise<string[]> {
     select 'a payload of a deleted user: ' || e.svix_id from webhook_events e join users u using (clerk_id)
       where u.deleted_at is not null and e.payload is not null
     union all
-    select 'an unlinked user with a profile: ' || u.clerk_id from users u join mentorados m on m.user_id = u.id
+    select 'an unlinked user with a mentorado: ' || u.clerk_id from users u join mentorados m on m.user_id = u.id
       where u.link_held_at is not null
     union all
-    select 'the trail says otherwise of profile ' || m.id from mentorados m
+    select 'the trail says otherwise of mentorado ' || m.id from mentorados m
       left join (
         select distinct on (mentorado_id) * from mentorado_links order by mentorado_id, id desc
       ) last on last.mentorado_id = m.id

@@ -15,8 +15,8 @@ interface Row {
   readonly isErased: boolean;
   readonly clerkUpdatedMs: number | null;
   readonly mentoradoId: number | null;
-  /** Profiles that have this row's address, whoever they belong to. */
-  readonly profilesWithAddress: number;
+  /** Mentorados that have this row's address, whoever they belong to. */
+  readonly mentoradosWithAddress: number;
 }
 
 /**
@@ -39,7 +39,7 @@ export async function findDifferences(
     ...deleted.flatMap((clerkId) => compareDeleted(clerkId, byId.get(clerkId))),
     ...rows.filter((row) => !known.has(row.clerkId)).map((row) => `${row.clerkId} is in the table, Clerk never had it`),
     ...(rows.length === byId.size ? [] : ["a user stands in the table more than once"]),
-    ...(claimed.length === new Set(claimed).size ? [] : ["a profile belongs to two users"]),
+    ...(claimed.length === new Set(claimed).size ? [] : ["a mentorado belongs to two users"]),
   ];
 }
 
@@ -62,8 +62,8 @@ function compareUser(user: ClerkUser, row: Row | undefined): string[] {
       ([key, value]) =>
         `${user.id}: ${key} is ${JSON.stringify(row[key as keyof Row])}, Clerk says ${JSON.stringify(value)}`,
     ),
-    ...(email?.isVerified && row.mentoradoId === null && row.profilesWithAddress === 0
-      ? [`${user.id} has a verified address and no profile`]
+    ...(email?.isVerified && row.mentoradoId === null && row.mentoradosWithAddress === 0
+      ? [`${user.id} has a verified address and no mentorado`]
       : []),
   ];
 }
@@ -71,7 +71,7 @@ function compareUser(user: ClerkUser, row: Row | undefined): string[] {
 function compareDeleted(clerkId: string, row: Row | undefined): string[] {
   if (!row?.isDeleted) return [`${clerkId} is deleted in Clerk, but not in the table`];
   if (!row.isErased) return [`${clerkId} is deleted, but something personal is left`];
-  return row.mentoradoId === null ? [] : [`${clerkId} is deleted, but still has a profile`];
+  return row.mentoradoId === null ? [] : [`${clerkId} is deleted, but still has a mentorado`];
 }
 
 function toName(user: ClerkUser): string | null {
@@ -97,7 +97,7 @@ function readRows(sql: Sql): Promise<Row[]> {
              and not exists (select from webhook_events e where e.clerk_id = u.clerk_id and e.payload is not null)
              as "isErased",
            (extract(epoch from u.clerk_updated_at) * 1000)::float8 as "clerkUpdatedMs", m.id as "mentoradoId",
-           coalesce(a.rows, 0) as "profilesWithAddress"
+           coalesce(a.rows, 0) as "mentoradosWithAddress"
     from users u left join mentorados m on m.user_id = u.id
       left join (
         select lower(trim(email)) as address, count(*)::int as rows from mentorados group by address

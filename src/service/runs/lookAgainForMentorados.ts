@@ -8,10 +8,10 @@ const groupUsers = 100;
 const linkableUsersMax = 10_000;
 
 /**
- * Looks again at active users without a profile who could have one by now, because a duplicate was removed or a
- * profile registered. They are asked for at Clerk, so that it is what Clerk says today that is linked.
+ * Looks again at active users without a mentorado who could have one by now, because a duplicate was removed or a
+ * mentorado registered. They are asked for at Clerk, so that it is what Clerk says today that is linked.
  */
-export async function lookAgainForProfiles({ clerk, clock, database, run, writer }: RunContext): Promise<void> {
+export async function lookAgainForMentorados({ clerk, clock, database, run, writer }: RunContext): Promise<void> {
   let afterUserId = 0;
   for (;;) {
     const linkable = await listLinkableUsers(database, { afterUserId, limit: linkableUsersMax });

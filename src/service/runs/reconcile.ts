@@ -5,7 +5,7 @@ import { AppError } from "../../errors.ts";
 import { countActiveUsers, findWatermarkMs } from "../../store/runs/reconcileRows.ts";
 import { passOverUsers, requireNoUsers } from "./backfill.ts";
 import { deleteGoneUsers } from "./deleteGoneUsers.ts";
-import { lookAgainForProfiles } from "./lookAgainForMentorados.ts";
+import { lookAgainForMentorados } from "./lookAgainForMentorados.ts";
 import { compareChangedUsers } from "./compareChangedUsers.ts";
 import type { RunContext } from "./runContext.ts";
 
@@ -41,7 +41,7 @@ async function reconcileChanged(ctx: RunContext): Promise<void> {
   if (newest === undefined) return requireEmptyInstance(ctx, await countActiveUsers(database));
   await writer.save({ resumable: false, watermarkMs: toWatermarkMs(newest, ctx.clock) ?? sinceMs });
   await compareChangedUsers(ctx, sinceMs);
-  await lookAgainForProfiles(ctx);
+  await lookAgainForMentorados(ctx);
 }
 
 /**

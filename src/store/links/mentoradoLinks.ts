@@ -3,7 +3,7 @@ import { fromWire, toWire } from "../wire.ts";
 
 const deadlineMs = 5_000;
 
-/** A user whose profile could not be decided, and the profiles that carry the address. */
+/** A user whose mentorado could not be decided, and the mentorados that carry the address. */
 export interface LinkConflict {
   readonly clerkId: string;
   readonly email: string | null;

@@ -44,7 +44,7 @@ export async function findMigrationObstacles(sql: ISql): Promise<string[]> {
   return [...obstacles, ...(await findUnfillableColumns(sql)), ...(await findForeignTypes(sql))];
 }
 
-/** What is written for every user and for every profile the sync creates, and what a deletion or release empties. */
+/** What is written for every user and for every mentorado the sync creates, and what a deletion or release empties. */
 const writtenColumns: Readonly<Record<string, { always: readonly string[]; emptied: readonly string[] }>> = {
   users: {
     always: [

@@ -9,7 +9,7 @@ const chunkItems = 5_000;
 export interface TableCheck {
   /** Users that a delivery answered 200 was about. */
   readonly users: number;
-  /** Users of these whose row, profile or ledger entry is not there or not as the last answered delivery says. */
+  /** Users of these whose row, mentorado or ledger entry is not there or not as the last answered delivery says. */
   readonly wrong: number;
 }
 

@@ -25,7 +25,7 @@ export interface BenchDatabase {
   nextPlace: number;
 }
 
-/** A fresh database with `stored` users, each with a profile, and, in this program's, a ledger row. */
+/** A fresh database with `stored` users, each with a mentorado, and, in this program's, a ledger row. */
 export async function createDatabase(
   server: EmbeddedPostgres,
   { name, tables, stored }: { name: string; tables: TablesOf; stored: number },
@@ -66,7 +66,7 @@ const storedUsers = (stored: number) => `
          'person.' || n || '@example.com' as email, to_timestamp(${storedAtMs / 1000}) as at
   from generate_series(0, ${stored - 1}) n`;
 
-const profiles = `
+const mentorados = `
   insert into mentorados (user_id, nome_completo, email, turma)
   select id, name, email, 'neon_estrutura' from users order by id;`;
 
@@ -74,7 +74,7 @@ const seedBaseline = (stored: number) => `
   insert into users (clerk_id, name, email, image_url, login_method)
   select clerk_id, 'Given Family', email, 'https://img.clerk.com/eyJ0eXBlIjoiZGVmYXVsdCJ9', 'clerk'
   from (${storedUsers(stored)}) s;
-  ${profiles}`;
+  ${mentorados}`;
 
 /** As the program itself would have stored them; the ledger's payloads are past their retention but for a twentieth. */
 function seedThis(stored: number): string {
@@ -89,7 +89,7 @@ function seedThis(stored: number): string {
            (${raw})::jsonb, at, at, at, lpad('${storedAtMs}', 15, '0') || ':0:' || lpad('${storedAtMs + 20}', 15, '0') || ':',
            at, 'webhook'
     from (${storedUsers(stored)}) s;
-    ${profiles}
+    ${mentorados}
     insert into webhook_events (svix_id, type, clerk_id, instance_id, occurred_at, received_at, settled_at, outcome, payload)
     select 'msg_1stored' || lpad(n::text, 16, '0'), 'user.created', clerk_id, 'ins_2benchbenchbenchbenchbenchb', at, at, at,
            'applied', case when n % 20 = 0 then ${raw} end

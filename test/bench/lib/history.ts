@@ -4,7 +4,7 @@ import type { BenchDatabase } from "./databases.ts";
 
 const users = 400;
 const updatesEach = 3;
-/** The last of these shares: deleted in the end; never proved the address, which some profile already has. */
+/** The last of these shares: deleted in the end; never proved the address, which some mentorado already has. */
 const deletedShare = 0.25;
 const unverifiedShare = 0.1;
 const atOnce = 16;
@@ -20,15 +20,15 @@ export interface HistoryFindings {
   readonly outOfDate: number;
   readonly backFromDeletion: number;
   readonly missing: number;
-  /** More than one profile with the person's address. */
-  readonly doubledProfiles: number;
-  /** A profile that went to somebody who never proved that its address is theirs. */
+  /** More than one mentorado with the person's address. */
+  readonly doubledMentorados: number;
+  /** A mentorado that went to somebody who never proved that its address is theirs. */
   readonly givenAway: number;
 }
 
 /** Users that did not end as Clerk says; one may be counted for several reasons. */
 export function countMistakes(found: HistoryFindings): number {
-  return found.outOfDate + found.backFromDeletion + found.missing + found.doubledProfiles + found.givenAway;
+  return found.outOfDate + found.backFromDeletion + found.missing + found.doubledMentorados + found.givenAway;
 }
 
 interface Person {
@@ -116,12 +116,12 @@ async function deliverAll(url: string, deliveries: readonly { svixId: string; bo
 
 async function countWrong(sql: postgres.Sql, people: readonly Person[]) {
   const [counts] = await sql<
-    Pick<HistoryFindings, "outOfDate" | "backFromDeletion" | "missing" | "doubledProfiles" | "givenAway">[]
+    Pick<HistoryFindings, "outOfDate" | "backFromDeletion" | "missing" | "doubledMentorados" | "givenAway">[]
   >`
     select count(*) filter (where not p.deleted and alive and s.name is distinct from p.name)::int as "outOfDate",
            count(*) filter (where p.deleted and alive)::int as "backFromDeletion",
            count(*) filter (where not p.deleted and not alive)::int as missing,
-           count(*) filter (where profiles > 1)::int as "doubledProfiles",
+           count(*) filter (where mentorados > 1)::int as "doubledMentorados",
            count(*) filter (where not p.verified and owned)::int as "givenAway"
     from unnest(${people.map(({ clerkId }) => clerkId)}::text[], ${people.map(({ email }) => email)}::text[],
                 ${people.map(({ name }) => name)}::text[], ${people.map(({ verified }) => String(verified))}::text[],
@@ -134,7 +134,7 @@ async function countWrong(sql: postgres.Sql, people: readonly Person[]) {
       -- The baselines have no such column, and delete the row instead.
       cross join lateral (select s.id is not null and to_jsonb(s) ->> 'deleted_at' is null as alive) a
       cross join lateral (
-        select count(*) as profiles, coalesce(bool_or(m.user_id is not null), false) as owned
+        select count(*) as mentorados, coalesce(bool_or(m.user_id is not null), false) as owned
         from mentorados m where m.email = p.email
       ) m`;
   if (!counts) throw new Error("count(*) answered no row");

@@ -95,7 +95,7 @@ function toHistory(history: Findings["history"]): string {
       found.outOfDate,
       found.backFromDeletion,
       found.missing,
-      found.doubledProfiles,
+      found.doubledMentorados,
       found.givenAway,
       found.refused,
     ].map(String),
@@ -104,7 +104,7 @@ function toHistory(history: Findings["history"]): string {
     `What became of ${first?.users ?? 0} users whose ${first?.deliveries ?? 0} deliveries came twice and in any order, ` +
     "16 at once, and again until they were answered 200 (users, by what is wrong with them):\n\n" +
     toTable(
-      ["", "out of date", "back from deletion", "missing", "two profiles", "a stranger's profile", "answers ≠ 200"],
+      ["", "out of date", "back from deletion", "missing", "two mentorados", "a stranger's mentorado", "answers ≠ 200"],
       rows,
     )
   );

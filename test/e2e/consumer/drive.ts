@@ -118,11 +118,11 @@ match(await ask("GET", "/metrics"), /^401 \{"error":/);
 const sql = postgres(env["DATABASE_URL"] ?? "", { max: 1 });
 const db = drizzle(sql);
 const [row] = await db.select({ id: users.id }).from(users).where(eq(users.clerkId, "user_A"));
-const [profile] = await db
+const [mentorado] = await db
   .select()
   .from(mentorados)
   .where(eq(mentorados.userId, row?.id ?? 0));
-equal(profile?.id, mentoradoId);
+equal(mentorado?.id, mentoradoId);
 equal((await db.select().from(webhookEvents)).length, 2);
 
 // A failure of the database says no more under the host's formatter either.
