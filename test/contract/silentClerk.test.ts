@@ -33,7 +33,8 @@ test("with a Clerk that never answers, a re-sync and a first login end within 10
     codeOf(connectTo(t, testAdminToken).sync.resync.mutate({ clerkId: "user_Here", dryRun: true })),
     codeOf(connectTo(t, signSession("user_New")).me.get.query()),
   ]);
-  await waitUntil(() => Promise.resolve(requests.length === 3), 10_000);
+  // Each call asks for the user and for the instance of the key.
+  await waitUntil(() => Promise.resolve(requests.length === 6), 10_000);
   await clock.advance(10_000);
   const said = await calls;
   expect(said).toEqual(["SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE"]);
