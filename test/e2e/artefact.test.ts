@@ -38,7 +38,7 @@ test("the file alone migrates a database, serves it with the page, and ends in o
   const page = await server.get("/");
   expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html;charset=utf-8"]);
   const script = /src="([^"]+\.js)"/.exec(page.body)?.[1] ?? "";
-  expect((await server.get(script)).status).toBe(200);
+  expect((await server.get(new URL(script, "http://any/").pathname)).status).toBe(200);
   const answer = await server.deliver(userEvent(clerkUser("user_Artefact")));
   expect([answer.status, answer.said]).toEqual([200, "applied"]);
   const status = await fetch(`${server.url}/api/trpc/sync.status`, {
