@@ -1,7 +1,7 @@
 import { ConfigError, parseConfig, type StartConfig } from "./config.ts";
 import { createServerLog } from "./log.ts";
 import { startServer, type RunningServer } from "./server.ts";
-import { onStopSignal } from "./stopSignal.ts";
+import { onStopSignal } from "./onStopSignal.ts";
 
 function readConfig(): StartConfig {
   try {

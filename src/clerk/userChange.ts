@@ -5,7 +5,7 @@ import type { SyncSource } from "../domain/outcome.ts";
 import type { Delivery, LedgerOnly, UserChange, UserDeletion, UserUpsert } from "../domain/userChange.ts";
 import { toVersionKey } from "../domain/versionKey.ts";
 import type { ClerkUser } from "./clerkApi.ts";
-import { toEpochMs } from "./clerkTime.ts";
+import { toEpochMs } from "./toEpochMs.ts";
 import { toStorableJson, toStorableText } from "../domain/storableText.ts";
 import { toUserFields } from "./userFields.ts";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { UserFields } from "../domain/userChange.ts";
-import { toEpochMs } from "./clerkTime.ts";
+import { toEpochMs } from "./toEpochMs.ts";
 import { toStorableText } from "../domain/storableText.ts";
 
 /** Widths of the columns, in characters as Postgres counts them (code points). */

@@ -5,7 +5,7 @@ import { AppError } from "../errors.ts";
 import type { RunKind, RunStatus, SyncRun } from "../domain/syncRun.ts";
 import type { SyncParts } from "../compose.ts";
 import { retry } from "../retry.ts";
-import { onStopSignal } from "../stopSignal.ts";
+import { onStopSignal } from "../onStopSignal.ts";
 import { toLines, type Output } from "./output.ts";
 
 const barEveryMs = 500;

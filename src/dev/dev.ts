@@ -4,7 +4,7 @@ import { AppError } from "../errors.ts";
 import { ConfigError, parseConfig } from "../config.ts";
 import { createLog } from "../log.ts";
 import { migrateDatabase } from "../store/migration/migrate.ts";
-import { bypassProxyOnLoopback } from "./bypassProxy.ts";
+import { bypassProxyOnLoopback } from "./bypassProxyOnLoopback.ts";
 import { openDevParts, writeEnvFile, type DevParts } from "./devParts.ts";
 
 /** The server itself ends within 10 s. */

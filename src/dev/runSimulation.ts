@@ -1,9 +1,9 @@
 import cliProgress from "cli-progress";
 import { parseConfig } from "../config.ts";
 import { AppError } from "../errors.ts";
-import { onStopSignal } from "../stopSignal.ts";
+import { onStopSignal } from "../onStopSignal.ts";
 import { toLines, type Output } from "../cli/output.ts";
-import { bypassProxyOnLoopback } from "./bypassProxy.ts";
+import { bypassProxyOnLoopback } from "./bypassProxyOnLoopback.ts";
 import { createCourier } from "./clerk/courier.ts";
 import { developmentWebhookSecret } from "./clerk/developmentKeys.ts";
 import { createTraffic } from "./clerk/simulatedTraffic.ts";

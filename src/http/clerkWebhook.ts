@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { HonoRequest } from "hono";
 import { AppError } from "../errors.ts";
 import { toUserChange } from "../clerk/userChange.ts";
-import { parseSignatureHeaders, type VerifyBody } from "../clerk/verify.ts";
+import { parseSignatureHeaders, type VerifyBody } from "../clerk/bodyVerifier.ts";
 import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { Log } from "../log.ts";

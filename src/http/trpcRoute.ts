@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { CreateContext } from "../trpc/context.ts";
 import { getRequestId } from "./answerHeaders.ts";
-import { findClientAddress } from "./clientAddress.ts";
+import { findClientAddress } from "./findClientAddress.ts";
 import { readBody } from "./readBody.ts";
 import { toParseableUrl, withParseableUrl } from "./requestUrl.ts";
 

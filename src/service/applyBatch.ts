@@ -4,7 +4,7 @@ import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { Log } from "../log.ts";
-import { toBatchItem, type BatchItem } from "../store/users/userBatch.ts";
+import { toBatchItem, type BatchItem } from "../store/users/batchItem.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
 import { isRefusal } from "../store/connection/pgErrors.ts";

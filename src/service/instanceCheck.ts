@@ -1,7 +1,7 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import { AppError } from "../errors.ts";
 import type { Database } from "../store/connection/database.ts";
-import { findLedgerInstanceId } from "../store/events/ledgerInstance.ts";
+import { findLedgerInstanceId } from "../store/events/findLedgerInstanceId.ts";
 import { listNewestActiveUsers } from "../store/runs/reconcileRows.ts";
 
 /** As many as Clerk answers at once. */

@@ -6,7 +6,7 @@ import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { UserStatus } from "../domain/userStatus.ts";
 import type { Log } from "../log.ts";
-import { toBatchItem } from "../store/users/userBatch.ts";
+import { toBatchItem } from "../store/users/batchItem.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
 import { findUserStatus } from "../store/users/userStatus.ts";

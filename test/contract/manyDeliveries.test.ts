@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { ClerkEvent } from "../../src/dev/clerk/clerkEvents.ts";
 import { currentShapes } from "../../src/dev/clerk/clerkUserShapes.ts";
-import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
+import { findDifferences } from "../../src/dev/clerk/findDifferences.ts";
 import { createCourier, type DeliveryAttempt } from "../../src/dev/clerk/courier.ts";
 import { createRandom } from "../../src/dev/clerk/seeded.ts";
 import { openSimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
+import { findDifferences } from "../../src/dev/clerk/findDifferences.ts";
 import { lastLine, startCli } from "../support/cli.ts";
 import { openFaultyClerk, type FaultyClerk } from "../support/faultyClerk.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findFreePort } from "../../src/dev/freePort.ts";
+import { findFreePort } from "../../src/dev/findFreePort.ts";
 import { developmentAdminToken } from "../../src/dev/clerk/developmentKeys.ts";
 import { createSyncClient, type SyncClient } from "../../src/trpc/client.ts";
 import { findLeftProcesses, findProcesses } from "../support/leftovers.ts";

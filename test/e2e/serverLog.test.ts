@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
-import { findFreePort } from "../../src/dev/freePort.ts";
+import { findFreePort } from "../../src/dev/findFreePort.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { startServerProcess } from "../support/serverProcess.ts";
 import { openTestDatabase } from "../support/testDatabase.ts";

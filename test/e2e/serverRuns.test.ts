@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
+import { findDifferences } from "../../src/dev/clerk/findDifferences.ts";
 import { createSyncClient } from "../../src/trpc/client.ts";
 import { openFaultyClerk, type FaultyClerk } from "../support/faultyClerk.ts";
 import { figuresOf, waitUntil } from "../support/runs.ts";

@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { runDoctor } from "../../src/cli/doctor.ts";
+import { runDoctor } from "../../src/cli/runDoctor.ts";
 import { silentLog } from "../../src/log.ts";
 import { findPendingMigrations } from "../../src/store/migration/migrate.ts";
 import { startCli } from "../support/cli.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createServer, type AddressInfo } from "node:net";
-import { runDoctor } from "../../src/cli/doctor.ts";
+import { runDoctor } from "../../src/cli/runDoctor.ts";
 import { silentLog } from "../../src/log.ts";
 import { fakeClerk } from "../support/fakeClerk.ts";
 import { olderTables } from "../support/olderTables.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { runDoctor } from "../../src/cli/doctor.ts";
+import { runDoctor } from "../../src/cli/runDoctor.ts";
 import { silentLog } from "../../src/log.ts";
 import { fakeClerk, secretKey } from "../support/fakeClerk.ts";
 import { openTestDatabase } from "../support/testDatabase.ts";

@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { runDoctor } from "../../src/cli/doctor.ts";
+import { runDoctor } from "../../src/cli/runDoctor.ts";
 import type { AppError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import { openDatabase } from "../../src/store/connection/database.ts";

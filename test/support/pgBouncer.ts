@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { findFreePort } from "../../src/dev/freePort.ts";
+import { findFreePort } from "../../src/dev/findFreePort.ts";
 import { openTemporaryRoot } from "../../src/dev/postgres/postgresBinaries.ts";
 import { findPostgresUser } from "../../src/dev/postgres/postgresUser.ts";
 import { waitFor } from "./serverProcess.ts";

@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { findFreePort } from "../../src/dev/freePort.ts";
+import { findFreePort } from "../../src/dev/findFreePort.ts";
 
 /**
  * What the link does. `pass`: carries bytes. `hang`: takes connections and carries nothing, in neither direction, also

@@ -1,6 +1,6 @@
 // Copies of several versions of the program on one database, and what is to hold while one replaces the other.
 import { expect } from "bun:test";
-import { findDifferences } from "../../src/dev/clerk/compareWithClerk.ts";
+import { findDifferences } from "../../src/dev/clerk/findDifferences.ts";
 import { openFaultyClerk, type FaultyClerk } from "./faultyClerk.ts";
 import { createSyncClient, type SyncClient } from "../../src/trpc/client.ts";
 import { startCli } from "./cli.ts";

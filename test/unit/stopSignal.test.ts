@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 
-const module = join(import.meta.dir, "../../src/stopSignal.ts");
+const module = join(import.meta.dir, "../../src/onStopSignal.ts");
 
 /** A process that takes a second to end after the first signal. */
 function start() {

@@ -1,7 +1,7 @@
 import { answerWrite } from "./backendWrites.ts";
 import type { ClerkChanges } from "./clerkChanges.ts";
 import type { ClerkDirectory } from "./clerkDirectory.ts";
-import type { PageQuery } from "./directoryPage.ts";
+import type { PageQuery } from "./listPage.ts";
 import { createRateLimit } from "./rateLimit.ts";
 import type { SessionTokens } from "./sessionTokens.ts";
 

@@ -1,5 +1,5 @@
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
-import { toEpochMs } from "../../clerk/clerkTime.ts";
+import { toEpochMs } from "../../clerk/toEpochMs.ts";
 import type { ClerkDirectory } from "./clerkDirectory.ts";
 import { deletionEvent, type ClerkEvent, userEvent } from "./clerkEvents.ts";
 import { createRandom, toIdText } from "./seeded.ts";

@@ -1,8 +1,8 @@
-import { toEpochMs } from "../../clerk/clerkTime.ts";
+import { toEpochMs } from "../../clerk/toEpochMs.ts";
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import { createPerson, type Person } from "./person.ts";
 import { createUserPopulation } from "./userPopulation.ts";
-import { listPage, type DirectoryEntry, type PageQuery } from "./directoryPage.ts";
+import { listPage, type DirectoryEntry, type PageQuery } from "./listPage.ts";
 
 /** The users of a simulated instance. A population takes no memory; what was changed or added does. */
 export interface ClerkDirectory {

@@ -1,7 +1,7 @@
 import { createBackendApi } from "./backendApi.ts";
 import { createClerkChanges, type ClerkChanges } from "./clerkChanges.ts";
 import { createClerkDirectory, type ClerkDirectory } from "./clerkDirectory.ts";
-import { findFreePort } from "../freePort.ts";
+import { findFreePort } from "../findFreePort.ts";
 import { createSessionTokens, type SessionTokens } from "./sessionTokens.ts";
 
 export interface SimulatedClerkOptions {

@@ -2,7 +2,7 @@ import { chown, mkdtemp, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import postgres from "postgres";
 import type { Log } from "../../log.ts";
-import { findFreePort } from "../freePort.ts";
+import { findFreePort } from "../findFreePort.ts";
 import { findPostgresBinaries, openTemporaryRoot } from "./postgresBinaries.ts";
 import { ensureDataFolder, endStaleServer, placeDataFolder } from "./postgresDataFolder.ts";
 import { PostgresStartError, startPostgres, type PostgresProcess } from "./postgresProcess.ts";

@@ -1,5 +1,5 @@
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
-import { toEpochMs } from "../../clerk/clerkTime.ts";
+import { toEpochMs } from "../../clerk/toEpochMs.ts";
 import { AppError } from "../../errors.ts";
 import { findOddElements } from "./listAllUsers.ts";
 import type { RunContext } from "./runContext.ts";

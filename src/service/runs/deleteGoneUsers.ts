@@ -1,7 +1,7 @@
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import { toUserDeletion } from "../../clerk/userChange.ts";
 import { AppError } from "../../errors.ts";
-import { toBatchItem, type BatchItem } from "../../store/users/userBatch.ts";
+import { toBatchItem, type BatchItem } from "../../store/users/batchItem.ts";
 import { listUnseenUsers } from "../../store/runs/reconcileRows.ts";
 import type { RunContext } from "./runContext.ts";
 import { toRunItem } from "./runWriter.ts";

@@ -1,5 +1,5 @@
 import type { ClerkApi, ClerkUser, ClerkUserPageQuery, OddElement } from "../../clerk/clerkApi.ts";
-import { toEpochMs } from "../../clerk/clerkTime.ts";
+import { toEpochMs } from "../../clerk/toEpochMs.ts";
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { PassPosition } from "../../domain/runCursor.ts";

@@ -1,5 +1,5 @@
 import type { ClerkUser, OddElement } from "../../clerk/clerkApi.ts";
-import { toEpochMs } from "../../clerk/clerkTime.ts";
+import { toEpochMs } from "../../clerk/toEpochMs.ts";
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import { countActiveUsers, findWatermarkMs } from "../../store/runs/reconcileRows.ts";

@@ -5,7 +5,7 @@ import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import { runStart, type RunCursor } from "../../domain/runCursor.ts";
 import type { RunKind } from "../../domain/syncRun.ts";
 import type { Log } from "../../log.ts";
-import { toBatchItem, type BatchItem } from "../../store/users/userBatch.ts";
+import { toBatchItem, type BatchItem } from "../../store/users/batchItem.ts";
 import { isRefusal } from "../../store/connection/pgErrors.ts";
 import type { OpenRun } from "../../store/runs/runLease.ts";
 import type { UserWriter } from "../../store/users/userWriter.ts";

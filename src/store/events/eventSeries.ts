@@ -1,6 +1,6 @@
 import type { Database } from "../connection/database.ts";
 import { findPercentileMs, type LagGroup } from "../status/figures.ts";
-import { toIsoTime } from "../instant.ts";
+import { toIsoTime } from "../toIsoTime.ts";
 import { databaseNow } from "../migration/sqlFunctions.ts";
 
 /** What became of the deliveries of one hour. Lag: Clerk's `timestamp` to the commit here, null where unknown. */

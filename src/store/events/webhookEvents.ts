@@ -2,7 +2,7 @@ import { and, eq, sql as drizzleSql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/postgres-js";
 import type { EventSummary } from "../../domain/userStatus.ts";
 import type { Database } from "../connection/database.ts";
-import { toIsoTime } from "../instant.ts";
+import { toIsoTime } from "../toIsoTime.ts";
 import { webhookEvents } from "../schema.ts";
 
 /** An event with its exact text, null once that is erased. */

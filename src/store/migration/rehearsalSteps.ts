@@ -1,6 +1,6 @@
 import type { Delivery, UserChange, UserFields } from "../../domain/userChange.ts";
 import { toVersionKey } from "../../domain/versionKey.ts";
-import { toBatch, toBatchItem } from "../users/userBatch.ts";
+import { toBatch, toBatchItem } from "../users/batchItem.ts";
 
 /** One element of the argument of the SQL function `rehearse`, see there. */
 export interface RehearsalStep {

@@ -2,7 +2,7 @@ import { and, desc, eq, sql as drizzleSql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/postgres-js";
 import type { RunKind, RunStatus, SyncRun } from "../../domain/syncRun.ts";
 import type { Database } from "../connection/database.ts";
-import { toIsoTime } from "../instant.ts";
+import { toIsoTime } from "../toIsoTime.ts";
 import { syncRuns } from "../schema.ts";
 
 const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

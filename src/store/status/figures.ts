@@ -1,5 +1,5 @@
 import type { Database } from "../connection/database.ts";
-import { toIsoTime } from "../instant.ts";
+import { toIsoTime } from "../toIsoTime.ts";
 import { databaseNow, functionsSchema } from "../migration/sqlFunctions.ts";
 import { fromWire } from "../wire.ts";
 

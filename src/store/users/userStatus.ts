@@ -1,6 +1,6 @@
 import type { EventSummary, MentoradoRow, UserRow, UserStatus } from "../../domain/userStatus.ts";
 import type { Database } from "../connection/database.ts";
-import { toIsoTime } from "../instant.ts";
+import { toIsoTime } from "../toIsoTime.ts";
 import { functionsSchema } from "../migration/sqlFunctions.ts";
 import { fromWire } from "../wire.ts";
 

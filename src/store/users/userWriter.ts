@@ -5,7 +5,7 @@ import type { UserStatus } from "../../domain/userStatus.ts";
 import type { Database } from "../connection/database.ts";
 import { leaseMs } from "../runs/runLease.ts";
 import { toWire } from "../wire.ts";
-import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "./userBatch.ts";
+import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "./batchItem.ts";
 import { toUserStatus } from "./userStatus.ts";
 
 const reportDeadlineMs = 5_000;

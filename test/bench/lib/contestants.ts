@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { findFreePort } from "../../../src/dev/freePort.ts";
+import { findFreePort } from "../../../src/dev/findFreePort.ts";
 import { benchSecret } from "./deliveries.ts";
 import { startServerChild, type ServerChild } from "./ipcChild.ts";
 

@@ -6,7 +6,7 @@ import { ConfigError, parseConfig, type Config, type ConfigProblem, type Environ
 import type { Log } from "../log.ts";
 import { findDifference, findExpectedInstance, type ExpectedInstance } from "../service/instanceCheck.ts";
 import { openDatabase } from "../store/connection/database.ts";
-import { checkDatabase } from "./databaseChecks.ts";
+import { checkDatabase } from "./checkDatabase.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
 /** Looks at everything a server needs and says what to do about what is wrong. Changes nothing. */

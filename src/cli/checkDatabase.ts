@@ -7,7 +7,7 @@ import { findSchemaState } from "../store/migration/migrate.ts";
 import { rehearse } from "../store/migration/rehearsal.ts";
 import { hasFunctions } from "../store/migration/sqlFunctions.ts";
 import { hasDefaultTurma } from "../store/migration/turma.ts";
-import { findDatabaseAdvice } from "./databaseAdvice.ts";
+import { findDatabaseAdvice } from "./findDatabaseAdvice.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
 /** Of each of the two questions; doctor as a whole ends within 20 s. */

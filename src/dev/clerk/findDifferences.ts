@@ -1,6 +1,6 @@
 import type { Sql } from "postgres";
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
-import { toEpochMs } from "../../clerk/clerkTime.ts";
+import { toEpochMs } from "../../clerk/toEpochMs.ts";
 import type { ClerkDirectory } from "./clerkDirectory.ts";
 import type { Json } from "./clerkUserParts.ts";
 
