@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createContextFactory, type ContextDeps } from "../trpc/context.ts";
 import { createRateLimits, type RateLimits } from "../auth/rateLimits.ts";
 import { addAnswerHeaders, getRequestId } from "./answerHeaders.ts";
+import { createBodyBudget } from "./bodyBudget.ts";
 import { createClerkWebhook } from "./clerkWebhook.ts";
 import { findClientAddress } from "./findClientAddress.ts";
 import { toErrorResponse } from "./errorResponse.ts";
@@ -56,12 +57,14 @@ export function createApp(deps: AppDeps): Hono {
     breakerState: database.state,
     connectionAttempts: database.connectionAttempts,
   });
+  const bodyBudget = createBodyBudget();
   const webhook = createClerkWebhook({
     verifyBody: createBodyVerifier(deps.webhookSecrets),
     userService: services.users,
     log: deps.log,
     instanceId: deps.clerkInstanceId,
     observer: deps.observer ?? metrics.observer,
+    bodyBudget,
     clock,
   });
   const findReadiness = createReadiness({ ...deps, isDraining: deps.isDraining ?? (() => false) });
@@ -79,7 +82,7 @@ export function createApp(deps: AppDeps): Hono {
   });
   route(app, "/metrics", { GET: (c) => readMetrics(c.req.raw.headers, findClientAddress(c)) });
   if (deps.corsOrigins?.length) app.use("/api/trpc/*", allowOrigins(deps.corsOrigins));
-  route(app, "/api/trpc/*", createTrpcRoute(createContextFactory({ ...deps, rateLimits }), clock));
+  route(app, "/api/trpc/*", createTrpcRoute(createContextFactory({ ...deps, rateLimits }), { bodyBudget, clock }));
   if (deps.hasPage ?? true) routePage(app);
   app.notFound((c) => addAnswerHeaders(c, toErrorResponse(new AppError("not_found", "There is nothing here."))));
   app.onError((error, c) => {

@@ -5,9 +5,11 @@ import { toUserChange } from "../clerk/userChange.ts";
 import { parseSignatureHeaders, type VerifyBody } from "../clerk/bodyVerifier.ts";
 import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
+import type { UserChange } from "../domain/userChange.ts";
 import type { Log } from "../log.ts";
 import type { UserService } from "../service/userService.ts";
 import { toErrorResponse } from "./errorResponse.ts";
+import type { BodyBudget, BodyShare } from "./bodyBudget.ts";
 import { readBody } from "./readBody.ts";
 
 /** Clerk's largest user is a few hundred KiB of metadata. */
@@ -24,6 +26,7 @@ export interface ClerkWebhookDeps {
   /** When set, events that name another Clerk instance are ignored. */
   readonly instanceId?: string | undefined;
   readonly observer?: SyncObserver | undefined;
+  readonly bodyBudget: BodyBudget;
   readonly clock: Clock;
 }
 
@@ -31,16 +34,20 @@ export interface ClerkWebhookDeps {
 export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, requestId: string) => Promise<Response> {
   const { clock, log, userService } = deps;
 
-  async function settle(
-    req: HonoRequest,
-    requestId: string,
-    startedAtMs: number,
-  ): Promise<{ outcome: Outcome; lagMs: number | null }> {
+  /** Apart, so that bytes and text are let go of while the change waits. */
+  async function receive(req: HonoRequest, share: BodyShare, startedAtMs: number): Promise<UserChange> {
     // What is cheap to judge comes first: a flood of unsigned requests costs no reading and no hashing.
     const headers = parseSignatureHeaders(req.raw.headers, startedAtMs);
-    const bytes = await readBody(req, { bytesMax: bodyBytesMax, timeoutMs: bodyDeadlineMs, clock });
+    const bytes = await readBody(req, { bytesMax: bodyBytesMax, timeoutMs: bodyDeadlineMs, share, clock });
     const body = deps.verifyBody(headers, bytes);
-    const change = toUserChange({ svixId: headers.svixId, body, receivedAtMs: startedAtMs }, deps);
+    return toUserChange({ svixId: headers.svixId, body, receivedAtMs: startedAtMs }, deps);
+  }
+
+  async function settle(
+    { req, share, requestId }: { req: HonoRequest; share: BodyShare; requestId: string },
+    startedAtMs: number,
+  ): Promise<{ outcome: Outcome; lagMs: number | null }> {
+    const change = await receive(req, share, startedAtMs);
     const { svixId, type } = change.delivery ?? {};
     log.info({ requestId, svixId, clerkId: change.clerkId }, `[Webhook] Received Clerk event: ${toPlainText(type)}`);
     const deadlineMs = webhookDeadlineMs - (clock.nowMs() - startedAtMs);
@@ -52,8 +59,9 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
   return async (req, requestId) => {
     const startedAtMs = clock.nowMs();
     const endSpan = startSpan();
+    const share = deps.bodyBudget.openShare();
     try {
-      const { outcome, lagMs } = await settle(req, requestId, startedAtMs);
+      const { outcome, lagMs } = await settle({ req, share, requestId }, startedAtMs);
       if (outcome === "dead") throw new AppError("invalid_event", "This is no event that can be applied.");
       deps.observer?.onDelivery?.({ ...endSpan(), status: 200, outcome, code: null, lagMs });
       return Response.json({ outcome });
@@ -68,6 +76,8 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
       const { code } = retriable;
       deps.observer?.onDelivery?.({ ...endSpan(), status: res.status, outcome: null, code, lagMs: null });
       return res;
+    } finally {
+      share.close();
     }
   };
 }

@@ -1,9 +1,12 @@
 import type { HonoRequest } from "hono";
 import type { Clock } from "../clock.ts";
 import { AppError, errorTexts } from "../errors.ts";
+import { smallBodyBytesMax, type BodyShare } from "./bodyBudget.ts";
 
 export interface BodyLimits {
   readonly bytesMax: number;
+  /** Takes what comes; to be closed once the request is answered. */
+  readonly share: BodyShare;
   readonly timeoutMs: number;
   readonly clock: Clock;
 }
@@ -13,21 +16,23 @@ const exactCaches = ["arrayBuffer", "text", "blob"] as const;
 
 /**
  * The exact bytes of a request's body, also where a middleware of the app around this one has read it through Hono.
- * @throws AppError `payload_too_large` as soon as more than `bytesMax` are declared or have come; `request_timeout`
- * if the sender needs longer than `timeoutMs` or hangs up; `internal` if the body was read in a way that keeps nothing
+ * @throws AppError `payload_too_large` as soon as more than `bytesMax` are declared or have come; `unavailable`
+ * if the bodies of all requests leave no room; `request_timeout` if the sender needs longer than `timeoutMs` or hangs up;
+ * `internal` if the body was read in a way that keeps nothing
  */
 export function readBody(req: HonoRequest, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
-  return req.raw.bodyUsed ? readKept(req, limits.bytesMax) : readUnread(req.raw, limits);
+  return req.raw.bodyUsed ? readKept(req, limits) : readUnread(req.raw, limits);
 }
 
-async function readKept(req: HonoRequest, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readKept(req: HonoRequest, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   if (!exactCaches.some((name) => name in req.bodyCache)) {
     const todo = "let it read c.req.text() or c.req.arrayBuffer(), which Hono keeps, instead of c.req.raw or a form";
     const cause = new Error(`A middleware of the app around has used up the request's body: ${todo}`);
     throw new AppError("internal", errorTexts.internal, { cause });
   }
   const bytes = new Uint8Array(await req.arrayBuffer());
-  if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax);
+  if (bytes.byteLength > limits.bytesMax) throw tooLarge(limits.bytesMax);
+  limits.share.take(bytes.byteLength);
   return bytes;
 }
 
@@ -35,7 +40,9 @@ async function readUnread(req: Request, limits: BodyLimits): Promise<Uint8Array<
   const declared = Number(req.headers.get("content-length") ?? 0);
   if (declared > limits.bytesMax) throw tooLarge(limits.bytesMax);
   if (req.body === null) return new Uint8Array();
-  const reading = declared > 0 ? readWhole(req, limits.bytesMax) : readStream(req.body, limits.bytesMax);
+  limits.share.checkRoom(declared);
+  const isSmall = declared > 0 && declared <= smallBodyBytesMax;
+  const reading = isSmall ? readWhole(req, limits) : readStream(req.body, limits);
   const timeout = Promise.withResolvers<never>();
   const cancelTimer = limits.clock.setTimer(limits.timeoutMs, () => {
     timeout.reject(new AppError("request_timeout", "The body did not come in time."));
@@ -56,24 +63,25 @@ interface BodyReading {
 }
 
 /** All that is declared, in one piece, which costs less than a stream. It cannot be cancelled, but ends with the connection. */
-function readWhole(req: Request, bytesMax: number): BodyReading {
+function readWhole(req: Request, { bytesMax, share }: BodyLimits): BodyReading {
   const bytes = (req.bytes() as Promise<Uint8Array<ArrayBuffer>>).then((whole) => {
     // Where no HTTP server stands between, a body can be longer than it says.
     if (whole.byteLength > bytesMax) throw tooLarge(bytesMax);
+    share.take(whole.byteLength);
     return whole;
   });
   return { bytes, cancel: () => undefined };
 }
 
-function readStream(body: NonNullable<Request["body"]>, bytesMax: number): BodyReading {
+function readStream(body: NonNullable<Request["body"]>, limits: BodyLimits): BodyReading {
   const reader = body.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   // Tells the runtime that the rest is not read; whether the sender still listens does not matter.
-  return { bytes: readAll(reader, bytesMax), cancel: () => void reader.cancel().catch(() => undefined) };
+  return { bytes: readAll(reader, limits), cancel: () => void reader.cancel().catch(() => undefined) };
 }
 
 async function readAll(
   reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
-  bytesMax: number,
+  { bytesMax, share }: BodyLimits,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let bytes = 0;
@@ -82,6 +90,7 @@ async function readAll(
     if (done) return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
     bytes += value.byteLength;
     if (bytes > bytesMax) throw tooLarge(bytesMax);
+    share.take(value.byteLength);
     chunks.push(value);
   }
 }

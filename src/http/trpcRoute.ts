@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { CreateContext } from "../trpc/context.ts";
 import { getRequestId } from "./answerHeaders.ts";
+import type { BodyBudget } from "./bodyBudget.ts";
 import { findClientAddress } from "./findClientAddress.ts";
 import { readBody } from "./readBody.ts";
 import { toParseableUrl, withParseableUrl } from "./requestUrl.ts";
@@ -16,7 +17,7 @@ const batchItemsMax = 50;
 /** `/api/trpc/*`, wherever the app is mounted. */
 export function createTrpcRoute(
   createContext: CreateContext,
-  clock: Clock,
+  { bodyBudget, clock }: { bodyBudget: BodyBudget; clock: Clock },
 ): Record<"GET" | "POST", (c: Context) => Promise<Response>> {
   let loading: ReturnType<typeof load> | undefined;
   // By the context of the request: what is read of a body below is another `Request`, which has no connection.
@@ -56,10 +57,15 @@ export function createTrpcRoute(
     },
     POST: async (c) => {
       addresses.set(c, findClientAddress(c));
-      // Read here, so that the limit holds for what is streamed as well as for what is declared.
-      const body = await readBody(c.req, { bytesMax: requestBytesMax, timeoutMs: bodyTimeoutMs, clock });
-      c.req.raw = new Request(toParseableUrl(c.req.raw.url), { method: "POST", headers: c.req.raw.headers, body });
-      return answer(c);
+      const share = bodyBudget.openShare();
+      try {
+        // Read here, so that the limits hold for what is streamed as well as for what is declared.
+        const body = await readBody(c.req, { bytesMax: requestBytesMax, timeoutMs: bodyTimeoutMs, share, clock });
+        c.req.raw = new Request(toParseableUrl(c.req.raw.url), { method: "POST", headers: c.req.raw.headers, body });
+        return await answer(c);
+      } finally {
+        share.close();
+      }
     },
   };
 }
