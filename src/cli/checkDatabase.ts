@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import { describeDsn, isLoopback, type Dsn } from "../store/connection/dsn.ts";
 import { openDatabase, type Database } from "../store/connection/database.ts";
 import { findSchemaState } from "../store/migration/migrate.ts";
+import { findMissingGrants } from "../store/migration/missingGrants.ts";
 import { rehearse } from "../store/migration/rehearsal.ts";
 import { hasFunctions } from "../store/migration/sqlFunctions.ts";
 import { hasDefaultTurma } from "../store/migration/turma.ts";
@@ -30,12 +31,16 @@ export async function checkDatabase(config: Config, log: Log): Promise<Check[]> 
   const questions: [string, (database: Database) => Promise<Check[]>][] = [
     ["database", checkServer],
     ["migrations", (asked) => checkSchema(asked, config.defaultTurma)],
+    ["rights", checkRights],
     ["rehearsal", (asked) => checkRehearsal(asked, config.defaultTurma)],
   ];
   try {
     for (const [name, ask] of questions) {
       try {
-        checks.push(...(await ask(database)));
+        // It would only meet what is named already.
+        const isInVain =
+          name === "rehearsal" && checks.some((one) => one.name === "rights" && one.status === "failure");
+        checks.push(...(isInVain ? [warning(name, "waits for the rights")] : await ask(database)));
       } catch (error) {
         const advice = toAdvice(error);
         return [...checks, failure(name, name === "database" ? advice : `cannot be looked at: ${advice}`)];
@@ -95,6 +100,14 @@ async function checkSchema(database: Database, defaultTurma: string | undefined)
             : `DEFAULT_TURMA is no label of the enum turma: set it to one of ${turmaLabels.join(", ")}`,
         ),
   ];
+}
+
+/** What the server's own role may do, also where no rehearsal goes: runs and the ends of old events. */
+async function checkRights(database: Database): Promise<Check[]> {
+  const missing = await database.run(findMissingGrants, { deadlineMs: questionDeadlineMs });
+  return missing.length > 0
+    ? missing.map((sentence) => failure("rights", sentence))
+    : [ok("rights", "the role may do all that the server does")];
 }
 
 /** What would happen to users, tried with the server's own role; all of it is undone. */

@@ -32,8 +32,9 @@ export async function findMissingGrants(sql: ISql): Promise<string[]> {
       -- The defaults of their ids take the next value with the rights of the caller.
       select 3, 'USAGE', 'sequence', n.nspname || '.' || s.relname
       from tables t join pg_depend d on d.refobjid = t.oid and d.deptype = 'a' and d.classid = 'pg_class'::regclass
-        join pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_namespace n on n.oid = s.relnamespace
-      where not has_sequence_privilege(s.oid, 'usage') and not has_sequence_privilege(s.oid, 'update')
+        join pg_class s on s.oid = d.objid join pg_namespace n on n.oid = s.relnamespace
+      -- In a case, because the function fails for what is no sequence.
+      where case when s.relkind = 'S' then not has_sequence_privilege(s.oid, 'usage, update') end
     )
     select current_user as role, rights, kind, object from lacking order by place, object`;
   return rows.map(
