@@ -1,3 +1,4 @@
+import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
 import { version } from "../version.ts";
 import { findSchemaState } from "../store/migration/migrate.ts";
@@ -23,23 +24,38 @@ export interface Readiness {
   readonly warnings: readonly string[];
 }
 
-/** What `/readyz` answers. One question to the database serves all who ask while it is under way. */
+/**
+ * What `/readyz` answers. One question to the database serves all who ask while it is under way. What keeps the database
+ * from answering is logged when it begins, not at every probe.
+ */
 export function createReadiness(deps: {
   database: Database;
+  log: Log;
   defaultTurma?: string | undefined;
   findRehearsal?: (() => RehearsalReport | undefined) | undefined;
   isDraining: () => boolean;
 }): () => Promise<Readiness> {
   let asking: Promise<Readiness> | undefined;
+  let isAway = false;
+
+  async function ask(): Promise<Readiness> {
+    const { readiness, error } = await askDatabase(deps);
+    if (error !== undefined && !isAway) deps.log.error({ err: error }, "[Readiness] The database cannot be asked");
+    isAway = error !== undefined;
+    return readiness;
+  }
+
   return () => {
-    asking ??= askDatabase(deps).finally(() => {
+    asking ??= ask().finally(() => {
       asking = undefined;
     });
     return asking;
   };
 }
 
-async function askDatabase(deps: Parameters<typeof createReadiness>[0]): Promise<Readiness> {
+async function askDatabase(
+  deps: Parameters<typeof createReadiness>[0],
+): Promise<{ readiness: Readiness; error?: unknown }> {
   const server = deps.isDraining() ? "draining" : "ok";
   const report = deps.findRehearsal?.();
   const rehearsal = report === undefined ? "unknown" : report.obstacles.join("\n") || "ok";
@@ -49,10 +65,10 @@ async function askDatabase(deps: Parameters<typeof createReadiness>[0]): Promise
     const migrations = pending.length === 0 ? "ok" : "pending";
     const ready = [server, migrations, report === undefined ? "ok" : rehearsal].every((check) => check === "ok");
     const warnings = [...(hasDefaultTurma(turmaLabels, deps.defaultTurma) ? [] : [turmaWarning]), ...rehearsed];
-    return { version, ready, checks: { server, database: "ok", migrations, rehearsal }, warnings };
-  } catch {
-    // The database layer has logged why; a probe only needs to know that.
+    return { readiness: { version, ready, checks: { server, database: "ok", migrations, rehearsal }, warnings } };
+  } catch (error) {
+    // Why is for the log alone.
     const checks = { server, database: "unavailable", migrations: "unknown", rehearsal };
-    return { version, ready: false, checks, warnings: rehearsed };
+    return { readiness: { version, ready: false, checks, warnings: rehearsed }, error };
   }
 }

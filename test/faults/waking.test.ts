@@ -111,6 +111,14 @@ test("a refusal that stays is 503 within 10 s; the log and doctor show the proxy
   expect(check).toEqual({ name: "database", status: "failure", message: expect.stringContaining(words) as string });
 });
 
+test("what keeps readiness at 503 is in the log, once and not at every probe", async () => {
+  const { log, lines } = createCollectedLog();
+  const t = await openForTest(openTestApp({ log, databaseUrl: (url) => url.replace("postgres:", "postgres:not") }));
+  for (let probe = 0; probe < 3; probe += 1) expect((await t.app.request("/readyz")).status).toBe(503);
+  const said = lines.filter((line) => JSON.stringify(line).includes("password authentication failed"));
+  expect(said.map((line) => line["msg"])).toEqual(["[Readiness] The database cannot be asked"]);
+});
+
 test("XX000 in answer to a statement is that statement's error, and not tried again", async () => {
   const { t } = await openApp();
   let calls = 0;
