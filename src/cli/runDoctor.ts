@@ -6,6 +6,7 @@ import { ConfigError, parseConfig, type Config, type ConfigProblem, type Environ
 import type { Log } from "../log.ts";
 import { findDifference, findExpectedInstance, type ExpectedInstance } from "../service/instanceCheck.ts";
 import { openDatabase } from "../store/connection/database.ts";
+import { createClockCheck } from "./clockCheck.ts";
 import { checkDatabase } from "./checkDatabase.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
@@ -47,10 +48,12 @@ async function checkClerkKey(config: Config, log: Log): Promise<Check[]> {
     return [warning(name, "CLERK_SECRET_KEY is missing: re-sync, backfill and reconcile will not work")];
   }
   const { clerkSecretKey: secretKey, clerkApiUrl: apiUrl } = config;
-  const clerk = withDeadline(createClerkApi({ secretKey, apiUrl, log }), systemClock);
+  const clock = createClockCheck();
+  const clerk = withDeadline(createClerkApi({ secretKey, apiUrl, log, fetch: clock.fetch }), systemClock);
   try {
     const [users, named] = await Promise.all([clerk.countUsers(), clerk.findInstanceId?.() ?? null]);
-    return [ok(name, `Clerk answered; the instance has ${users} users`), await checkInstance(config, log, named)];
+    const instance = await checkInstance(config, log, named);
+    return [ok(name, `Clerk answered; the instance has ${users} users`), instance, clock.check()];
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return [

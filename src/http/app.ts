@@ -13,6 +13,7 @@ import { createContextFactory, type ContextDeps } from "../trpc/context.ts";
 import { createRateLimits, type RateLimits } from "../auth/rateLimits.ts";
 import { addAnswerHeaders, getRequestId } from "./answerHeaders.ts";
 import { createBodyBudget } from "./bodyBudget.ts";
+import { createClockWatch } from "./clockWatch.ts";
 import { createClerkWebhook } from "./clerkWebhook.ts";
 import { findClientAddress } from "./findClientAddress.ts";
 import { toErrorResponse } from "./errorResponse.ts";
@@ -58,6 +59,7 @@ export function createApp(deps: AppDeps): Hono {
     connectionAttempts: database.connectionAttempts,
   });
   const bodyBudget = createBodyBudget();
+  const clockWatch = createClockWatch({ secrets: deps.webhookSecrets, log: deps.log, clock });
   const webhook = createClerkWebhook({
     verifyBody: createBodyVerifier(deps.webhookSecrets),
     userService: services.users,
@@ -65,9 +67,10 @@ export function createApp(deps: AppDeps): Hono {
     instanceId: deps.clerkInstanceId,
     observer: deps.observer ?? metrics.observer,
     bodyBudget,
+    clockWatch,
     clock,
   });
-  const findReadiness = createReadiness({ ...deps, isDraining: deps.isDraining ?? (() => false) });
+  const findReadiness = createReadiness({ ...deps, clockWatch, isDraining: deps.isDraining ?? (() => false) });
   const readMetrics = createMetricsRoute({ metrics, adminToken: deps.adminToken, rateLimits });
 
   for (const path of ["/api/webhooks/clerk", "/api/webhooks/clerk/"]) {

@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { HonoRequest } from "hono";
 import { AppError } from "../errors.ts";
 import { toUserChange } from "../clerk/userChange.ts";
-import { parseSignatureHeaders, type VerifyBody } from "../clerk/bodyVerifier.ts";
+import { isTimely, parseSignatureHeaders, type VerifyBody } from "../clerk/bodyVerifier.ts";
 import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import type { UserService } from "../service/userService.ts";
 import { toErrorResponse } from "./errorResponse.ts";
 import type { BodyBudget, BodyShare } from "./bodyBudget.ts";
+import type { ClockWatch } from "./clockWatch.ts";
 import { readBody } from "./readBody.ts";
 
 /** Clerk's largest user is a few hundred KiB of metadata. */
@@ -18,6 +19,8 @@ const bodyBytesMax = 1024 * 1024;
 const webhookDeadlineMs = 8_000;
 /** Leaves the database a share of the deadline worth having. */
 const bodyDeadlineMs = 4_000;
+/** Of one that is refused for its timestamp anyway, and may only tell that the clock here is wrong. */
+const refusedBodyDeadlineMs = 1_000;
 
 export interface ClerkWebhookDeps {
   readonly verifyBody: VerifyBody;
@@ -27,6 +30,7 @@ export interface ClerkWebhookDeps {
   readonly instanceId?: string | undefined;
   readonly observer?: SyncObserver | undefined;
   readonly bodyBudget: BodyBudget;
+  readonly clockWatch: ClockWatch;
   readonly clock: Clock;
 }
 
@@ -37,9 +41,15 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
   /** Apart, so that bytes and text are let go of while the change waits. */
   async function receive(req: HonoRequest, share: BodyShare, startedAtMs: number): Promise<UserChange> {
     // What is cheap to judge comes first: a flood of unsigned requests costs no reading and no hashing.
-    const headers = parseSignatureHeaders(req.raw.headers, startedAtMs);
-    const bytes = await readBody(req, { bytesMax: bodyBytesMax, timeoutMs: bodyDeadlineMs, share, clock });
-    const body = deps.verifyBody(headers, bytes);
+    const headers = parseSignatureHeaders(req.raw.headers);
+    const read = (timeoutMs: number) => readBody(req, { bytesMax: bodyBytesMax, timeoutMs, share, clock });
+    if (!isTimely(headers, startedAtMs)) {
+      // A body that cannot be read says nothing about the clock; the answer is the same.
+      await deps.clockWatch.onRefused(headers, () => read(refusedBodyDeadlineMs).catch(() => null));
+      throw new AppError("timestamp_out_of_tolerance", "The svix-timestamp is more than 5 minutes off.");
+    }
+    const body = deps.verifyBody(headers, await read(bodyDeadlineMs));
+    deps.clockWatch.onAccepted();
     return toUserChange({ svixId: headers.svixId, body, receivedAtMs: startedAtMs }, deps);
   }
 

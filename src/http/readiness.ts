@@ -3,6 +3,7 @@ import type { Database } from "../store/connection/database.ts";
 import { version } from "../version.ts";
 import { findSchemaState } from "../store/migration/migrate.ts";
 import type { RehearsalReport } from "../store/migration/rehearsal.ts";
+import { toClockWarning, type ClockWatch } from "./clockWatch.ts";
 import { hasDefaultTurma } from "../store/migration/turma.ts";
 
 /** A probe that waits longer has its answer. */
@@ -33,6 +34,7 @@ export function createReadiness(deps: {
   log: Log;
   defaultTurma?: string | undefined;
   findRehearsal?: (() => RehearsalReport | undefined) | undefined;
+  clockWatch: ClockWatch;
   isDraining: () => boolean;
 }): () => Promise<Readiness> {
   let asking: Promise<Readiness> | undefined;
@@ -59,16 +61,17 @@ async function askDatabase(
   const server = deps.isDraining() ? "draining" : "ok";
   const report = deps.findRehearsal?.();
   const rehearsal = report === undefined ? "unknown" : report.obstacles.join("\n") || "ok";
-  const rehearsed = report?.warnings ?? [];
+  const offsetSeconds = deps.clockWatch.findOffsetSeconds();
+  const known = [...(report?.warnings ?? []), ...(offsetSeconds === null ? [] : [toClockWarning(offsetSeconds)])];
   try {
     const { pending, turmaLabels } = await deps.database.run(findSchemaState, { deadlineMs: readyDeadlineMs });
     const migrations = pending.length === 0 ? "ok" : "pending";
     const ready = [server, migrations, report === undefined ? "ok" : rehearsal].every((check) => check === "ok");
-    const warnings = [...(hasDefaultTurma(turmaLabels, deps.defaultTurma) ? [] : [turmaWarning]), ...rehearsed];
+    const warnings = [...(hasDefaultTurma(turmaLabels, deps.defaultTurma) ? [] : [turmaWarning]), ...known];
     return { readiness: { version, ready, checks: { server, database: "ok", migrations, rehearsal }, warnings } };
   } catch (error) {
     // Why is for the log alone.
     const checks = { server, database: "unavailable", migrations: "unknown", rehearsal };
-    return { readiness: { version, ready: false, checks, warnings: rehearsed }, error };
+    return { readiness: { version, ready: false, checks, warnings: known }, error };
   }
 }

@@ -53,7 +53,7 @@ test("a machine where all is well: every line ok", async () => {
     CLERK_API_URL: clerk.apiUrl,
   });
   expect(Object.keys(found)).toEqual(
-    "configuration,database URL,TLS,migration URL,database,migrations,turma,rights,rehearsal,Clerk key,Clerk instance,webhook secret".split(
+    "configuration,database URL,TLS,migration URL,database,migrations,turma,rights,rehearsal,Clerk key,Clerk instance,clock,webhook secret".split(
       ",",
     ),
   );

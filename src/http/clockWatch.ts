@@ -1,0 +1,88 @@
+import { timingSafeEqual } from "node:crypto";
+import { Webhook } from "svix";
+import type { SignatureHeaders } from "../clerk/bodyVerifier.ts";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+
+/** Deliveries refused in a row, and the time from the first to the last, before the clock is blamed. */
+const refusalsMin = 5;
+const episodeMsMin = 5_000;
+/** The newest that the median is taken of. */
+const refusalsMax = 50;
+/** Each look costs reading and hashing a body, which senders of made-up timestamps must not get for nothing. */
+const looksPerSecondMax = 5;
+
+/** Tells a server whose clock is wrong: it refuses each delivery for its timestamp though the signature is right. */
+export interface ClockWatch {
+  /** Of a delivery refused for its timestamp. `readBytes` is called a few times a second at most; null: no body came. */
+  readonly onRefused: (headers: SignatureHeaders, readBytes: () => Promise<Uint8Array | null>) => Promise<void>;
+  /** Of a delivery whose signature and timestamp are right. */
+  readonly onAccepted: () => void;
+  /** By how many seconds the senders' clocks are ahead of this one; null while nothing speaks for a wrong clock. */
+  readonly findOffsetSeconds: () => number | null;
+}
+
+export function createClockWatch(deps: { secrets: readonly string[]; log: Log; clock: Clock }): ClockWatch {
+  const { log, clock } = deps;
+  const webhooks = deps.secrets.map((secret) => new Webhook(secret));
+  /** By svix-id and timestamp: a delivery that was recorded and is sent again and again counts once. */
+  let refusals = new Map<string, { readonly atMs: number; readonly offsetSeconds: number }>();
+  let hasWarned = false;
+  let second = 0;
+  let looks = 0;
+
+  function mayLook(): boolean {
+    const current = Math.floor(clock.monotonicMs() / 1000);
+    looks = current === second ? looks + 1 : 1;
+    second = current;
+    return looks <= looksPerSecondMax;
+  }
+
+  /** svix' own `verify` judges the timestamp as well, so that its signature is compared here. */
+  function isSigned({ svixId, timestamp, signature }: SignatureHeaders, bytes: Uint8Array): boolean {
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+    const at = new Date(Number(timestamp) * 1000);
+    if (Number.isNaN(at.getTime())) return false;
+    const expected = webhooks.map((webhook) => Buffer.from(webhook.sign(svixId, at, text)));
+    const given = signature.split(" ").map((one) => Buffer.from(one));
+    return expected.some((right) => given.some((one) => one.length === right.length && timingSafeEqual(one, right)));
+  }
+
+  function findOffsetSeconds(): number | null {
+    const all = [...refusals.values()];
+    const [first, last] = [all[0], all.at(-1)];
+    if (!first || !last || all.length < refusalsMin || last.atMs - first.atMs < episodeMsMin) return null;
+    const offsets = all.map(({ offsetSeconds }) => offsetSeconds).sort((a, b) => a - b);
+    return offsets[Math.floor(offsets.length / 2)] ?? null;
+  }
+
+  return {
+    onRefused: async (headers, readBytes) => {
+      if (!mayLook()) return;
+      const offsetSeconds = Number(headers.timestamp) - Math.floor(clock.nowMs() / 1000);
+      const bytes = await readBytes();
+      if (bytes === null || !isSigned(headers, bytes)) return;
+      const key = `${headers.timestamp} ${headers.svixId}`;
+      if (!refusals.has(key)) refusals.set(key, { atMs: clock.monotonicMs(), offsetSeconds });
+      // The first stays: it says since when.
+      const [, oldest] = refusals.keys();
+      if (refusals.size > refusalsMax && oldest !== undefined) refusals.delete(oldest);
+      const offset = findOffsetSeconds();
+      if (offset === null || hasWarned) return;
+      hasWarned = true;
+      log.warn({ offsetSeconds: offset }, `[Webhook] ${toClockWarning(offset)}`);
+    },
+    onAccepted: () => {
+      if (refusals.size === 0) return;
+      refusals = new Map();
+      hasWarned = false;
+    },
+    findOffsetSeconds,
+  };
+}
+
+/** @param offsetSeconds by how much the senders are ahead of this server */
+export function toClockWarning(offsetSeconds: number): string {
+  const direction = offsetSeconds > 0 ? "slow" : "fast";
+  return `The server's clock is off by about ${Math.abs(offsetSeconds)} s (${direction}): signed deliveries are refused for their timestamp`;
+}
