@@ -31,6 +31,8 @@ export interface RunCursor {
   readonly leftOut: number;
   /** The first few of them. */
   readonly leftOutNames: readonly string[];
+  /** Users left out so far because another program has locked their rows; they are tried again before the run goes on. */
+  readonly busyIds: readonly string[];
   /** Users that Postgres refused. */
   readonly refused: number;
   /** The first few of them. */
@@ -47,6 +49,7 @@ export const runStart: RunCursor = {
   watermarkMs: null,
   leftOut: 0,
   leftOutNames: [],
+  busyIds: [],
   refused: 0,
   refusedIds: [],
 };

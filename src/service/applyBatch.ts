@@ -1,67 +1,39 @@
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
-import { startSpan, type SyncObserver } from "../domain/observer.ts";
+import type { SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
 import type { Log } from "../log.ts";
-import { toBatchItem, type BatchItem } from "../store/users/batchItem.ts";
+import { toBatchItem } from "../store/users/batchItem.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
-import { isRefusal } from "../store/connection/pgErrors.ts";
-import { findRefusedBy, refused } from "../store/connection/refusal.ts";
-import { retry } from "../retry.ts";
+import { isLocked, isRefusal } from "../store/connection/pgErrors.ts";
+import { findRefusedBy, locked, refused } from "../store/connection/refusal.ts";
+import type { BatchPace } from "./batchPace.ts";
 import { bisect } from "./bisect.ts";
+import { createCommitBatch, type PreparedChange } from "./commitBatch.ts";
 
-/** A change with its place in a batch prepared. */
-export interface PreparedChange {
-  readonly change: UserChange;
-  readonly batchItem: BatchItem;
-  /** An operator's: no attempt of the sender. */
-  readonly replay?: boolean | undefined;
-}
-
-/** Two tries of this length fit into the 8 s that a webhook has. */
-const batchDeadlineMs = 3_500;
-/** Of several connections that were cut at once each is known to be by then. */
-const retryPauseMs = 20;
+/** After so long the search for the one change that meets a lock ends: what is not applied by then comes again. */
+const lockSearchMsMax = 500;
+/** How long a lock is waited for during the search: the first call has waited long enough. */
+const lockSearchWaitMs = 5;
 
 export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome | Error)[]>;
 
 /**
  * One batch to its end: a transient failure is tried once more; where a rule of the database refuses a row the batch is
- * halved until that row stands alone, and, failing twice, is then kept in the ledger while the others go through.
+ * halved until that row stands alone, and, failing twice, is then kept in the ledger while the others go through. A change
+ * whose rows another program has locked is `unavailable` alone.
  */
 export function createApplyBatch(deps: {
   database: Pick<Database, "run" | "state">;
   writer: Pick<UserWriter, "apply">;
+  pace: BatchPace;
   log: Log;
   observer?: SyncObserver | undefined;
   clock: Clock;
 }): ApplyBatch {
-  async function call(items: readonly PreparedChange[]): Promise<Outcome[]> {
-    const endSpan = startSpan();
-    let isCommitted = false;
-    try {
-      const batch = items.map((item) => item.batchItem);
-      const outcomes = await deps.writer.apply(batch, { deadlineMs: batchDeadlineMs });
-      isCommitted = true;
-      return outcomes;
-    } finally {
-      deps.observer?.onBatch?.({ ...endSpan(), items: items.length, isCommitted });
-    }
-  }
-
-  function callTwice(items: readonly PreparedChange[]): Promise<Outcome[]> {
-    return retry(() => call(items), {
-      clock: deps.clock,
-      findWaitMs: (error, failures) => {
-        const isTransient = error instanceof AppError && error.code === "unavailable";
-        if (!isTransient || failures > 1 || deps.database.state() === "open") return undefined;
-        deps.log.warn({ err: error, changes: items.length }, "[UserService] A batch failed and is tried once more");
-        return retryPauseMs;
-      },
-    });
-  }
+  const commitBatch = createCommitBatch(deps);
 
   /**
    * What a rule of the database refused becomes a dead event that names the rule, where it is a delivery. It is sent
@@ -94,9 +66,20 @@ export function createApplyBatch(deps: {
     items: readonly PreparedChange[],
     onCulprit: (item: PreparedChange, error: unknown) => Promise<Outcome | Error>,
   ): Promise<(Outcome | Error)[]> {
+    const lockSearchEndsAtMs = deps.clock.monotonicMs() + lockSearchMsMax;
+    let isSearching = false;
     return bisect<PreparedChange, Outcome | Error>(items, {
-      commit: callTwice,
-      isItemAtFault: isRefusal,
+      commit: async (part) => {
+        try {
+          return await commitBatch(part, { lockWaitMs: isSearching ? lockSearchWaitMs : undefined });
+        } catch (error) {
+          const isSearchOver = part.length === 1 || deps.clock.monotonicMs() > lockSearchEndsAtMs;
+          if (isLocked(error) && isSearchOver) return part.map(() => locked(error));
+          isSearching ||= isLocked(error);
+          throw error;
+        }
+      },
+      isItemAtFault: (error) => isRefusal(error) || isLocked(error),
       onCulprit,
     });
   }

@@ -13,6 +13,8 @@ export interface GroupCommitOptions<Item, Result> {
   /** What an item weighs in a batch, in UTF-16 units. */
   readonly sizeOf: (item: Item) => number;
   readonly batchItemsMax: number;
+  /** How many items may be under way together; one batch may always be. Asked at each departure. */
+  readonly itemsInFlightMax: () => number;
   readonly batchSizeMax: number;
   readonly queueItemsMax: number;
   /** Bounds the memory that waiting items hold. */
@@ -52,6 +54,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
   let queue: Waiter<Item, Result>[] = [];
   let queueSize = 0;
   let batchesInFlight = 0;
+  let itemsInFlight = 0;
   let cancelDeparture: (() => void) | undefined;
   const { clock } = options;
   const timetable = createTimetable(options);
@@ -59,41 +62,32 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
   function pump(): void {
     cancelDeparture?.();
     while (batchesInFlight < options.batchesInFlightMax && queue.length > 0) {
+      const itemsMax =
+        batchesInFlight === 0 ? Math.max(1, options.itemsInFlightMax()) : options.itemsInFlightMax() - itemsInFlight;
+      // The next arrival calls again.
+      if (itemsMax <= 0) return;
       const waitMs = batchesInFlight === 0 ? 0 : timetable.findWaitMs();
       if (waitMs > 0) {
         cancelDeparture = clock.setTimer(waitMs, pump);
         return;
       }
-      depart();
+      depart(Math.min(itemsMax, options.batchItemsMax));
     }
   }
 
-  function depart(): void {
-    const { batch, size, rest } = takeBatch(queue, options);
+  function depart(itemsMax: number): void {
+    const { batch, size, rest } = takeBatch(queue, { ...options, itemsMax });
     queue = rest;
     queueSize -= size;
     batchesInFlight += 1;
+    itemsInFlight += batch.length;
     const arrived = timetable.departed();
-    void flush(batch).finally(() => {
+    void settleBatch(batch, options.flush).finally(() => {
       batchesInFlight -= 1;
+      itemsInFlight -= batch.length;
       arrived();
       pump();
     });
-  }
-
-  async function flush(batch: readonly Waiter<Item, Result>[]): Promise<void> {
-    try {
-      const results = await options.flush(batch.map((waiter) => waiter.item));
-      batch.forEach((waiter, place) => {
-        const result = results[place];
-        if (result === undefined) waiter.reject(new Error("A batch answered fewer results than it had items."));
-        else if (result instanceof Error) waiter.reject(result);
-        else waiter.resolve(result);
-      });
-    } catch (cause) {
-      const error = cause instanceof Error ? cause : new Error("A batch failed.", { cause });
-      for (const waiter of batch) waiter.reject(error);
-    }
   }
 
   return {
@@ -122,6 +116,25 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
   };
 }
 
+/** Flushes a batch and gives each waiter its result. Never throws. */
+async function settleBatch<Item, Result>(
+  batch: readonly Waiter<Item, Result>[],
+  flush: GroupCommitOptions<Item, Result>["flush"],
+): Promise<void> {
+  try {
+    const results = await flush(batch.map((waiter) => waiter.item));
+    batch.forEach((waiter, place) => {
+      const result = results[place];
+      if (result === undefined) waiter.reject(new Error("A batch answered fewer results than it had items."));
+      else if (result instanceof Error) waiter.reject(result);
+      else waiter.resolve(result);
+    });
+  } catch (cause) {
+    const error = cause instanceof Error ? cause : new Error("A batch failed.", { cause });
+    for (const waiter of batch) waiter.reject(error);
+  }
+}
+
 /** When a batch may follow one that is under way. */
 function createTimetable({ clock, nearMs, headwayMs }: { clock: Clock; nearMs: number; headwayMs: number }) {
   let lastDepartureMs = 0;
@@ -143,7 +156,7 @@ function createTimetable({ clock, nearMs, headwayMs }: { clock: Clock; nearMs: n
 /** The next batch, in order of arrival but for items whose key is already in it; those keep their places. */
 function takeBatch<Item, Result>(
   queue: readonly Waiter<Item, Result>[],
-  options: GroupCommitOptions<Item, Result>,
+  options: Pick<GroupCommitOptions<Item, Result>, "keysOf" | "sizeOf" | "batchSizeMax"> & { itemsMax: number },
 ): { batch: Waiter<Item, Result>[]; size: number; rest: Waiter<Item, Result>[] } {
   const batch: Waiter<Item, Result>[] = [];
   const rest: Waiter<Item, Result>[] = [];
@@ -153,7 +166,7 @@ function takeBatch<Item, Result>(
   for (const waiter of queue) {
     const keys = options.keysOf(waiter.item);
     const itemSize = options.sizeOf(waiter.item);
-    full ||= batch.length >= options.batchItemsMax || (batch.length > 0 && size + itemSize > options.batchSizeMax);
+    full ||= batch.length >= options.itemsMax || (batch.length > 0 && size + itemSize > options.batchSizeMax);
     if (full || keys.some((key) => taken.has(key))) {
       rest.push(waiter);
       // A later change of the same user must not overtake this one: order costs nothing and reads naturally in logs.

@@ -11,7 +11,9 @@ import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
 import { findUserStatus } from "../store/users/userStatus.ts";
 import { withRefusals } from "../store/connection/refusal.ts";
-import { createApplyBatch, type PreparedChange } from "./applyBatch.ts";
+import { createApplyBatch } from "./applyBatch.ts";
+import type { PreparedChange } from "./commitBatch.ts";
+import { createBatchPace } from "./batchPace.ts";
 import { createGroupCommit } from "./groupCommit.ts";
 import type { InstanceCheck } from "./instanceCheck.ts";
 import { resyncUser, type ResyncResult } from "./resyncUser.ts";
@@ -79,15 +81,17 @@ export interface UserService {
 
 export function createUserService(deps: UserServiceDeps): UserService {
   const { database, writer, clerk, instanceCheck, log, clock = systemClock } = deps;
+  const pace = createBatchPace();
   const commits = createGroupCommit<PreparedChange, Outcome>({
     clock,
-    flush: createApplyBatch({ ...deps, clock }),
+    flush: createApplyBatch({ ...deps, pace, clock }),
     keysOf: ({ batchItem }) => [
       ...(batchItem.clerkId === null ? [] : [batchItem.clerkId]),
       ...(batchItem.svixId === null ? [] : [`svix:${batchItem.svixId}`]),
     ],
     sizeOf: ({ batchItem }) => batchItem.size,
     batchItemsMax,
+    itemsInFlightMax: pace.itemsMax,
     batchSizeMax,
     queueItemsMax,
     queueSizeMax,

@@ -48,11 +48,11 @@ export async function openCourier(): Promise<Courier> {
       if (name !== "apply_user_changes" || operating) return database.callFunction(name, argument, options);
       const fault = faults.shift();
       if (fault === "before") throw new AppError("unavailable", "Never made.");
-      const outcomes = (await database.callFunction(name, argument, options)) as string[];
+      const applied = (await database.callFunction(name, argument, options)) as { outcomes: string[] };
       const { changes } = JSON.parse(argument) as { changes: { svix_id: string }[] };
-      batches.push({ svixIds: changes.map((change) => change.svix_id), outcomes });
+      batches.push({ svixIds: changes.map((change) => change.svix_id), outcomes: applied.outcomes });
       if (fault === "after") throw new AppError("unavailable", "Committed, but the answer was lost.");
-      return outcomes;
+      return applied;
     },
   });
   const first = await openTestApp({ clerk, clerkInstanceId: factInstanceId, wrapDatabase });

@@ -24,6 +24,7 @@ function openCommits(options: Partial<GroupCommitOptions<Item, string>> = {}) {
     keysOf: (item) => [item.key],
     sizeOf: (item) => item.size,
     batchItemsMax: 3,
+    itemsInFlightMax: () => 100,
     batchSizeMax: 100,
     queueItemsMax: 4,
     queueSizeMax: 200,
@@ -72,6 +73,32 @@ test("items that share a key never share a batch and keep their order", async ()
   for (let round = 0; round < 3; round += 1) await endNext();
   expect(idsOf(batches)).toEqual(["a", "b,d", "c"]);
   await Promise.all(results);
+});
+
+test("all batches under way hold no more items than there is room for; one may always depart", async () => {
+  let room = 3;
+  const { clock, batches, submit } = openCommits({
+    batchItemsMax: 100,
+    batchesInFlightMax: 5,
+    itemsInFlightMax: () => room,
+    queueItemsMax: 100,
+  });
+  const results = ["a", "b", "c", "d", "e", "f"].map((id) => submit(id));
+  await clock.advance(1_000);
+  expect(idsOf(batches)).toEqual(["a", "b,c"]);
+  room = 0;
+  batches[0]?.end.resolve();
+  await clock.advance(1_000);
+  expect(idsOf(batches)).toEqual(["a", "b,c"]);
+  batches[1]?.end.resolve();
+  await clock.advance(0);
+  expect(idsOf(batches)).toEqual(["a", "b,c", "d"]);
+  room = 10;
+  batches[2]?.end.resolve();
+  await clock.advance(0);
+  expect(idsOf(batches)).toEqual(["a", "b,c", "d", "e,f"]);
+  batches[3]?.end.resolve();
+  expect(await Promise.all(results)).toHaveLength(6);
 });
 
 test("a full queue refuses at once, by number and by size; one item of any size passes an empty one", async () => {

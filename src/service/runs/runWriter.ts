@@ -1,28 +1,27 @@
-import type { Clock } from "../../clock.ts";
-import { AppError } from "../../errors.ts";
+import { sleep } from "../../clock.ts";
 import { toUserUpsert } from "../../clerk/userChange.ts";
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
-import { runStart, type RunCursor } from "../../domain/runCursor.ts";
+import type { RunCursor } from "../../domain/runCursor.ts";
 import type { RunKind } from "../../domain/syncRun.ts";
-import type { Log } from "../../log.ts";
 import { toBatchItem, type BatchItem } from "../../store/users/batchItem.ts";
-import { isRefusal } from "../../store/connection/pgErrors.ts";
-import type { OpenRun } from "../../store/runs/runLease.ts";
-import type { UserWriter } from "../../store/users/userWriter.ts";
+import { isLocked, isRefusal } from "../../store/connection/pgErrors.ts";
+import { locked } from "../../store/connection/refusal.ts";
 import { bisect } from "../bisect.ts";
-import { retry } from "../../retry.ts";
-import { RunStopped } from "./runStopped.ts";
+import {
+  createPageWriter,
+  refuse,
+  namesMax,
+  toClerkId,
+  withoutBusy,
+  type CursorChanges,
+  type PageWriterDeps,
+} from "./pageWriter.ts";
 
 /** UTF-16 units of JSON text that go to the database at once: deliveries wait behind it for some 100 ms at most. */
 const chunkSizeMax = 4 * 1024 * 1024;
-/** An interruption of the database that a run outlasts. */
-const databaseRetryMsMax = 30_000;
-const firstRetryMs = 250;
-const retryMsMax = 2_000;
-/** Enough to look into; the record is no list. */
-const refusedIdsMax = 10;
-
-type CursorChanges = Partial<Omit<RunCursor, "step">>;
+/** How long a run waits, in all, for users whose rows other programs have locked. */
+const lockedMsMax = 20_000;
+const lockedRetryMs = 500;
 
 /** Writes what a run learns, and with it where the run goes on. Every method throws `RunStopped` once it has to stop. */
 export interface RunWriter {
@@ -46,92 +45,88 @@ export function toRunItem(user: ClerkUser, kind: RunKind, learnedAtMs: number): 
   return toBatchItem(toUserUpsert(user, { source: kind, learnedAtMs }));
 }
 
-export function createRunWriter(deps: {
-  users: Pick<UserWriter, "applyRunPage">;
-  run: OpenRun;
-  owner: string;
-  log: Log;
-  clock: Clock;
-  signal: AbortSignal;
-}): RunWriter {
-  const { run, users, owner, log, clock, signal } = deps;
-  // The cursor of an older version lacks what has been added since.
-  let cursor: RunCursor = {
-    ...runStart,
-    ...run.cursor,
-    position: { ...runStart.position, ...run.cursor?.position },
-  };
+export function createRunWriter(deps: PageWriterDeps): RunWriter {
+  const { run, log, clock, signal } = deps;
+  const { cursor, write, itemsMax } = createPageWriter(deps);
+  let lockedMsLeft = lockedMsMax;
 
-  async function write(items: readonly BatchItem[], lookedAt: number, changes: CursorChanges): Promise<void> {
-    const next = { ...cursor, ...changes, step: cursor.step + 1 };
-    const page = { runId: run.runId, owner, step: cursor.step, items, lookedAt, cursor: next };
-    const retriesUntilMs = clock.nowMs() + databaseRetryMsMax;
-    const state = await retry(() => users.applyRunPage(page), {
-      clock,
-      signal,
-      findWaitMs: (error, failures) => {
-        const isTransient = error instanceof AppError && error.code === "unavailable";
-        if (!isTransient || clock.nowMs() > retriesUntilMs) return undefined;
-        log.warn({ err: error, runId: run.runId }, "[Runs] A page could not be written and is tried again");
-        return Math.min(firstRetryMs * 2 ** (failures - 1), retryMsMax);
-      },
-    });
-    if (state !== "saved") throw new RunStopped(state);
-    cursor = next;
-  }
-
+  /** @returns the items that are not written, as `write` */
   async function applyChunk(
     chunk: readonly BatchItem[],
-    before: number,
-    options: { lookedAt: boolean; advance: (count: number) => CursorChanges },
-  ): Promise<void> {
-    await bisect(chunk, {
-      commit: async (part, startPlace) => {
-        const lookedAt = options.lookedAt ? part.length : 0;
-        await write(part, lookedAt, options.advance(before + startPlace + part.length));
-        return [];
-      },
-      isItemAtFault: isRefusal,
-      onCulprit: async ({ clerkId }, error, place) => {
-        log.error({ err: error, clerkId, runId: run.runId }, "[Runs] A rule of the database refuses a user");
-        const changes = { ...options.advance(before + place + 1), ...refuse(cursor, clerkId ?? "") };
-        await write([], options.lookedAt ? 1 : 0, changes);
+    lookedAt: boolean,
+    advance: (count: number) => CursorChanges,
+  ): Promise<BatchItem[]> {
+    const busyItems = await bisect<BatchItem, BatchItem | null>(chunk, {
+      commit: (part, startPlace) => write(part, lookedAt ? part.length : 0, advance(startPlace + part.length)),
+      isItemAtFault: (error) => isRefusal(error) || isLocked(error),
+      onCulprit: async (item, error, place) => {
+        const changes = advance(place + 1);
+        if (!isLocked(error)) {
+          await recordRefused(item, lookedAt, changes, error);
+          return null;
+        }
+        await write([], 0, { ...changes, busyIds: [...withoutBusy(cursor(), [item]), toClerkId(item)] });
+        return item;
       },
     });
+    return busyItems.filter((item) => item !== null);
+  }
+
+  async function recordRefused(
+    item: BatchItem,
+    lookedAt: boolean,
+    changes: CursorChanges,
+    err: unknown,
+  ): Promise<void> {
+    const clerkId = toClerkId(item);
+    log.error({ err, clerkId, runId: run.runId }, "[Runs] A user cannot be stored");
+    const busyIds = withoutBusy(cursor(), [item]);
+    await write([], lookedAt ? 1 : 0, { ...changes, busyIds, ...refuse(cursor(), clerkId) });
+  }
+
+  /** Tries them again as long as the run may wait, then names those that are still locked. */
+  async function applyBusy(items: readonly BatchItem[], lookedAt: boolean): Promise<void> {
+    let busyItems = items;
+    if (items.length > 0)
+      log.warn({ runId: run.runId, users: items.length }, "[Runs] Locked by another program: users are tried again");
+    while (busyItems.length > 0 && lockedMsLeft > 0) {
+      await sleep(clock, lockedRetryMs, signal);
+      lockedMsLeft -= lockedRetryMs;
+      busyItems = await applyChunk(busyItems, lookedAt, () => ({}));
+    }
+    for (const item of busyItems) await recordRefused(item, lookedAt, {}, locked());
   }
 
   return {
-    cursor: () => cursor,
+    cursor,
     apply: async (items, { lookedAt = true, advance = () => ({}) } = {}) => {
+      const busyItems: BatchItem[] = [];
       let before = 0;
-      for (const chunk of toChunks(items)) {
-        await applyChunk(chunk, before, { lookedAt, advance });
+      while (before < items.length) {
+        const chunk = takeChunk(items, before, itemsMax());
+        const start = before;
+        busyItems.push(...(await applyChunk(chunk, lookedAt, (count) => advance(start + count))));
         before += chunk.length;
       }
+      await applyBusy(busyItems, lookedAt);
     },
-    save: (changes) => write([], 0, changes),
-    leaveOut: (names) => {
-      const { leftOut, leftOutNames } = cursor;
-      const firstNames = [...leftOutNames, ...names].slice(0, refusedIdsMax);
-      return write([], 0, { leftOut: leftOut + names.length, leftOutNames: firstNames });
+    save: async (changes) => void (await write([], 0, changes)),
+    leaveOut: async (names) => {
+      const { leftOut, leftOutNames } = cursor();
+      const firstNames = [...leftOutNames, ...names].slice(0, namesMax);
+      await write([], 0, { leftOut: leftOut + names.length, leftOutNames: firstNames });
     },
   };
 }
 
-function refuse(cursor: RunCursor, clerkId: string): CursorChanges {
-  if (cursor.refusedIds.includes(clerkId)) return {};
-  return { refused: cursor.refused + 1, refusedIds: [...cursor.refusedIds, clerkId].slice(0, refusedIdsMax) };
-}
-
-/** In their order, none over the limit unless a single item is. */
-function toChunks(items: readonly BatchItem[]): BatchItem[][] {
-  const chunks: BatchItem[][] = [];
+/** The next items, no more than `itemsMax` and none over the limit of size unless a single one is. */
+function takeChunk(items: readonly BatchItem[], start: number, itemsMax: number): readonly BatchItem[] {
   let size = 0;
-  for (const item of items) {
-    const last = chunks.at(-1);
-    if (last && size + item.size <= chunkSizeMax) last.push(item);
-    else chunks.push([item]);
-    size = last === chunks.at(-1) ? size + item.size : item.size;
+  let end = start;
+  for (const item of items.slice(start, start + itemsMax)) {
+    size += item.size;
+    if (end > start && size > chunkSizeMax) break;
+    end += 1;
   }
-  return chunks;
+  return items.slice(start, end);
 }

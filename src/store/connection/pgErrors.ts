@@ -89,8 +89,13 @@ export function isUnmarkedPooler(error: unknown): boolean {
  */
 export function isRefusal(error: unknown): boolean {
   const refusal = findPostgresError(error);
-  if (!refusal || isTransient(refusal)) return false;
+  if (!refusal || isTransient(refusal) || isLocked(refusal)) return false;
   return refusal.where !== undefined || /^2[23]/.test(refusal.code);
+}
+
+/** Whether one change of the call needs what another transaction holds, and the functions could not tell which. */
+export function isLocked(error: unknown): boolean {
+  return codeOf(error) === "LOCKD";
 }
 
 /** Whether a function of the team's raised the error on purpose; its SQLSTATE then says nothing about the database. */

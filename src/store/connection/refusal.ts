@@ -15,6 +15,14 @@ export async function withRefusals<T>(database: Pick<Database, "run">, work: () 
   }
 }
 
+/** A row that the change needs is locked by another program. */
+export function locked(cause?: unknown): AppError {
+  return new AppError("unavailable", "Another program has locked what this change writes.", {
+    cause,
+    retryAfterSeconds: 5,
+  });
+}
+
 /** @param rule what `findRefusedBy` found */
 export function refused(rule: string, cause: unknown): AppError {
   return new AppError("refused", `A rule of the database refuses this change: ${rule}.`, { cause });

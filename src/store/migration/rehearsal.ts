@@ -1,5 +1,5 @@
 import type { ISql, Sql } from "postgres";
-import { isPostgresError, isTransient } from "../connection/pgErrors.ts";
+import { isLocked, isPostgresError, isTransient } from "../connection/pgErrors.ts";
 import { describeFailures, type RehearsalFailure } from "./rehearsalFailures.ts";
 import { toRehearsalSteps, toTurmaSteps } from "./rehearsalSteps.ts";
 import { functionsSchema } from "./sqlFunctions.ts";
@@ -66,7 +66,7 @@ async function call(tx: ISql, steps: readonly object[]): Promise<RehearsalFailur
     );
     failures = row?.failures ?? [];
   } catch (error) {
-    if (!isPostgresError(error) || isTransient(error)) throw error;
+    if (!isPostgresError(error) || isTransient(error) || isLocked(error)) throw error;
     await tx`rollback to savepoint rehearsal`;
     const { code, message, where } = error;
     failures = [{ step: "the functions are called", code, message, context: where ?? "" }];

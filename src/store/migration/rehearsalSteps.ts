@@ -119,7 +119,7 @@ function toRunStep(change: UserChange, defaultTurma: string): RehearsalStep {
     open: { ...common, ...kind },
     page: { ...common, step: 0, looked_at: 1, clerk_ids: [change.clerkId], cursor: {}, batch },
     texts,
-    expected: { state: "saved" },
+    expected: { state: "saved", busy: [] },
   };
 }
 

@@ -18,9 +18,11 @@ import listUnseenUsers from "../sql/runs/list_unseen_users.sql" with { type: "te
 import openRun from "../sql/runs/open_run.sql" with { type: "text" };
 import userFigures from "../sql/status/user_figures.sql" with { type: "text" };
 import applyAndReport from "../sql/users/apply_and_report.sql" with { type: "text" };
+import applyChanges from "../sql/users/apply_changes.sql" with { type: "text" };
 import applyDeletions from "../sql/users/apply_deletions.sql" with { type: "text" };
 import applyUpserts from "../sql/users/apply_upserts.sql" with { type: "text" };
 import applyUserChanges from "../sql/users/apply_user_changes.sql" with { type: "text" };
+import findLocked from "../sql/users/find_locked.sql" with { type: "text" };
 import userState from "../sql/users/user_state.sql" with { type: "text" };
 import { version } from "../../version.ts";
 import { migrationTexts } from "./migrationFiles.ts";
@@ -36,6 +38,8 @@ const functionTexts: readonly string[] = [
   linkMentorados,
   settleDeliveries,
   settleRefused,
+  applyChanges,
+  findLocked,
   applyUserChanges,
   userState,
   userFigures,

@@ -19,12 +19,12 @@
 -- Entry points: apply_user_changes, apply_and_report, apply_run_page, open_run, resolve_link, unlink_mentorado,
 --   user_state, user_figures, list_unseen_users, list_linkable_users. All others are helpers.
 --
--- Locks, in this order: the writer's advisory lock (lock_writer), then rows. open_run has an advisory lock of its own
---   and takes no other.
+-- Locks, in this order: the writer's advisory lock (lock_writer), then rows, none of which is waited for long. open_run
+--   has an advisory lock of its own and takes no other.
 
 -- One change of a batch. What a caller does not send is null.
 create type clerk_sync.change as (
-  kind text, -- upsert, delete, ignored or dead
+  kind text, -- upsert, delete, ignored or dead; busy: left out, see apply_batch
   source text,
   clerk_id text,
   -- of an upsert
@@ -45,6 +45,9 @@ return clock_timestamp() + coalesce(nullif(current_setting('clerk_neon_sync.cloc
 -- Takes the one lock under which users, links and the ledger are written, until the end of the transaction; returns the
 -- time at which it was taken. So the tables move through one sequence of states, however many processes run: 0.1 uses
 -- the same key. Each statement after it takes a new snapshot, which read committed alone does.
+-- From then on a row or table that another transaction holds is waited for 50 ms at most, because all other writers wait
+-- as well: long enough for a short write of another program. A caller sets lock_timeout for the wait for this lock as
+-- part of its own definition, and so gives the former value back.
 create function clerk_sync.lock_writer() returns timestamptz
 language plpgsql
 as $$
@@ -54,6 +57,7 @@ begin
       using errcode = 'invalid_transaction_state';
   end if;
   perform pg_advisory_xact_lock(7164381920153);
+  perform set_config('lock_timeout', '50ms', true);
   return clerk_sync.clock();
 end
 $$;

@@ -75,10 +75,11 @@ function toInstant(ms: number | null): string | null {
 export function toBatch(
   items: readonly BatchItem[],
   defaultTurma: string | undefined,
+  lockWaitMs?: number,
 ): { json: string; texts: string } {
   const texts = items.flatMap((item) => item.texts);
   const separator = toSeparator(texts);
-  const head = JSON.stringify({ default_turma: defaultTurma, separator });
+  const head = JSON.stringify({ default_turma: defaultTurma, lock_wait_ms: lockWaitMs, separator });
   const changes = items.map((item) => item.json).join(",");
   return { json: `${head.slice(0, -1)},"changes":[${changes}]}`, texts: texts.join(separator) };
 }
@@ -90,9 +91,13 @@ function toSeparator(texts: readonly string[]): string {
   return separator;
 }
 
+/** `busy`: another transaction holds a row that the change needs; nothing of it was written. */
+export type BatchOutcome = Outcome | "busy";
+
 /** What `apply_user_changes` answers: one outcome per element of the batch, in its order. */
-export function parseOutcomes(answer: unknown, count: number): Outcome[] {
-  const isOutcome = (value: unknown): value is Outcome => outcomes.some((outcome) => outcome === value);
+export function parseOutcomes(answer: unknown, count: number): BatchOutcome[] {
+  const isOutcome = (value: unknown): value is BatchOutcome =>
+    value === "busy" || outcomes.some((outcome) => outcome === value);
   if (!Array.isArray(answer) || answer.length !== count || !answer.every(isOutcome)) {
     throw new Error("apply_user_changes answered something other than one outcome per change");
   }

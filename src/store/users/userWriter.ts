@@ -5,7 +5,9 @@ import type { UserStatus } from "../../domain/userStatus.ts";
 import type { Database } from "../connection/database.ts";
 import { leaseMs } from "../runs/runLease.ts";
 import { toWire } from "../wire.ts";
-import { parseOutcomes, toBatch, toBatchItem, type BatchItem } from "./batchItem.ts";
+import { isLocked } from "../connection/pgErrors.ts";
+import { locked } from "../connection/refusal.ts";
+import { parseOutcomes, toBatch, toBatchItem, type BatchItem, type BatchOutcome } from "./batchItem.ts";
 import { toUserStatus } from "./userStatus.ts";
 
 const reportDeadlineMs = 5_000;
@@ -32,39 +34,68 @@ export interface RunPage {
   readonly cursor: RunCursor;
 }
 
+/** What became of a batch. */
+export interface BatchResult {
+  /** One per item, in their order. */
+  readonly outcomes: readonly BatchOutcome[];
+  /** Milliseconds that the changes took in the database, without waits for locks and without the round trip. */
+  readonly writerMs: number;
+}
+
+/** What became of a page; `lost`: another process has taken the run over. */
+export type RunPageResult =
+  | {
+      readonly state: "saved";
+      /** Users left out, as `busy`. */ readonly busyClerkIds: readonly string[];
+      readonly writerMs: number;
+    }
+  | { readonly state: "cancelled" | "lost" };
+
 /**
  * Every way in which changes of users reach the tables. Each call is one SQL function and one round trip.
- * @throws AppError `unavailable`; Postgres' own error if a row is at fault, and then nothing is written
+ * @throws AppError `unavailable`; Postgres' own error if a row is at fault or locked (see `isLocked`), and then nothing
+ * is written
  */
 export interface UserWriter {
-  /** Applies a batch; answers one outcome per item, in their order. */
-  readonly apply: (items: readonly BatchItem[], options: { deadlineMs: number }) => Promise<Outcome[]>;
+  readonly apply: (
+    items: readonly BatchItem[],
+    options: {
+      deadlineMs: number;
+      /** For a row that is locked; unless given, as in lock_writer. */ lockWaitMs?: number | undefined;
+    },
+  ) => Promise<BatchResult>;
   /** Applies one change and reports what it found and left. A dry run does all of it and undoes it in the database. */
   readonly applyAndReport: (input: {
     change: UserChange & { clerkId: string };
     dryRun: boolean;
   }) => Promise<ChangeReport>;
   /** Applies a page and saves in the same transaction where the run goes on. Safe to repeat. */
-  readonly applyRunPage: (page: RunPage) => Promise<"saved" | "cancelled" | "lost">;
+  readonly applyRunPage: (page: RunPage) => Promise<RunPageResult>;
 }
 
 /** @param deps.defaultTurma class of a mentorado that the sync creates; undefined: see find_default_turma */
 export function createUserWriter(deps: { database: Database; defaultTurma: string | undefined }): UserWriter {
   const { database, defaultTurma } = deps;
   return {
-    apply: async (items, { deadlineMs }) => {
-      const { json, texts } = toBatch(items, defaultTurma);
+    apply: async (items, { deadlineMs, lockWaitMs }) => {
+      const { json, texts } = toBatch(items, defaultTurma, lockWaitMs);
       const answer = await database.callFunction("apply_user_changes", json, { texts, deadlineMs });
-      return parseOutcomes(answer, items.length);
+      const { outcomes, ms } = answer as { outcomes: unknown; ms: number };
+      return { outcomes: parseOutcomes(outcomes, items.length), writerMs: ms };
     },
 
     applyAndReport: async ({ change, dryRun }) => {
       const { json, texts } = toBatch([toBatchItem(change)], defaultTurma);
       const argument = `{"batch":${json},"dry_run":${dryRun},"states":true}`;
-      const answer = await database.callFunction("apply_and_report", argument, { texts, deadlineMs: reportDeadlineMs });
+      const answer = await database
+        .callFunction("apply_and_report", argument, { texts, deadlineMs: reportDeadlineMs })
+        .catch((error: unknown) => {
+          throw isLocked(error) ? locked(error) : error;
+        });
       const { outcomes, before, after } = answer as { outcomes: unknown; before: unknown[]; after: unknown[] };
       const [outcome] = parseOutcomes(outcomes, 1);
       if (outcome === undefined) throw new Error("apply_and_report answered no outcome");
+      if (outcome === "busy") throw locked();
       const { clerkId } = change;
       return { outcome, before: toUserStatus(clerkId, before[0]), after: toUserStatus(clerkId, after[0]) };
     },
@@ -76,9 +107,10 @@ export function createUserWriter(deps: { database: Database; defaultTurma: strin
       const argument = `${head.slice(0, -1)},"batch":${json}}`;
       try {
         const answer = await database.callFunction("apply_run_page", argument, { texts, deadlineMs: pageDeadlineMs });
-        return (answer as { state: "saved" | "cancelled" | "lost" }).state;
+        const { state, busy, ms } = answer as { state: RunPageResult["state"]; busy: string[]; ms: number };
+        return state === "saved" ? { state, busyClerkIds: busy, writerMs: ms } : { state };
       } catch (error) {
-        if ((error as { code?: unknown }).code === lostRunState) return "lost";
+        if ((error as { code?: unknown }).code === lostRunState) return { state: "lost" };
         throw error;
       }
     },

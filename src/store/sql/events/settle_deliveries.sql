@@ -12,7 +12,7 @@ begin
   if reopens then
     perform clerk_sync.uncount_events(array(
       select e from unnest(changes) c join public.webhook_events e on e.svix_id = c.svix_id
-      where e.outcome in ('dead', 'ignored') and not settled ? c.svix_id));
+      where e.outcome in ('dead', 'ignored') and not settled ? c.svix_id and c.kind <> 'busy'));
   end if;
 
   with results as materialized (
@@ -21,7 +21,7 @@ begin
            case
              when settled ? coalesce(c.svix_id, '')
                then case settled ->> c.svix_id when 'dead' then 'dead' else 'duplicate' end
-             when c.kind in ('ignored', 'dead') then c.kind
+             when c.kind in ('ignored', 'dead', 'busy') then c.kind
              when verdicts ->> c.clerk_id = 'unchanged' and c.kind = 'upsert' and c.clerk_id = any (linked_clerk_ids)
                then 'applied'
              else verdicts ->> c.clerk_id
@@ -36,7 +36,7 @@ begin
            -- A scalar subquery, for of a `not exists` the planner may make a list of every deleted user.
            case when (select u.deleted_at from public.users u where u.clerk_id = r.clerk_id) is null
                 then parts[r.place * 2] end
-    from results r where r.svix_id is not null and not r.is_again
+    from results r where r.svix_id is not null and not r.is_again and r.outcome <> 'busy'
     on conflict (svix_id) do update
       set type = excluded.type, clerk_id = excluded.clerk_id, instance_id = excluded.instance_id,
           occurred_at = excluded.occurred_at, settled_at = excluded.settled_at, outcome = excluded.outcome,

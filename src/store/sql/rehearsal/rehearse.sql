@@ -20,7 +20,7 @@ declare
 begin
   case step ->> 'does'
     when 'apply' then
-      found := clerk_sync.apply_user_changes(step -> 'batch', step ->> 'texts');
+      found := clerk_sync.apply_user_changes(step -> 'batch', step ->> 'texts') -> 'outcomes';
       if step ? 'clerk_id' then
         state := clerk_sync.user_state(step ->> 'clerk_id');
         found := found || jsonb_build_array(state -> 'state',
@@ -44,7 +44,7 @@ begin
     when 'run' then
       perform clerk_sync.open_run(step -> 'open');
       insert into public.sync_run_pages (run_id, step, user_ids) values ((step #>> '{open,run_id}')::uuid, 0, '{}');
-      found := clerk_sync.apply_run_page(step -> 'page', step ->> 'texts');
+      found := clerk_sync.apply_run_page(step -> 'page', step ->> 'texts') - 'ms';
     when 'forget' then
       delete from public.webhook_events
       where svix_id in (select jsonb_array_elements_text(step -> 'svix_ids'));
@@ -73,7 +73,7 @@ exception when others then
     get stacked diagnostics message = message_text, on_table = table_name, on_column = column_name,
       of_constraint = constraint_name, of_type = pg_datatype_name, context = pg_exception_context;
     -- The database is busy or going down, which is no obstacle; unless a trigger says so of its own.
-    if (sqlstate in ('40001', '40P01', '55P03') or left(sqlstate, 2) in ('08', '53', '57', '58'))
+    if (sqlstate in ('40001', '40P01', '55P03', 'LOCKD') or left(sqlstate, 2) in ('08', '53', '57', '58'))
        and context !~ '^[^\n]* at RAISE\n' then
       raise;
     end if;

@@ -1,8 +1,9 @@
 -- One page of a backfill or reconcile: applies its changes and, in the same transaction, says in the run's record what
 -- came of them and where to go on. So neither a crash nor a lost answer loses a page or counts one twice.
 -- {"run_id", "owner", "step", "lease_ms", "clerk_ids", "looked_at", "cursor", "batch"} →
--- {"state": "saved" | "cancelled" | "lost"}
+-- {"state": "saved", "busy": [clerk_id, …], "ms"} | {"state": "cancelled" | "lost"}
 --
+-- busy: users left out, and not counted, because another transaction holds their rows; ms: see apply_batch.
 -- step counts the pages of a run: a call that comes again after it was committed does nothing. lost: another process
 -- has taken the run over, or it is no longer running.
 create function clerk_sync.apply_run_page(argument jsonb, texts text) returns jsonb
@@ -15,10 +16,12 @@ as $$
 declare
   wanted_step constant integer := (argument -> 'step')::integer;
   clerk_ids constant text[] := array(select jsonb_array_elements_text(argument -> 'clerk_ids'));
-  looked_at constant integer := (argument -> 'looked_at')::integer;
+  looked_at integer := (argument -> 'looked_at')::integer;
   run public.sync_runs;
   result record;
   outcomes jsonb := '[]';
+  busy_clerk_ids text[] := '{}';
+  ms double precision := 0;
   -- Rows created, rows that got other content, and tombstones. A mentorado found for a user whose row was right is none
   -- of these.
   rows_created bigint := 0;
@@ -31,7 +34,7 @@ begin
     return '{"state": "lost"}';
   end if;
   if (run.cursor -> 'step')::integer > wanted_step then
-    return '{"state": "saved"}';
+    return jsonb_build_object('state', 'saved', 'busy', coalesce(run.cursor -> 'busyIds', '[]'), 'ms', 0);
   end if;
   if run.cancel_requested_at is not null then
     return '{"state": "cancelled"}';
@@ -41,6 +44,7 @@ begin
     begin
       result := clerk_sync.apply_batch(argument -> 'batch', texts);
       outcomes := result.outcomes;
+      ms := result.ms;
       rows_created := result.created;
       rows_changed := result.changed;
       rows_deleted := result.deleted;
@@ -50,6 +54,13 @@ begin
     exception when sqlstate 'DRYRN' then
       null;
     end;
+    busy_clerk_ids := array(
+      select k.clerk_id from unnest(clerk_ids) with ordinality as k(clerk_id, place)
+        join jsonb_array_elements_text(outcomes) with ordinality as o(outcome, place) using (place)
+      where o.outcome = 'busy');
+    if looked_at > 0 then
+      looked_at := looked_at - cardinality(busy_clerk_ids);
+    end if;
     if run.kind = 'reconcile' and run."full" then
       -- A lookup by the unique index, whatever the planner believes of the table's size (`offset 0`).
       insert into public.sync_run_pages (run_id, step, user_ids)
@@ -67,7 +78,9 @@ begin
       stale = r.stale + case when looked_at > 0 then n.stale else 0 end, deleted = r.deleted + n.deleted,
       drift_missing = r.drift_missing + n.missing, drift_stale = r.drift_stale + n.differing,
       drift_deleted = r.drift_deleted + case when run.kind = 'reconcile' then n.deleted else 0 end,
-      cursor = argument -> 'cursor',
+      -- A page that comes again, and a process that takes the run over, need to know who was left out.
+      cursor = case when busy_clerk_ids = '{}' then argument -> 'cursor'
+        else jsonb_set(argument -> 'cursor', '{busyIds}', argument #> '{cursor,busyIds}' || to_jsonb(busy_clerk_ids)) end,
       lease_until = clerk_sync.clock() + make_interval(secs => (argument -> 'lease_ms')::double precision / 1000)
   from (
     select count(*) filter (where outcome = 'applied') as applied,
@@ -83,6 +96,6 @@ begin
   if not found then
     raise exception 'another process has taken this run over' using errcode = 'LOSTR';
   end if;
-  return '{"state": "saved"}';
+  return jsonb_build_object('state', 'saved', 'busy', busy_clerk_ids, 'ms', ms);
 end
 $$;

@@ -3,6 +3,7 @@
 -- A dry run does everything and then undoes it, so that it cannot say anything else than what would happen.
 create function clerk_sync.apply_and_report(argument jsonb, texts text) returns jsonb
 language plpgsql
+set lock_timeout = '3s'
 as $$
 declare
   clerk_ids constant text[] := array(select c ->> 'clerk_id' from jsonb_array_elements(argument #> '{batch,changes}') c);
@@ -18,7 +19,7 @@ begin
                from unnest(clerk_ids) with ordinality as i(id, place));
   end if;
   begin
-    outcomes := clerk_sync.apply_user_changes(argument -> 'batch', texts);
+    outcomes := clerk_sync.apply_user_changes(argument -> 'batch', texts) -> 'outcomes';
     if states then
       after := (select jsonb_agg(clerk_sync.user_state(id) order by place)
                 from unnest(clerk_ids) with ordinality as i(id, place));

@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { createBatchPace } from "../../src/service/batchPace.ts";
+
+test("a batch holds what fits into 200 ms by the pace of the last commits, after one commit nearly", () => {
+  const pace = createBatchPace();
+  expect(pace.itemsMax()).toBe(50);
+  pace.committed(50, 500);
+  expect(pace.itemsMax()).toBe(20);
+  pace.committed(20, 200);
+  expect(pace.itemsMax()).toBe(20);
+  pace.committed(1, 30_000);
+  expect(pace.itemsMax()).toBe(1);
+});
+
+test("on a fast database it is a full batch after three commits, whatever the first call cost", () => {
+  const pace = createBatchPace();
+  pace.committed(1, 60);
+  pace.committed(pace.itemsMax(), 1.2);
+  pace.committed(pace.itemsMax(), 2);
+  pace.committed(pace.itemsMax(), 20);
+  expect(pace.itemsMax()).toBeGreaterThan(500);
+});
+
+test("batches that fail become smaller, to one change at least, and full again soon after", () => {
+  const pace = createBatchPace();
+  for (let n = 0; n < 20; n += 1) pace.failed();
+  expect(pace.itemsMax()).toBe(1);
+  for (let n = 0; n < 4; n += 1) pace.committed(pace.itemsMax(), 1 + pace.itemsMax() * 0.06);
+  expect(pace.itemsMax()).toBeGreaterThan(500);
+});
