@@ -108,7 +108,8 @@ function allowOrigins(origins: readonly string[]): MiddlewareHandler {
 
 function routePage(app: Hono): void {
   const page = createOperatorPage();
-  route(app, "/", { GET: (c) => page.getIndex(c.req.raw) });
+  // Under a base path the second is that path with a slash at its end: a parameter of no characters.
+  for (const path of ["/", "/:nothing{.{0}}"]) route(app, path, { GET: (c) => page.getIndex(c.req.raw) });
   app.get("/assets/*", async (c, next) => {
     const asset = await page.findAsset(c.req.raw);
     return asset ? addAnswerHeaders(c, asset) : next();

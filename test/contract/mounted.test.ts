@@ -67,15 +67,18 @@ test("a host's middleware that used up the raw body is answered 500 at once, and
   }
 });
 
-test("under a base path the page's files are found relative to it", async () => {
+test.each(["/below/here", "/below/here/"])("at %s the page's files are found relative to it", async (path) => {
   const host = new Hono().route("/below/here", t.app);
-  const html = await (await host.request("/below/here")).text();
-  const paths = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
-  expect(paths).toHaveLength(3);
-  for (const path of paths) {
-    const { pathname } = new URL(path, "http://host.test/below/here");
+  const res = await host.request(path);
+  expect(res.status).toBe(200);
+  const files = [...(await res.text()).matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file = ""]) => file);
+  expect(files).toHaveLength(3);
+  for (const file of files) {
+    const { pathname } = new URL(file, `http://host.test${path}`);
     expect([pathname, (await host.request(pathname)).status]).toEqual([pathname, 200]);
   }
+  expect((await host.request(path, { method: "POST" })).status).toBe(405);
+  for (const other of ["/below/here//", "/below/here/x"]) expect((await host.request(other)).status).toBe(404);
 });
 
 test("without origins nothing is added, so that a host's own CORS holds", async () => {

@@ -37,6 +37,8 @@ export async function openBrowser(): Promise<Browser> {
 
 export interface PageOptions extends BrowserContextOptions {
   readonly origin: string;
+  /** Where the page is; by default `/`. */
+  readonly path?: string;
   /** What goes into the console though all is well: the browser reports refused requests by itself. */
   readonly expectedErrors?: RegExp;
 }
@@ -44,7 +46,7 @@ export interface PageOptions extends BrowserContextOptions {
 /** A page in a profile of its own. Fails if anything went wrong in it or it asked anything of another server. */
 export async function withPage(
   browser: Browser,
-  { origin, expectedErrors, ...options }: PageOptions,
+  { origin, path = "/", expectedErrors, ...options }: PageOptions,
   use: (page: Page) => Promise<void>,
 ): Promise<void> {
   const context = await browser.newContext(options);
@@ -60,7 +62,7 @@ export async function withPage(
   });
   try {
     const page = await context.newPage();
-    await page.goto(origin);
+    await page.goto(new URL(path, origin).href);
     await use(page);
     expect(problems).toEqual([]);
   } finally {

@@ -1,3 +1,4 @@
+import { Hono } from "hono";
 import type { Browser, Page } from "playwright-core";
 import { openServer } from "./openServer.ts";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
@@ -20,12 +21,18 @@ export interface OperatorPageTest extends TestApp {
   readonly enter: (use: (page: Page) => Promise<void>, options?: Partial<PageOptions>) => Promise<void>;
 }
 
-/** The app on a port of its own, beside a simulated Clerk, and a browser to look at it. */
-export async function openOperatorPageTest(options: { app?: Partial<AppDeps> } = {}): Promise<OperatorPageTest> {
+/**
+ * The app on a port of its own, beside a simulated Clerk, and a browser to look at it.
+ * @param options.basePath where another app mounts it
+ */
+export async function openOperatorPageTest(
+  options: { app?: Partial<AppDeps>; basePath?: string } = {},
+): Promise<OperatorPageTest> {
   const clerk = await openSimulatedClerk({ requestsPer10s: Infinity });
   const api = createClerkApi({ secretKey: clerk.secretKey, apiUrl: clerk.apiUrl, log: silentLog });
   const app = await openTestApp({ ...options, clerk: api });
-  const server = openServer((req, self) => app.app.fetch(req, self));
+  const served = options.basePath === undefined ? app.app : new Hono().route(options.basePath, app.app);
+  const server = openServer((req, self) => served.fetch(req, self));
   const { origin } = server;
   const browser = await openBrowser();
   const open: OperatorPageTest["open"] = (use, options) => withPage(browser, { origin, ...options }, use);
