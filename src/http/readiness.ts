@@ -62,7 +62,8 @@ async function askDatabase(
   const report = deps.findRehearsal?.();
   const rehearsal = report === undefined ? "unknown" : report.obstacles.join("\n") || "ok";
   const offsetSeconds = deps.clockWatch.findOffsetSeconds();
-  const known = [...(report?.warnings ?? []), ...(offsetSeconds === null ? [] : [toClockWarning(offsetSeconds)])];
+  const rehearsed = (report?.warnings ?? []).map((text) => text.replace(/\.$/, ""));
+  const known = [...rehearsed, ...(offsetSeconds === null ? [] : [toClockWarning(offsetSeconds)])];
   try {
     const { pending, turmaLabels } = await deps.database.run(findSchemaState, { deadlineMs: readyDeadlineMs });
     const migrations = pending.length === 0 ? "ok" : "pending";

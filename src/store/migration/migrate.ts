@@ -1,4 +1,4 @@
-import type { ISql } from "postgres";
+import type { ISql, TransactionSql } from "postgres";
 import { AppError } from "../../errors.ts";
 import { silentLog, type Log } from "../../log.ts";
 import { openDatabase } from "../connection/database.ts";
@@ -76,7 +76,7 @@ export async function readMigrationScript(
   }
 }
 
-async function migrateIn(tx: ISql, defaultTurma: string | undefined): Promise<MigrationReport> {
+async function migrateIn(tx: TransactionSql, defaultTurma: string | undefined): Promise<MigrationReport> {
   await prepare(tx);
   await tx`select pg_advisory_xact_lock(${migrateLock})`;
   await tx`select set_config('lock_timeout', ${lockTimeout}, true)`;
@@ -99,9 +99,13 @@ async function prepare(tx: ISql): Promise<void> {
 }
 
 async function plan(tx: ISql): Promise<MigrationPlan> {
-  const obstacles = await findMigrationObstacles(tx);
+  const pending = await findPendingEntries(tx);
+  const obstacles = await findMigrationObstacles(
+    tx,
+    pending.map((entry) => entry.tag),
+  );
   if (obstacles.length > 0) throw refusal(toList(obstacles));
-  return planMigration(tx);
+  return planMigration(tx, pending);
 }
 
 function toList(obstacles: readonly string[]): string {

@@ -20,8 +20,10 @@ export interface MigrationPlan {
 }
 
 /** What this database lacks, as the statements that bring it. Reads only. */
-export async function planMigration(sql: ISql): Promise<MigrationPlan> {
-  const pending = await findPendingEntries(sql);
+export async function planMigration(
+  sql: ISql,
+  pending: readonly { readonly tag: string; readonly when: number }[],
+): Promise<MigrationPlan> {
   const ledger = pending.length === 0 ? [] : await planLedger(sql);
   const ids = pending.length === 0 ? { before: [], after: [] } : await planUserIds(sql);
   const entries = pending.flatMap(({ tag, when }) => {

@@ -1,13 +1,21 @@
 import type { ISql } from "postgres";
+import { findUnusableColumns } from "./columnPreflight.ts";
+import { findTakenNames } from "./namesTaken.ts";
 
 /** Rows named in a refusal; more would not help a person. */
 const rowsShownMax = 20;
+const integerMax = 2_147_483_647;
 
 /**
- * What in a database from before would break a rule the migration adds. Reads only.
+ * What in a database from before would break a rule the migration adds, or be taken for something of this program. Reads
+ * only; what a database refuses of its own is for the rehearsal to find.
+ * @param tags of the pending migrations
  * @returns one sentence for people per problem, naming table, column and rows
  */
-export async function findMigrationObstacles(sql: ISql): Promise<string[]> {
+export async function findMigrationObstacles(sql: ISql, tags: readonly string[]): Promise<string[]> {
+  const taken = await findTakenNames(sql, tags);
+  // Nothing can be said of the columns of what is no table.
+  if (taken.length > 0) return taken;
   const columns = await sql<{ name: string }[]>`
     select table_name || '.' || column_name as name from information_schema.columns
     where table_schema = 'public' and table_name in ('users', 'mentorados')`;
@@ -17,6 +25,18 @@ export async function findMigrationObstacles(sql: ISql): Promise<string[]> {
   const obstacles = ["users.id", "users.clerk_id", "mentorados.id", "mentorados.nome_completo", "mentorados.turma"]
     .filter((name) => hasTable(name.split(".")[0] ?? "") && !has(name))
     .map((name) => `Column ${name} is missing from the existing table, and no value for it can be made up.`);
+  // Of rows that are hidden from this role nothing can be said; the rehearsal says that they are.
+  const [security] = await sql<{ hides: boolean }[]>`
+    select coalesce(bool_or(row_security_active(c.oid)), false) as hides
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'public' and c.relname in ('users', 'mentorados')`;
+  if (!security?.hides) obstacles.push(...(await findBrokenRows(sql, has)));
+  return [...obstacles, ...(await findUnusableColumns(sql)), ...(await findNarrowUserIds(sql))];
+}
+
+/** Rows that a unique index or a foreign key of the migration would refuse. */
+async function findBrokenRows(sql: ISql, has: (column: string) => boolean): Promise<string[]> {
+  const obstacles: string[] = [];
   if (has("users.clerk_id") && has("users.id")) {
     const rows = await sql<Duplicate[]>`
       select clerk_id as value, count(*)::int as rows, string_agg(id::text, ', ' order by id) as ids from users
@@ -41,88 +61,23 @@ export async function findMigrationObstacles(sql: ISql): Promise<string[]> {
       ),
     );
   }
-  return [...obstacles, ...(await findUnfillableColumns(sql)), ...(await findForeignTypes(sql))];
+  return obstacles;
 }
 
-/** What is written for every user and for every mentorado the sync creates, and what a deletion or release empties. */
-const writtenColumns: Readonly<Record<string, { always: readonly string[]; emptied: readonly string[] }>> = {
-  users: {
-    always: [
-      "clerk_id",
-      "role",
-      "email_verified",
-      "last_signed_in",
-      "created_at",
-      "updated_at",
-      "synced_at",
-      "sync_source",
-    ],
-    emptied: [
-      "name",
-      "email",
-      "image_url",
-      "login_method",
-      "raw_json",
-      "clerk_created_at",
-      "clerk_updated_at",
-      "deleted_at",
-    ],
-  },
-  mentorados: {
-    always: ["nome_completo", "email", "turma", "created_at", "updated_at"],
-    emptied: ["user_id", "foto_url"],
-  },
-};
-
-/** Columns that demand a value which the sync does not have: every user, or every deletion, would fail on them. */
-async function findUnfillableColumns(sql: ISql): Promise<string[]> {
-  const columns = await sql<{ table: string; column: string; hasDefault: boolean }[]>`
-    select c.table_name as "table", c.column_name as "column",
-           c.column_default is not null or c.is_identity = 'YES' or c.is_generated = 'ALWAYS' as "hasDefault"
-    from information_schema.columns c
-    where c.table_schema = 'public' and c.table_name in ('users', 'mentorados') and c.is_nullable = 'NO'
-    order by c.table_name desc, c.ordinal_position`;
-  return columns.flatMap(({ table, column, hasDefault }) => {
-    const written = writtenColumns[table];
-    if (written?.emptied.includes(column)) {
-      return `Column ${table}.${column} is not null, but a user may have none and a deletion empties it. Drop the not-null constraint.`;
-    }
-    if (hasDefault || written?.always.includes(column)) return [];
-    return `Column ${table}.${column} is not null and has no default, so the sync could write no row. Give it a default.`;
-  });
-}
-
-const times = ["timestamptz", "timestamp"];
-const integers = ["int4", "int8"];
-/** Types, by Postgres' own names, that the sync can write and compare; of other columns any text will do. */
-const usableTypes: Readonly<Record<string, readonly string[]>> = {
-  "users.id": integers,
-  "users.role": ["role"],
-  "users.email_verified": ["bool"],
-  "users.raw_json": ["jsonb"],
-  "mentorados.id": integers,
-  "mentorados.user_id": integers,
-  "mentorados.turma": ["turma", "text", "varchar"],
-};
-const timeColumns =
-  /^(?:users\.(?:clerk_created_at|clerk_updated_at|deleted_at|synced_at|link_held_at|last_signed_in)|\w+\.(?:created_at|updated_at))$/;
-
-/** Columns of a type that the migration must not change and the sync cannot write: no user could be stored. */
-async function findForeignTypes(sql: ISql): Promise<string[]> {
-  const columns = await sql<{ name: string; type: string }[]>`
+/** Where mentorados.user_id is narrower than the ids that it refers to. */
+async function findNarrowUserIds(sql: ISql): Promise<string[]> {
+  const types = await sql<{ name: string; type: string }[]>`
     select table_name || '.' || column_name as name, udt_name as type from information_schema.columns
-    where table_schema = 'public' and table_name in ('users', 'mentorados')
-    order by table_name desc, ordinal_position`;
-  const foreign = columns.flatMap(({ name, type }) => {
-    const usable = usableTypes[name] ?? (timeColumns.test(name) ? times : undefined);
-    if (usable === undefined || usable.includes(type)) return [];
-    return `Column ${name} is of type ${type}, which the sync cannot write: it needs ${usable.join(" or ")}.`;
-  });
-  const labels = await sql<{ label: string }[]>`
-    select enumlabel as label from pg_enum where enumtypid = to_regtype('public.role')`;
-  const missing =
-    labels.length === 0 ? [] : ["user", "admin"].filter((one) => !labels.some(({ label }) => label === one));
-  return [...foreign, ...missing.map((label) => `Type role, of users.role, has no label ${label}. Add it.`)];
+    where table_schema = 'public' and (table_name, column_name) in (('users', 'id'), ('mentorados', 'user_id'))`;
+  const typeOf = (name: string) => types.find((column) => column.name === name)?.type;
+  if (typeOf("users.id") !== "int8" || typeOf("mentorados.user_id") !== "int4") return [];
+  const [row] = await sql<{ largest: string | null }[]>`
+    select greatest((select max(id) from users), pg_sequence_last_value(pg_get_serial_sequence('users', 'id')::regclass))::text
+      as largest`;
+  if (Number(row?.largest ?? 0) <= integerMax) return [];
+  return [
+    `Column mentorados.user_id is integer, but users.id is bigint and has reached ${row?.largest}. Make mentorados.user_id bigint.`,
+  ];
 }
 
 interface Duplicate {

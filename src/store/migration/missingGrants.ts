@@ -23,7 +23,7 @@ export async function findMissingGrants(sql: ISql): Promise<string[]> {
       select 1 as place, 'USAGE' as rights, 'schema' as kind, nspname::text as object from pg_namespace
       where nspname in ('public', ${functionsSchema}) and not has_schema_privilege(oid, 'usage')
       union all
-      select 2, string_agg(upper(r.right), ', '), 'table', 'public.' || t.relname
+      select 2, string_agg(upper(r.right), ', ' order by r.right), 'table', 'public.' || t.relname
       from tables t join jsonb_to_recordset(${JSON.stringify(rights)}::text::jsonb) as r("table" text, "right" text)
         on r.table = t.relname
       where not has_table_privilege(t.oid, r.right)

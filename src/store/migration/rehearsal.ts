@@ -1,4 +1,5 @@
-import type { ISql, Sql } from "postgres";
+import type { ISql, Sql, TransactionSql } from "postgres";
+import { AppError } from "../../errors.ts";
 import { isLocked, isPostgresError, isTransient } from "../connection/pgErrors.ts";
 import { describeFailures, type RehearsalFailure } from "./rehearsalFailures.ts";
 import { toRehearsalSteps, toTurmaSteps } from "./rehearsalSteps.ts";
@@ -20,7 +21,7 @@ const labelsTriedMax = 50;
  * Lets made-up users go through this version's functions as the server calls them, with the role and the settings of
  * this connection, and undoes all of it: nothing stays but sequence values that are used up, and what a trigger does
  * outside of the transaction. Takes the writer's lock for some 50 ms.
- * @throws Postgres' own error if the database is busy, away or going down: nothing is known then
+ * @throws AppError `unavailable`, or Postgres' own error, if the database is busy, away or going down: nothing is known then
  */
 export async function rehearse(
   sql: Sql,
@@ -31,7 +32,7 @@ export async function rehearse(
 
 /** The same inside a transaction at read committed, which it leaves as it was. */
 export async function rehearseIn(
-  tx: ISql,
+  tx: TransactionSql,
   { defaultTurma }: { readonly defaultTurma?: string | undefined },
 ): Promise<RehearsalReport> {
   const labels = await listTurmaLabels(tx);
@@ -56,23 +57,22 @@ export async function rehearseIn(
 }
 
 /** Where not even the call is possible, its error is the one failure. */
-async function call(tx: ISql, steps: readonly object[]): Promise<RehearsalFailure[]> {
-  let failures: RehearsalFailure[];
-  await tx`savepoint rehearsal`;
+async function call(tx: TransactionSql, steps: readonly object[]): Promise<RehearsalFailure[]> {
   try {
-    const [row] = await tx.unsafe<{ failures: RehearsalFailure[] }[]>(
-      `select ${functionsSchema}.rehearse($1::text::jsonb) as failures`,
-      [JSON.stringify(steps)],
+    const [row] = await tx.savepoint((inner) =>
+      inner.unsafe<{ failures: RehearsalFailure[] }[]>(
+        `select ${functionsSchema}.rehearse($1::text::jsonb) as failures`,
+        [JSON.stringify(steps)],
+      ),
     );
-    failures = row?.failures ?? [];
+    return row?.failures ?? [];
   } catch (error) {
-    if (!isPostgresError(error) || isTransient(error) || isLocked(error)) throw error;
-    await tx`rollback to savepoint rehearsal`;
+    if (isLocked(error))
+      throw new AppError("unavailable", "Another transaction holds what is needed.", { cause: error });
+    if (!isPostgresError(error) || isTransient(error)) throw error;
     const { code, message, where } = error;
-    failures = [{ step: "the functions are called", code, message, context: where ?? "" }];
+    return [{ step: "the functions are called", code, message, context: where ?? "" }];
   }
-  await tx`release savepoint rehearsal`;
-  return failures;
 }
 
 /** The rehearsal's own addresses are unique: only the catalogue tells. */

@@ -30,9 +30,9 @@ export async function readCatalogue(sql: ISql): Promise<Catalogue> {
       from ours c join pg_attribute a on a.attrelid = c.oid and a.atttypid = 'int4'::regtype
         join ours source on source.relname = case a.attname when 'user_id' then 'users' else c.relname end
         join pg_depend d on d.refobjid = source.oid and d.deptype in ('a', 'i') and d.classid = 'pg_class'::regclass
-        join pg_class s on s.oid = d.objid and s.relkind = 'S'
+        join pg_sequence s on s.seqrelid = d.objid
       where a.attname = 'id' or c.relname = 'mentorados' and a.attname = 'user_id'
-      group by 1 having max(pg_sequence_last_value(s.oid::regclass)) > 2147483647
+      group by 1 having max(pg_sequence_last_value(s.seqrelid::regclass)) > 2147483647
     )
     select jsonb_build_object(
       'role', current_user, 'searchPath', current_setting('search_path'),

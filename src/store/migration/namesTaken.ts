@@ -1,0 +1,138 @@
+import type { ISql } from "postgres";
+import { migrationTexts } from "./migrationFiles.ts";
+
+/** Labels that the sync writes or sets by default; of `turma` any will do. */
+const enums: Readonly<Record<string, readonly string[]>> = {
+  role: ["user", "admin"],
+  turma: [],
+  ativo: ["sim", "nao"],
+};
+/** Tables that a team may have had before, with columns of its own. */
+const sharedTables = new Set(["users", "mentorados"]);
+const kinds: Readonly<Record<string, string>> = {
+  r: "a table",
+  p: "a partitioned table",
+  v: "a view",
+  m: "a materialized view",
+  f: "a foreign table",
+  i: "an index",
+  I: "an index",
+  S: "a sequence",
+  c: "a composite type",
+};
+
+/**
+ * Names in `public` that pending migrations would use and that something else has: `if not exists` would take it for
+ * ours. What stands there exactly as ours would, as in a copy restored without its ledger, is taken for ours.
+ * @param tags of the pending migrations
+ * @returns one sentence for people per name
+ */
+export async function findTakenNames(sql: ISql, tags: readonly string[]): Promise<string[]> {
+  const text = tags.map((tag) => migrationTexts[tag] ?? "").join("\n");
+  return [
+    ...(await findOtherKinds(sql)),
+    ...(await findTakenTypes(sql)),
+    ...(await findTakenTables(sql, text)),
+    ...(await findTakenIndexes(sql, text)),
+    ...(text.includes("function clerk_email_key") ? await findTakenFunctions(sql) : []),
+  ];
+}
+
+/** The team's tables have to be tables. */
+async function findOtherKinds(sql: ISql): Promise<string[]> {
+  const rows = await listRelations(sql, [...sharedTables]);
+  return rows
+    .filter(({ kind }) => kind !== "r")
+    .map(({ name, kind }) => `public.${name} is ${kinds[kind] ?? "no table"}, but the sync needs a plain table.`);
+}
+
+async function findTakenTypes(sql: ISql): Promise<string[]> {
+  const types = await sql<{ name: string; kind: string; labels: string[] | null }[]>`
+    select t.typname as name, t.typtype as kind,
+           (select jsonb_agg(enumlabel) from pg_enum e where e.enumtypid = t.oid) as labels
+    from pg_type t join pg_namespace n on n.oid = t.typnamespace
+    where n.nspname = 'public' and t.typname in ${sql(Object.keys(enums))} order by t.typname`;
+  return types.flatMap(({ name, kind, labels }) => {
+    if (kind !== "e") {
+      return `The name ${name} is taken by ${kind === "c" ? "a table" : "a type"} that is no enum, and the sync needs an enum of that name. Rename it.`;
+    }
+    const missing = (enums[name] ?? []).filter((label) => !labels?.includes(label));
+    if (labels === null) return `Type ${name} has no label. Add one.`;
+    return missing.map((label) => `Type ${name} has no label ${label}. Add it.`);
+  });
+}
+
+async function findTakenTables(sql: ISql, text: string): Promise<string[]> {
+  const tables = [...text.matchAll(/create table if not exists "(\w+)" \(\n([\s\S]*?)\n\);/g)]
+    .map(([, name = "", body = ""]) => ({
+      name,
+      columns: [...body.matchAll(/^\t"(\w+)"/gm)].map(([, column = ""]) => column),
+    }))
+    .filter(({ name }) => !sharedTables.has(name));
+  if (tables.length === 0) return [];
+  const relations = await listRelations(
+    sql,
+    tables.map(({ name }) => name),
+  );
+  return tables.flatMap(({ name, columns }) => {
+    const found = relations.find((one) => one.name === name);
+    if (found === undefined) return [];
+    const why = `The name ${name} is taken by ${kinds[found.kind] ?? "a type"} that is not this program's`;
+    if (found.kind !== "r") return `${why}. Rename it.`;
+    const missing = columns.filter((column) => !found.columns.includes(column));
+    return missing.length === 0 ? [] : `${why}: it has no column ${missing.join(", ")}. Rename it.`;
+  });
+}
+
+/** Relations and types of these names. */
+async function listRelations(
+  sql: ISql,
+  names: readonly string[],
+): Promise<{ name: string; kind: string; columns: string[] }[]> {
+  return sql<{ name: string; kind: string; columns: string[] }[]>`
+    select t.name, coalesce(c.relkind, 'type')::text as kind,
+           to_jsonb(array(select attname::text from pg_attribute where attrelid = c.oid and attnum > 0)) as columns
+    from jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb) as t(name)
+      join pg_namespace n on n.nspname = 'public'
+      left join pg_class c on c.relnamespace = n.oid and c.relname = t.name
+      left join pg_type y on y.typnamespace = n.oid and y.typname = t.name
+    where c.oid is not null or y.oid is not null`;
+}
+
+async function findTakenIndexes(sql: ISql, text: string): Promise<string[]> {
+  const indexes = [...text.matchAll(/create (?:unique )?index if not exists "(\w+)" [^;]*/g)].map(
+    ([definition, name = ""]) => ({ name, definition: toPlain(definition) }),
+  );
+  if (indexes.length === 0) return [];
+  const rows = await sql<{ name: string; kind: string; definition: string | null }[]>`
+    select c.relname as name, c.relkind as kind, case c.relkind when 'i' then pg_get_indexdef(c.oid) end as definition
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'public' and c.relname in ${sql(indexes.map(({ name }) => name))} order by 1`;
+  return rows.flatMap(({ name, kind, definition }) => {
+    if (indexes.some((one) => one.name === name && one.definition === toPlain(definition ?? ""))) return [];
+    return `The name ${name} is taken by ${kinds[kind] ?? "a relation"} that is not this program's${definition === null ? "" : ` (${definition})`}. Rename it.`;
+  });
+}
+
+/** A definition without what the catalogue writes differently. */
+function toPlain(definition: string): string {
+  const table = / on (?:public\.)?"?(\w+)"?/i.exec(definition)?.[1] ?? "";
+  return definition
+    .toLowerCase()
+    .replaceAll(/"|if not exists|::text/g, "")
+    .replaceAll(`${table}.`, "")
+    .replaceAll("public.", "")
+    .replaceAll(/[\s()]/g, "");
+}
+
+async function findTakenFunctions(sql: ISql): Promise<string[]> {
+  const rows = await sql<{ name: string; body: string | null }[]>`
+    select p.oid::regprocedure::text as name,
+           case when p.prokind = 'f' and p.proargtypes::text = 'text'::regtype::oid::text
+                then pg_get_function_sqlbody(p.oid) end as body
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'public' and p.proname = 'clerk_email_key'`;
+  return rows
+    .filter(({ body }) => !body?.startsWith("RETURN NULLIF(lower((btrim(email,"))
+    .map(({ name }) => `The name ${name} is taken by a function that is not this program's. Rename it.`);
+}
