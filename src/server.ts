@@ -3,13 +3,10 @@ import type { StartConfig } from "./config.ts";
 import { combineObservers } from "./domain/observer.ts";
 import type { Log } from "./log.ts";
 import { startRehearsal } from "./service/startRehearsal.ts";
-import { toErrorResponse } from "./http/errorResponse.ts";
-import { withParseableUrl } from "./http/requestUrl.ts";
+import { createServeOptions } from "./http/serveOptions.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { openTracing } from "./telemetry/tracing.ts";
 
-/** Above the longest answer (8 s), so that the runtime never cuts one off; Bun's own default is 10 s. */
-const idleTimeoutSeconds = 30;
 /** While somebody waits for an answer, those who ask how the server is still hear that it drains. */
 const lingerMs = 500;
 /** In-flight deliveries are answered within their own 8 s; then the process goes, come what may. */
@@ -43,17 +40,7 @@ export function startServer(
   const server = Bun.serve({
     port: config.port,
     hostname: config.host,
-    idleTimeout: idleTimeoutSeconds,
-    // The limit is ours, with its own words, and nothing is read beyond it; the runtime's own answer has no body.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    // With the server as its environment: only that knows a client's address.
-    fetch: (req, bunServer) => app.fetch(withParseableUrl(req), bunServer),
-    // Bun's development mode (its default) serves `/bun:info`, and answers an exception with a page of sources.
-    development: false,
-    error: (error) => {
-      log.error({ err: error }, "[Server] A request failed outside of the app");
-      return toErrorResponse(error);
-    },
+    ...createServeOptions({ app, log }),
   });
   const port = server.port ?? config.port;
   const schedule = startSchedule(parts);

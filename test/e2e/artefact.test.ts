@@ -35,6 +35,7 @@ test("the file alone migrates a database, serves it with the page, and ends in o
 
   const server = await startServerProcess({ databaseUrl: db.url, executable: { path, cwd: folder } });
   expect((await server.get("/readyz")).status).toBe(200);
+  expect((await server.get("/bun:info")).status).toBe(404);
   const page = await server.get("/");
   expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html;charset=utf-8"]);
   const script = /src="([^"]+\.js)"/.exec(page.body)?.[1] ?? "";

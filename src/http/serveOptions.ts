@@ -1,0 +1,24 @@
+import type { Hono } from "hono";
+import type { Log } from "../log.ts";
+import { toErrorResponse } from "./errorResponse.ts";
+import { withParseableUrl } from "./requestUrl.ts";
+
+/** Above the longest answer (8 s), so that the runtime never cuts one off; Bun's own default is 10 s. */
+const idleTimeoutSeconds = 30;
+
+/** How `Bun.serve` is to serve the app, wherever it listens. */
+export function createServeOptions({ app, log }: { app: Pick<Hono, "fetch">; log: Log }) {
+  return {
+    idleTimeout: idleTimeoutSeconds,
+    // The limit is ours, with its own words, and nothing is read beyond it; the runtime's own answer has no body.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    // With the server as its environment: only that knows a client's address.
+    fetch: (req: Request, server: Bun.Server<undefined>) => app.fetch(withParseableUrl(req), server),
+    // Bun's development mode (its default) serves `/bun:info`, and answers an exception with a page of sources.
+    development: false,
+    error: (error: Error) => {
+      log.error({ err: error }, "[Server] A request failed outside of the app");
+      return toErrorResponse(error);
+    },
+  };
+}
