@@ -73,6 +73,19 @@ test("connections reset under a statement fail it at once, and the pool is whole
   expect(Date.now() - startedAtMs).toBeLessThan(500);
 });
 
+test("a transaction whose connection is reset is begun anew: its rollback ends neither the process nor the pool", async () => {
+  const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) }));
+  const database = await openWarm(proxy.urlFor(db.url));
+  for (let round = 0; round < 5; round += 1) {
+    const working = database.run((sql) => sql.begin((tx) => tx`select pg_sleep(0.3)`), { deadlineMs: 5_000 });
+    await Bun.sleep(100);
+    proxy.cutAll();
+    expect(await working).toHaveLength(1);
+    expect((await ask(database)).said).toBe("ok");
+  }
+  await database.close();
+});
+
 test("connections that a router has forgotten cost one deadline, not one each", async () => {
   const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) }));
   const database = await openWarm(proxy.urlFor(db.url));

@@ -27,6 +27,8 @@ const protocolVersion = 0x0003_0000;
  * - `error` and `close` are held back for a tick, in which what waits is written; an idle connection, which a statement
  *   may be given at any time, learns of its end by the next write, and that statement fails with `neverSentCode`;
  * - a socket on which no start-up message comes first is of no use and ended, until the bytes have run out;
+ * - `close` comes some ticks after `error`: a transaction that failed with its connection still sends its rollback, which
+ *   with no socket would end the process;
  * - an `ErrorResponse` during start-up is not handed on, and ends the socket with a `StartUpError`: after a statement that
  *   failed with its connection, postgres.js takes it for an answer to that statement and forgets it.
  *
@@ -50,11 +52,15 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   const end = socket.end.bind(socket) as (...args: unknown[]) => Socket;
 
   function release(error?: Error): void {
-    const events = held ?? [];
-    held = null;
+    if (state === "ended") return;
     state = "ended";
+    const events = held ?? [];
     if (error) emit("error", error);
-    for (const event of events) if (!(error && event[0] === "error")) emit(...event);
+    for (const event of events) if (!error && event[0] === "error") emit(...event);
+    afterTicks(3, () => {
+      held = null;
+      for (const event of events) if (event[0] === "close") emit(...event);
+    });
   }
 
   const shielded = {
@@ -68,6 +74,7 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
     write: (chunk: Buffer, ...args: unknown[]) => {
       if (held !== null) {
         if (state === "idle") queueMicrotask(() => release(neverSent()));
+        if (state === "ended") queueMicrotask(() => emit("error", neverSent()));
         return true;
       }
       if (state === "starting" && (chunk.length < 8 || chunk.readUInt32BE(4) !== protocolVersion)) {
@@ -79,22 +86,16 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
       return write(chunk, ...args);
     },
     end: (...args: unknown[]) => {
-      if (held === null) {
-        state = "ended";
-        return end(...args);
-      }
-      queueMicrotask(release);
-      return socket;
+      if (held === null) state = "ended";
+      if (held === null) return end(...args);
+      return (queueMicrotask(release), socket);
     },
     // postgres.js ends only what is open; until it knows of the end, this is.
     get readyState() {
       return socket.destroyed && held === null ? "closed" : "open";
     },
   };
-  for (const name of ["emit", "write", "end", "readyState"] as const) {
-    // A socket whose peer has ended replaces its own `write`; here that is left without effect.
-    Object.defineProperty(socket, name, { get: () => shielded[name], set() {} });
-  }
+  replaceMembers(socket, shielded);
   socket.on("data", (data: Buffer) => {
     heardAtMs = clock.nowMs();
     // What comes unasked (a notice, the announcement of a shutdown) does not end so.
@@ -105,10 +106,21 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   });
   return {
     destroyIfSuspect: ({ silentMs, sinceMs, error }) => {
-      const isSilent = state === "answer-due" && clock.nowMs() - Math.max(dueSinceMs, heardAtMs) >= silentMs;
-      if (isSilent || (state === "idle" && heardAtMs <= sinceMs)) socket.destroy(error);
+      const silenceMs = clock.nowMs() - Math.max(dueSinceMs, heardAtMs);
+      if ((state === "answer-due" && silenceMs >= silentMs) || (state === "idle" && heardAtMs <= sinceMs))
+        socket.destroy(error);
     },
   };
+}
+
+function replaceMembers(
+  socket: Socket,
+  members: Pick<Socket, "readyState"> & Record<"emit" | "write" | "end", unknown>,
+): void {
+  for (const name of ["emit", "write", "end", "readyState"] as const) {
+    // A socket whose peer has ended replaces its own `write`; here that is left without effect.
+    Object.defineProperty(socket, name, { get: () => members[name], set() {} });
+  }
 }
 
 /** The first write is due in the tick after a socket is handed over. */
