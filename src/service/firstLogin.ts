@@ -29,9 +29,9 @@ export function createFirstLogin(deps: {
   async function fetchAndApply(clerkId: string, requestId: string | undefined): Promise<void> {
     const learnedAtMs = clock.nowMs();
     const asking = withDeadline(requireClerk(clerk), clock);
-    // Nothing is erased here: a user whom Clerk shows is proof enough where it names no instance.
-    const [user] = await Promise.all([asking.getUser(clerkId), instanceCheck.requireSameInstance(asking)]);
+    const [user, instance] = await Promise.all([asking.getUser(clerkId), instanceCheck.requireSameInstance(asking)]);
     if (user === null) throw new AppError("not_found", errorTexts.unknownUser);
+    if (instance === "unproved") await instanceCheck.requireKnownUser(asking, { except: clerkId });
     await users.applyChange(toUserUpsert(user, { source: "jit", learnedAtMs }), { requestId });
   }
 

@@ -19,7 +19,7 @@ export interface InstanceCheck {
   readonly requireSameInstance: (clerk: ClerkApi) => Promise<"proved" | "unproved">;
   /**
    * Where nothing names the instance: the key has to know an active user of this database, if there is any.
-   * @param options.except the user whose absence at Clerk is in question
+   * @param options.except the user in question: absent at Clerk, or about to be written
    * @throws AppError `precondition_failed` if it knows none; what `ClerkApi` and the database throw
    */
   readonly requireKnownUser: (clerk: ClerkApi, options?: { readonly except?: string }) => Promise<void>;

@@ -45,11 +45,13 @@ export async function resyncUser(input: {
   const from = { source: "resync", learnedAtMs: input.learnedAtMs } as const;
   const { clerk, instanceCheck } = input;
   const [user, instance] = await Promise.all([clerk.getUser(clerkId), instanceCheck.requireSameInstance(clerk)]);
-  if (user === null) {
-    if ((await input.findStatus(clerkId)).state === "missing") {
-      throw new AppError("not_found", errorTexts.unknownUser);
+  if (user === null || instance === "unproved") {
+    const isMissing = (await input.findStatus(clerkId)).state === "missing";
+    if (user === null && isMissing) throw new AppError("not_found", errorTexts.unknownUser);
+    // A user whom both know is proof enough.
+    if (instance === "unproved" && (user === null || isMissing)) {
+      await instanceCheck.requireKnownUser(clerk, { except: clerkId });
     }
-    if (instance === "unproved") await instanceCheck.requireKnownUser(clerk, { except: clerkId });
   }
   const report = await input.report(user === null ? toUserDeletion(clerkId, from) : toUserUpsert(user, from));
   const before = toSide(report.before);

@@ -105,12 +105,9 @@ describe.each(Object.keys(keys))("with a key %s", (name) => {
     }
     expect(await r.figures()).toEqual({ active: 15, linked: 15 });
   });
-});
 
-test.each(["of another instance than CLERK_INSTANCE_ID", "of another instance than the ledger's"])(
-  "with a key %s a re-sync and a first login of a user of that instance write nothing",
-  async (name) => {
-    const r = await openForeignTest(keys[name] ?? { named: null });
+  test("a re-sync and a first login of a user of that instance write nothing", async () => {
+    const r = await openForeignTest(options);
     const calls = [
       () => connectTo(r.t, testAdminToken).sync.resync.mutate({ clerkId: pagedId(7) }),
       () => connectTo(r.t, signSession(pagedId(7))).me.get.query(),
@@ -121,8 +118,8 @@ test.each(["of another instance than CLERK_INSTANCE_ID", "of another instance th
       expect(await codeOf(call())).toBe("PRECONDITION_FAILED");
     }
     expect(await r.figures()).toEqual({ active: 15, linked: 15 });
-  },
-);
+  });
+});
 
 describe("with the right key", () => {
   test.each<[string, string | null]>([
@@ -135,6 +132,21 @@ describe("with the right key", () => {
     expect(answer).toMatchObject({ outcome: "applied", after: { deletedAt: expect.any(String) as string } });
     expect(await r.run("reconcile")).toMatchObject({ status: "done", error: null });
     expect(await r.figures()).toEqual({ active: 54, linked: 54 });
+  });
+
+  test("though Clerk names no instance, a user who is here is re-synced, whoever else is not at Clerk", async () => {
+    const r = await openForeignTest({ named: null });
+    r.clerk.users.set(pagedId(500), { ...pagedUser(500), first_name: "Novo" });
+    const answer = await connectTo(r.t, testAdminToken).sync.resync.mutate({ clerkId: pagedId(500) });
+    expect(answer).toMatchObject({ outcome: "applied", changed: ["name"] });
+  });
+
+  test("though Clerk names no instance, a user who is not here is written, by a re-sync and a first login", async () => {
+    const r = await openForeignTest({ named: null });
+    r.clerk.users.set(pagedId(500), pagedUser(500));
+    expect((await connectTo(r.t, signSession(pagedId(7))).me.get.query()).state).toBe("synced");
+    const answer = await connectTo(r.t, testAdminToken).sync.resync.mutate({ clerkId: pagedId(8) });
+    expect(answer.outcome).toBe("applied");
   });
 
   test("the only active user can be erased by a re-sync though Clerk names no instance", async () => {
