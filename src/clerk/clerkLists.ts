@@ -136,8 +136,9 @@ function toShown(element: unknown): string {
   return JSON.stringify(id).slice(0, shownCharsMax);
 }
 
+/** Clerk's record of a deletion, `{id, object, deleted: true}`, has the id too, and none of the user's values. */
 export function isUser(value: unknown): value is ClerkUser {
-  return isObject(value) && isClerkId(value["id"]);
+  return isObject(value) && isClerkId(value["id"]) && value["deleted"] !== true;
 }
 
 /** The code of Clerk's own error body, which proxies and load balancers do not write. */

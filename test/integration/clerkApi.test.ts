@@ -35,6 +35,7 @@ test.each<[string, Handler]>([
   ["a 404 without a body", () => new Response(null, { status: 404 })],
   ["HTML with status 200", html],
   ["another user", () => Response.json({ id: "user_eve" })],
+  ["the record of a deletion", () => Response.json({ id: ada, object: "user", deleted: true })],
   ["an array", () => Response.json([{ id: ada }])],
   ["null", () => Response.json(null)],
   ["a text cut short", () => new Response(`{"id":"${ada}","first_name":"A`)],

@@ -50,7 +50,7 @@ async function openOddTest(elements: readonly unknown[]) {
 }
 
 const users = Array.from({ length: 1_100 }, (_, n) => pagedUser(n));
-const odd = [{ id: 7 }, null, { id: null }, "user_x", { id: "org_1" }];
+const odd = [{ id: 7 }, null, { id: null }, "user_x", { id: "user_gone", object: "user", deleted: true }, { id: "org_1" }];
 /** At the ends, in the middle, and at the border of two pages. */
 const withOdd = [
   odd[0],
@@ -60,7 +60,7 @@ const withOdd = [
   ...users.slice(499, 800),
   odd[3],
   ...users.slice(800),
-  odd[4],
+  ...odd.slice(4),
 ];
 
 test.each(["backfill", "reconcile", "scheduled"] as const)(
@@ -69,7 +69,7 @@ test.each(["backfill", "reconcile", "scheduled"] as const)(
     const r = await openOddTest(withOdd);
     const run = kind === "backfill" ? await r.run("backfill") : await r.run("reconcile", kind === "scheduled");
     expect(run).toMatchObject({ status: "done", seen: 1_100, applied: 1_100 });
-    for (const shown of ["5 elements", "7", "null", "an object without an id", "type string", '"org_1"'])
+    for (const shown of ["6 elements", "7", "null", "an object without an id", "type string", '"user_gone"', '"org_1"'])
       expect(run.error).toContain(shown);
     expect(await r.countUsers()).toBe(1_100);
     // What changed since: two hours later the scheduled one is not a full one.
