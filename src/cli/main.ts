@@ -71,7 +71,13 @@ program
   .command("replay")
   .argument("<svixId>")
   .description("take an event of the ledger the way a webhook goes once more")
-  .action((svixId: string) => answer((ctx) => ctx.services.events.replay({ svixId, actor: "operator:cli" })));
+  .action((svixId: string) =>
+    answer(async (ctx) => {
+      const replayed = await ctx.services.events.replay({ svixId, actor: "operator:cli" });
+      if (replayed.outcome === "dead") process.exitCode = 1;
+      return replayed;
+    }),
+  );
 
 program
   .command("conflicts")

@@ -39,6 +39,17 @@ test("what Postgres says that nobody has advice for is said in its words, withou
   });
 });
 
+test("a replay fails if the event stays dead, and its answer is on standard output all the same", async () => {
+  const db = await openForTest(openTestDatabase());
+  await db.sql`insert into webhook_events (svix_id, received_at, settled_at, outcome, error_code, payload)
+    values ('msg_dead', now(), now(), 'dead', 'not_json', '{'),
+           ('msg_ignored', now(), now(), 'ignored', null, '{"type":"session.created","data":{}}')`;
+  const replay = (svixId: string) => startCli(["replay", svixId, "--json"], { DATABASE_URL: db.url }).ended;
+  const { code, stdout } = await replay("msg_dead");
+  expect([code, JSON.parse(stdout)]).toEqual([1, { svixId: "msg_dead", outcome: "dead" }]);
+  expect((await replay("msg_ignored")).code).toBe(0);
+});
+
 test("--version is the version of package.json", async () => {
   const { code, stdout } = await startCli(["--version"], {}).ended;
   expect([code, stdout]).toEqual([0, `${manifest.version}\n`]);
