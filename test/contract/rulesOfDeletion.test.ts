@@ -99,3 +99,41 @@ test("a user.deleted that names nobody usable is dead, each time, and kept to th
     }
   }
 });
+
+test.each([
+  ["the address", "new.email := coalesce(new.email, old.email);", "email is not null"],
+  ["the name", "new.name := coalesce(new.name, old.name);", "name is not null"],
+  ["deleted_at at null", "new.deleted_at := old.deleted_at;", "deleted_at is null"],
+])(
+  "a deletion of which a trigger keeps %s is refused by that trigger's name, and applied without it",
+  async (name, body, kept) => {
+    const id = `user_Keeps${name.replaceAll(" ", "")}`;
+    const countKept = async () =>
+      (await t.sql`select from users where clerk_id = ${id} and ${t.sql.unsafe(kept)}`).length;
+    await t.deliver(userEvent(clerkUser(id)));
+    await t.sql.unsafe(`create function keep() returns trigger language plpgsql as $$ begin ${body} return new; end $$;
+    create trigger keep before update on users for each row execute function keep()`);
+    const svixId = `msg_${id}`;
+    try {
+      expect((await t.deliver(deletedEvent(id), { svixId })).said).toBe("refused");
+      expect(await t.findEvent(svixId)).toMatchObject({ outcome: "dead", error_detail: "keep" });
+    } finally {
+      await t.sql`drop function keep() cascade`;
+    }
+    expect((await t.deliver(deletedEvent(id), { svixId })).said).toBe("applied");
+    expect(await countKept()).toBe(0);
+  },
+);
+
+test("a deletion is applied although a trigger writes a placeholder for the name", async () => {
+  await t.deliver(userEvent(clerkUser("user_Placeholder")));
+  await t.sql.unsafe(`create function fill() returns trigger language plpgsql
+      as $$ begin new.name := coalesce(new.name, '(gone)'); return new; end $$;
+    create trigger fill before update on users for each row execute function fill()`);
+  try {
+    expect((await t.deliver(deletedEvent("user_Placeholder"))).said).toBe("applied");
+  } finally {
+    await t.sql`drop function fill() cascade`;
+  }
+  expect(await t.findUser("user_Placeholder")).toMatchObject({ name: "(gone)", email: null });
+});

@@ -50,7 +50,14 @@ async function openOddTest(elements: readonly unknown[]) {
 }
 
 const users = Array.from({ length: 1_100 }, (_, n) => pagedUser(n));
-const odd = [{ id: 7 }, null, { id: null }, "user_x", { id: "user_gone", object: "user", deleted: true }, { id: "org_1" }];
+const odd = [
+  { id: 7 },
+  null,
+  { id: null },
+  "user_x",
+  { id: "user_gone", object: "user", deleted: true },
+  { id: "org_1" },
+];
 /** At the ends, in the middle, and at the border of two pages. */
 const withOdd = [
   odd[0],

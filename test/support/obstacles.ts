@@ -64,6 +64,12 @@ export const obstacles: readonly Obstacle[] = [
     named: /Table mentorados: a row was given and not written.*trigger swallow/,
   },
   {
+    what: "a trigger that keeps the address of a deleted user",
+    sql: `${raising("keep", "new.email := coalesce(new.email, old.email); return new;")}
+      create trigger keep before update on users for each row execute function keep()`,
+    named: /Table users: a row was given and not written.*trigger keep \(function keep\)/,
+  },
+  {
     what: "a rule that does something else",
     sql: "create rule keep_users as on update to users where old.clerk_id is not null do instead nothing",
     named: /Table users: .*Drop rule keep_users/,

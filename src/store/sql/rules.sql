@@ -135,8 +135,8 @@ as $$
 $$;
 
 -- Fails because rows were given and not written: a trigger that answers null, a rule or a policy swallows a row without
--- an error, and the user would be reported as stored. SWLRW is of this program alone; the constraint of the error names
--- the triggers that may have done it.
+-- an error, or a trigger puts back what was erased, and the user would be reported as stored or deleted. SWLRW is of this
+-- program alone; the constraint of the error names the triggers that may have done it.
 create function clerk_sync.fail_unwritten(target regclass, missing bigint) returns void
 language plpgsql
 as $$

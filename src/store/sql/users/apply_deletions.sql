@@ -18,7 +18,8 @@ declare
 begin
   with gone as materialized (
     select c.clerk_id, c.source, c.deleted_at, u.id, clerk_sync.from_column(u.deleted_at) as known_deleted_at,
-           case when u.email_verified then public.clerk_email_key(u.email) end as left_key
+           case when u.email_verified then public.clerk_email_key(u.email) end as left_key,
+           u.name, u.email, u.image_url, u.raw_json
     from unnest(changes) c left join public.users u on u.clerk_id = c.clerk_id
     where c.kind = 'delete' and not settled ? coalesce(c.svix_id, '')
   ), unseen as (
@@ -38,7 +39,9 @@ begin
         updated_at = clerk_sync.to_column(applied_at, u.updated_at),
         synced_at = clerk_sync.to_column(applied_at, u.synced_at), sync_source = g.source
     from gone g where u.id = g.id and g.known_deleted_at is null
-    returning u.id
+    -- A trigger may have put back what was to be erased: then no tombstone has been written.
+    returning u.id, (u.deleted_at is null or u.name = g.name or u.email = g.email or u.image_url = g.image_url
+                     or u.raw_json = g.raw_json) is true as is_kept
   ), corrected as (
     -- Of several reports of one deletion the earliest time is kept, so that their order does not matter.
     update public.users u
@@ -54,7 +57,7 @@ begin
          array_agg(g.left_key) filter (where g.left_key is not null),
          count(*) filter (where g.known_deleted_at is null),
          count(*) filter (where g.known_deleted_at is null or g.known_deleted_at > g.deleted_at),
-         (select count(*) from unseen) + (select count(*) from erased) + (select count(*) from corrected)
+         (select count(*) from unseen) + (select count(*) from erased where not is_kept) + (select count(*) from corrected)
     into verdicts, deleted_ids, deleted_clerk_ids, left_keys, deleted, given, written
     from gone g;
   if written <> given then
