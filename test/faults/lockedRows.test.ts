@@ -149,3 +149,22 @@ test("a re-sync, a dry run and a decision about a locked user are unavailable at
   });
   for (const call of calls) await call();
 });
+
+test("a table that another program locks costs every delivery a second at most, and nothing is lost", async () => {
+  const t = await openForTest(openTestApp());
+  const events = Array.from({ length: 40 }, (_, n) => userEvent(clerkUser(`user_Table${n}`)));
+  const deliverAll = () => Promise.all(events.map((event, n) => t.deliver(event, { svixId: `msg_table_${n}` })));
+  for (const mode of ["share", "access exclusive"]) {
+    await whileLocked(
+      t,
+      (tx) => tx.unsafe(`lock table users in ${mode} mode`),
+      async () => {
+        const startedMs = performance.now();
+        expect(new Set((await deliverAll()).map(({ status }) => status))).toEqual(new Set([503]));
+        expect(performance.now() - startedMs).toBeLessThan(2_000);
+      },
+    );
+    await Bun.sleep(1_100);
+  }
+  expect(new Set((await deliverAll()).map(({ said }) => said))).toEqual(new Set(["applied"]));
+});
