@@ -113,10 +113,9 @@ async function checkRights(database: Database): Promise<Check[]> {
 /** What would happen to users, tried with the server's own role; all of it is undone. */
 async function checkRehearsal(database: Database, defaultTurma: string | undefined): Promise<Check[]> {
   const name = "rehearsal";
-  const report = await database.run(
-    async (sql) => ((await hasFunctions(sql)) ? rehearse(sql, { defaultTurma }) : undefined),
-    { deadlineMs: rehearsalDeadlineMs },
-  );
+  const deadlineMs = rehearsalDeadlineMs;
+  const isMigrated = await database.run(hasFunctions, { deadlineMs });
+  const report = isMigrated ? await rehearse(database, { defaultTurma, deadlineMs }) : undefined;
   if (report === undefined) return [warning(name, "waits for the migrations")];
   const found = [
     ...report.obstacles.map((obstacle) => failure(name, obstacle)),

@@ -35,10 +35,10 @@ export function startRehearsal(deps: {
 
   async function tryOnce(): Promise<void> {
     try {
-      const found = await database.run(
-        async (sql) => ((await hasFunctions(sql)) ? rehearse(sql, { defaultTurma }) : undefined),
-        { deadlineMs: rehearsalDeadlineMs },
-      );
+      const isMigrated = await database.run(hasFunctions, { deadlineMs: rehearsalDeadlineMs });
+      const found = isMigrated
+        ? await rehearse(database, { defaultTurma, deadlineMs: rehearsalDeadlineMs })
+        : undefined;
       if (found !== undefined) {
         if (JSON.stringify(found) !== JSON.stringify(report)) logReport(log, found);
         report = found;

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import { findPendingMigrations } from "../../src/store/migration/migrate.ts";
-import { rehearse } from "../../src/store/migration/rehearsal.ts";
 import { useEmptyDatabase } from "../support/emptyDatabase.ts";
 import { olderTables } from "../support/olderTables.ts";
 
@@ -125,7 +124,7 @@ test("addresses may have a collation that takes different ones for equal", async
     alter table users alter column email type varchar(320) collate insensitive;
     alter table mentorados alter column email type varchar(320) collate insensitive`);
   await migrate();
-  expect(await rehearse(db.sql)).toEqual({ obstacles: [], warnings: [] });
+  expect(await db.rehearse()).toEqual({ obstacles: [], warnings: [] });
 });
 
 test("a copy restored without its ledger is taken for this program's", async () => {

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { rehearse } from "../../src/store/migration/rehearsal.ts";
 import { useEmptyDatabase } from "../support/emptyDatabase.ts";
 import { obstacles } from "../support/obstacles.ts";
 import { olderTables } from "../support/olderTables.ts";
@@ -40,7 +39,7 @@ test("a rehearsal leaves no row and no lock", async () => {
              (select count(*) from audit) as audit`;
   const before = await count();
   const found = await db.sql.begin(async (tx) => {
-    const report = await rehearse(db.sql);
+    const report = await db.rehearse();
     const locks = await tx`select from pg_locks where locktype = 'advisory' or relation = 'users'::regclass`;
     return { report, locks: locks.length };
   });
@@ -52,7 +51,7 @@ test("a rehearsal that does not get the writer's lock says nothing of obstacles"
   await migrate();
   await db.sql.begin(async (tx) => {
     await tx`select pg_advisory_xact_lock(7164381920153)`;
-    expect(await rehearse(db.sql).catch((error: { code: string }) => error.code)).toBe("55P03");
+    expect(await db.rehearse().catch((error: { code: string }) => error.code)).toBe("unavailable");
   });
 });
 
@@ -60,7 +59,7 @@ test("a unique address is a warning that says what will wait, and the migration 
   await db.sql.unsafe(olderTables);
   await db.sql`create unique index one_address on users (lower(email))`;
   await migrate();
-  const { obstacles, warnings } = await rehearse(db.sql);
+  const { obstacles, warnings } = await db.rehearse();
   expect(obstacles).toEqual([]);
   expect(warnings).toEqual([expect.stringMatching(/the address is unique \(one_address\).*waits.*503/)]);
 });
@@ -73,7 +72,7 @@ test("a class that some labels of turma lack is a warning for these users alone"
     delete from classes where turma = 'neon_estrutura'; insert into classes values ('neon_estrutura')`);
   await migrate();
   await db.sql`alter type turma add value 'neon_novo'`;
-  const { obstacles, warnings } = await rehearse(db.sql);
+  const { obstacles, warnings } = await db.rehearse();
   expect(obstacles).toEqual([]);
   expect(warnings).toEqual([expect.stringMatching(/known_class.*public_metadata\.turma is neon_novo/)]);
 });

@@ -12,9 +12,9 @@ test("a project that grew from the walkthrough is migrated, and without DEFAULT_
   const db = await openForTest(openTestDatabase({ migrated: false }));
   await db.sql.unsafe(walkthroughTables);
   await migrateDatabase({ migrationDsn: parseDsn(db.url) });
-  expect(await rehearse(db.sql)).toEqual({ obstacles: [], warnings: [] });
-
   const t = await openForTest(openTestApp({ databaseUrl: () => db.url }));
+  expect(await rehearse(t.database, { deadlineMs: 10_000 })).toEqual({ obstacles: [], warnings: [] });
+
   expect((await t.deliver(userEvent(clerkUser("user_New")))).said).toBe("applied");
   const [made] = await db.sql`select turma, meta_faturamento, tags from mentorados where email = 'new@example.com'`;
   expect(made).toMatchObject({ turma: "neon", meta_faturamento: 16000 });

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, setDefaultTimeout } from "bun:test";
 import { migrateDatabase } from "../../src/store/migration/migrate.ts";
+import { openDatabase } from "../../src/store/connection/database.ts";
+import { rehearse } from "../../src/store/migration/rehearsal.ts";
 import { parseDsn } from "../../src/store/connection/dsn.ts";
 import { openTestDatabase, type TestDatabase } from "./testDatabase.ts";
 
@@ -31,11 +33,20 @@ export function useEmptyDatabase() {
         (error: Error) => error.message,
       ),
     look: () => lookAt(db.sql),
+    /** As a server does it. */
+    rehearse: async () => {
+      const database = openDatabase({ dsn: parseDsn(db.url), databasePoolMax: 1 });
+      try {
+        return await rehearse(database, { deadlineMs: 10_000 });
+      } finally {
+        await database.close();
+      }
+    },
   };
 }
 
 /** Everything the catalogue knows of the tables, to see what a migration did to it. */
-async function lookAt(sql: TestDatabase["sql"]) {
+export async function lookAt(sql: TestDatabase["sql"]) {
   const columns = await sql`
     select attrelid::regclass::text || '.' || attname as name, format_type(atttypid, atttypmod) as type, attnotnull,
            attstorage, pg_get_expr(d.adbin, d.adrelid) as preset

@@ -1,5 +1,6 @@
-import type { ISql, Sql, TransactionSql } from "postgres";
+import type { ISql, TransactionSql } from "postgres";
 import { AppError } from "../../errors.ts";
+import type { Database } from "../connection/database.ts";
 import { isLocked, isPostgresError, isTransient } from "../connection/pgErrors.ts";
 import { describeFailures, type RehearsalFailure } from "./rehearsalFailures.ts";
 import { toRehearsalSteps, toTurmaSteps } from "./rehearsalSteps.ts";
@@ -17,25 +18,49 @@ export interface RehearsalReport {
 /** Labels beyond these are not tried. */
 const labelsTriedMax = 50;
 
+/** How a rehearsal asks. */
+interface Stage {
+  readonly run: <T>(work: (sql: ISql) => Promise<T>) => Promise<T>;
+  /** Calls the SQL function `rehearse`. */
+  readonly call: (stepsJson: string) => Promise<unknown>;
+}
+
 /**
  * Lets made-up users go through this version's functions as the server calls them, with the role and the settings of
- * this connection, and undoes all of it: nothing stays but sequence values that are used up, and what a trigger does
- * outside of the transaction. Takes the writer's lock for some 50 ms.
- * @throws AppError `unavailable`, or Postgres' own error, if the database is busy, away or going down: nothing is known then
+ * its connections, and undoes all of it: nothing stays but sequence values that are used up, and what a trigger does
+ * outside of the transaction. Takes the writer's lock for some 50 ms. No transaction is held open from here: one whose
+ * connection ends would leave a statement behind that postgres.js writes to no socket, which ends the process.
+ * @throws AppError `unavailable` if the database is busy, away or going down: nothing is known then
  */
-export async function rehearse(
-  sql: Sql,
-  options: { readonly defaultTurma?: string | undefined } = {},
+export function rehearse(
+  database: Database,
+  { defaultTurma, deadlineMs }: { readonly defaultTurma?: string | undefined; readonly deadlineMs: number },
 ): Promise<RehearsalReport> {
-  return sql.begin("isolation level read committed", (tx) => rehearseIn(tx, options));
+  const stage: Stage = {
+    run: (work) => database.run(work, { deadlineMs }),
+    call: (stepsJson) => database.callFunction("rehearse", stepsJson, { deadlineMs }),
+  };
+  return rehearseOn(stage, defaultTurma);
 }
 
 /** The same inside a transaction at read committed, which it leaves as it was. */
-export async function rehearseIn(
+export function rehearseIn(
   tx: TransactionSql,
   { defaultTurma }: { readonly defaultTurma?: string | undefined },
 ): Promise<RehearsalReport> {
-  const labels = await listTurmaLabels(tx);
+  const statement = `select ${functionsSchema}.rehearse($1::text::jsonb) as failures`;
+  const stage: Stage = {
+    run: (work) => work(tx),
+    call: async (stepsJson) => {
+      const rows = await tx.savepoint((inner) => inner.unsafe<{ failures: unknown }[]>(statement, [stepsJson]));
+      return rows[0]?.failures;
+    },
+  };
+  return rehearseOn(stage, defaultTurma);
+}
+
+async function rehearseOn(stage: Stage, defaultTurma: string | undefined): Promise<RehearsalReport> {
+  const labels = await stage.run(listTurmaLabels);
   // One that is no label is a warning elsewhere; what it holds up is not tried with it.
   const preferred = [defaultTurma, "neon_estrutura"].find((label) => label !== undefined && labels.includes(label));
   const turma = preferred ?? labels[0];
@@ -43,8 +68,8 @@ export async function rehearseIn(
   const otherLabels = labels.filter((label) => label !== turma).slice(0, labelsTriedMax);
   const turmaSteps = toTurmaSteps(otherLabels, turma);
 
-  const failures = await call(tx, [...toRehearsalSteps(turma), ...turmaSteps]);
-  const described = failures.length === 0 ? [] : await describeFailures(tx, failures);
+  const failures = await call(stage, [...toRehearsalSteps(turma), ...turmaSteps]);
+  const described = failures.length === 0 ? [] : await stage.run((sql) => describeFailures(sql, failures));
   const isWarning = (step: string) => turmaSteps.some(({ name }) => name === step);
   const obstacles = new Map<string, string>();
   const warnings = new Map<string, string>();
@@ -53,19 +78,16 @@ export async function rehearseIn(
     // Most obstacles are in the way of several steps; the first says enough.
     if (!obstacles.has(sentence) && !found.has(sentence)) found.set(sentence, `${sentence} Seen when ${step}.`);
   }
-  return { obstacles: [...obstacles.values()], warnings: [...(await findUniqueEmails(tx)), ...warnings.values()] };
+  return {
+    obstacles: [...obstacles.values()],
+    warnings: [...(await stage.run(findUniqueEmails)), ...warnings.values()],
+  };
 }
 
 /** Where not even the call is possible, its error is the one failure. */
-async function call(tx: TransactionSql, steps: readonly object[]): Promise<RehearsalFailure[]> {
+async function call(stage: Stage, steps: readonly object[]): Promise<RehearsalFailure[]> {
   try {
-    const [row] = await tx.savepoint((inner) =>
-      inner.unsafe<{ failures: RehearsalFailure[] }[]>(
-        `select ${functionsSchema}.rehearse($1::text::jsonb) as failures`,
-        [JSON.stringify(steps)],
-      ),
-    );
-    return row?.failures ?? [];
+    return (await stage.call(JSON.stringify(steps))) as RehearsalFailure[];
   } catch (error) {
     if (isLocked(error))
       throw new AppError("unavailable", "Another transaction holds what is needed.", { cause: error });
