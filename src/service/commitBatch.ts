@@ -56,8 +56,9 @@ export function createCommitBatch(deps: {
       pace.committed(items.length, writerMs);
       return outcomes.map((outcome) => (outcome === "busy" ? locked() : outcome));
     } catch (error) {
-      // One item alone is never too many.
-      if (items.length > 1 && error instanceof AppError && error.code === "unavailable") pace.failed();
+      const isUnavailable = error instanceof AppError && error.code === "unavailable";
+      // One item alone is never too many, and a database that is known to be away says nothing about the pace.
+      if (items.length > 1 && isUnavailable && deps.database.state() === "closed") pace.failed();
       throw error;
     } finally {
       deps.observer?.onBatch?.({ ...endSpan(), items: items.length, isCommitted });
