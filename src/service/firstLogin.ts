@@ -31,7 +31,7 @@ export function createFirstLogin(deps: {
     const asking = withDeadline(requireClerk(clerk), clock);
     const [user, instance] = await Promise.all([asking.getUser(clerkId), instanceCheck.requireSameInstance(asking)]);
     if (user === null) throw new AppError("not_found", errorTexts.unknownUser);
-    if (instance === "unproved") await instanceCheck.requireKnownUser(asking, { except: clerkId });
+    if (instance === "unexpected") await instanceCheck.requireKnownUser(asking, { except: clerkId });
     await users.applyChange(toUserUpsert(user, { source: "jit", learnedAtMs }), { requestId });
   }
 

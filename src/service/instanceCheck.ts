@@ -12,11 +12,11 @@ const groupsMax = 20;
 /** Whether `CLERK_SECRET_KEY` belongs to the Clerk instance whose users are here (CONTRACT 8.7). */
 export interface InstanceCheck {
   /**
-   * Compares the instance that Clerk names with `CLERK_INSTANCE_ID`, else with the ledger's. `unproved`: one of the two
-   * is unknown. What was proved once holds for the life of the process, as its key does.
+   * Compares the instance that Clerk names with `CLERK_INSTANCE_ID`, else with the ledger's. `unnamed`: Clerk names
+   * none. `unexpected`: it names one, and nothing here says which it should be. What was proved once holds for the life of the process, as its key does.
    * @throws AppError `precondition_failed` naming both if they differ; what `ClerkApi` and the database throw
    */
-  readonly requireSameInstance: (clerk: ClerkApi) => Promise<"proved" | "unproved">;
+  readonly requireSameInstance: (clerk: ClerkApi) => Promise<"proved" | "unnamed" | "unexpected">;
   /**
    * Where nothing names the instance: the key has to know an active user of this database, if there is any.
    * @param options.except the user in question: absent at Clerk, or about to be written
@@ -37,9 +37,9 @@ export function createInstanceCheck(deps: {
     requireSameInstance: async (clerk) => {
       if (isProved) return "proved";
       const named = (await clerk.findInstanceId?.()) ?? null;
-      if (named === null) return "unproved";
+      if (named === null) return "unnamed";
       const difference = findDifference(named, await findExpectedInstance(database, clerkInstanceId));
-      if (difference === undefined) return "unproved";
+      if (difference === undefined) return "unexpected";
       if (difference !== null) {
         throw new AppError(
           "precondition_failed",

@@ -45,11 +45,12 @@ export async function resyncUser(input: {
   const from = { source: "resync", learnedAtMs: input.learnedAtMs } as const;
   const { clerk, instanceCheck } = input;
   const [user, instance] = await Promise.all([clerk.getUser(clerkId), instanceCheck.requireSameInstance(clerk)]);
-  if (user === null || instance === "unproved") {
+  if (user === null || instance === "unexpected") {
     const isMissing = (await input.findStatus(clerkId)).state === "missing";
     if (user === null && isMissing) throw new AppError("not_found", errorTexts.unknownUser);
-    // A user whom both know is proof enough.
-    if (instance === "unproved" && (user === null || isMissing)) {
+    // A user whom both know is proof enough. Where Clerk names no instance, a user whom it shows is written: an erasure
+    // is what cannot be undone.
+    if (instance !== "proved" && (user === null || isMissing)) {
       await instanceCheck.requireKnownUser(clerk, { except: clerkId });
     }
   }

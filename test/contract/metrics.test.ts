@@ -153,7 +153,7 @@ test("calls of Clerk are counted by route, never by user, and by what came back"
 test("runs are counted as they begin and by how they end", async () => {
   const own = createMetrics();
   const services = createServices({
-    config: parseConfig({}),
+    config: parseConfig({ CLERK_INSTANCE_ID: "ins_1" }),
     database: t.database,
     clerk: createFixedClerk([clerkUser("user_Run")]),
     observer: own.observer,

@@ -48,7 +48,7 @@ test("the demo ends well, shows both tables, every delivery and the walkthrough'
     /user_caio .* unverified/,
     /user_gil +│ Gilberto Perdido .* admin .* resync/,
     /│ user_id +│ nome_completo +│ email +│ turma/,
-    /│ 2 +│ Bia Registrada +│ bia@example.com +│ neon_escala/,
+    /│ \d+ +│ Bia Registrada +│ bia@example.com +│ neon_escala/,
   ]) {
     expect(rows.join("\n")).toMatch(row);
   }

@@ -65,7 +65,7 @@ async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Pr
   const clerk = createRetryingClerk(deps.clerk, { signal, clock, log, retryMs: deps.clerkRetryMs });
   try {
     const instance = await deps.instanceCheck.requireSameInstance(clerk);
-    if (instance === "unproved") await deps.instanceCheck.requireKnownUser(clerk);
+    if (instance !== "proved") await deps.instanceCheck.requireKnownUser(clerk);
     await (run.kind === "backfill" ? backfill : reconcile)({ run, database, clerk, writer, log, clock });
   } catch (cause) {
     return toEndOfStopped(run, signal.aborted ? (signal.reason as unknown) : cause, log);
