@@ -17,6 +17,10 @@ test.concurrent(
   async () => {
     const database = await openEmbeddedPostgres({ persistent: false, log: silentLog, durable: true });
     await migrateDatabase({ migrationDsn: parseDsn(database.url) });
+    // A default of the team's that loses the last commits of a crash.
+    const admin = postgres(database.url, { max: 1 });
+    await admin`alter database postgres set synchronous_commit = off`;
+    await admin.end();
     const server = await startServerProcess({ databaseUrl: database.url });
     const load = startLoad(() => server, { senders: 8 });
     try {

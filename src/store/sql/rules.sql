@@ -58,6 +58,10 @@ begin
   end if;
   perform pg_advisory_xact_lock(7164381920153);
   perform set_config('lock_timeout', '50ms', true);
+  -- What is answered as stored survives a crash of Postgres, whatever the default of the database is.
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
   return clerk_sync.clock();
 end
 $$;
