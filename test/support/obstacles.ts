@@ -64,6 +64,12 @@ export const obstacles: readonly Obstacle[] = [
     named: /Table mentorados: a row was given and not written.*trigger swallow/,
   },
   {
+    what: "a trigger that empties the address",
+    sql: `${raising("empty", "new.email := null; return new;")}
+      create trigger empty before insert on users for each row execute function empty()`,
+    named: /what was written is not what was found.*no_email.*trigger empty of table users/,
+  },
+  {
     what: "a trigger that keeps the address of a deleted user",
     sql: `${raising("keep", "new.email := coalesce(new.email, old.email); return new;")}
       create trigger keep before update on users for each row execute function keep()`,

@@ -24,8 +24,8 @@ begin
       if step ? 'clerk_id' then
         state := clerk_sync.user_state(step ->> 'clerk_id');
         found := found || jsonb_build_array(state -> 'state',
-          -- A column too narrow for the address holds none.
-          case when state #>> '{user,email}' is null then to_jsonb('linked'::text) else state -> 'link' end);
+          -- A column too narrow for the address (some 20 characters) holds none; anything else that empties it is found.
+          case when state #>> '{user,email}' is null and (clerk_sync.text_widths()).email < 30 then to_jsonb('linked'::text) else state -> 'link' end);
       end if;
     when 'report' then
       found := clerk_sync.apply_and_report(
