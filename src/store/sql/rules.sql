@@ -113,13 +113,25 @@ return case
   else 'none'
 end;
 
--- How many characters each text column takes that an older table may have narrower than ours.
+-- The type modifier of a domain over varchar or char; -1: it has none, or this is no such domain.
+create function clerk_sync.domain_modifier(type oid) returns integer
+language plpgsql stable
+as $$
+begin
+  return coalesce((select typtypmod from pg_type
+                   where oid = domain_modifier.type and typbasetype in ('varchar'::regtype, 'bpchar'::regtype)), -1);
+end
+$$;
+
+-- How many characters each text column takes that an older table may have narrower than ours. plpgsql keeps the plan; a
+-- SQL function would be planned at each call.
 create function clerk_sync.text_widths(
   out name integer, out email integer, out image_url integer, out login_method integer,
   out nome_completo integer, out mentorado_email integer, out foto_url integer
 )
-language sql stable
+language plpgsql stable
 as $$
+begin
   select coalesce(max(w.chars) filter (where w.is_user and w.column_name = 'name'), 2147483647),
          coalesce(max(w.chars) filter (where w.is_user and w.column_name = 'email'), 2147483647),
          coalesce(max(w.chars) filter (where w.is_user and w.column_name = 'image_url'), 2147483647),
@@ -127,15 +139,18 @@ as $$
          coalesce(max(w.chars) filter (where not w.is_user and w.column_name = 'nome_completo'), 2147483647),
          coalesce(max(w.chars) filter (where not w.is_user and w.column_name = 'email'), 2147483647),
          coalesce(max(w.chars) filter (where not w.is_user and w.column_name = 'foto_url'), 2147483647)
+    into name, email, image_url, login_method, nome_completo, mentorado_email, foto_url
   from (
-    -- Of a domain the width stands at the type. A type modifier of varchar and char is the width and 4.
+    -- A type modifier of varchar and char is the width and 4.
     select a.attname as column_name, a.attrelid = 'public.users'::regclass as is_user,
-           nullif(greatest(a.atttypmod, t.typtypmod), -1) - 4 as chars
-    from pg_attribute a join pg_type t on t.oid = a.atttypid
+           nullif(case when a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) then a.atttypmod
+                       when a.atttypid <> 'text'::regtype then clerk_sync.domain_modifier(a.atttypid)
+                       else -1 end, -1) - 4 as chars
+    from pg_attribute a
     where a.attrelid in ('public.users'::regclass, 'public.mentorados'::regclass)
       and a.attname in ('name', 'email', 'image_url', 'login_method', 'nome_completo', 'foto_url')
-      and coalesce(nullif(t.typbasetype, 0), t.oid) in ('varchar'::regtype, 'bpchar'::regtype)
-  ) w
+  ) w;
+end
 $$;
 
 -- Fails because rows were given and not written: a trigger that answers null, a rule or a policy swallows a row without

@@ -1,6 +1,6 @@
 -- Events that a rule of the database refused (dead, error_code refused) become stale once their user has been stored at
--- the event's version or a later one, or is deleted: nothing is left to be done for them. Called by apply_batch at its
--- end, under its lock and settings.
+-- the event's version or a later one, or is deleted: nothing is left to be done for them. Called by
+-- apply_changes at its end, where the ledger holds any such event.
 create function clerk_sync.settle_refused(changes clerk_sync.change[], applied_at timestamptz) returns void
 language plpgsql
 as $$

@@ -15,6 +15,17 @@ declare
   given bigint;
   written bigint;
 begin
+  -- Most changes are of users who have a mentorado; the statement below costs much even for none.
+  if not exists (
+    select from unnest(changes) c
+      cross join lateral (select * from public.users u where u.clerk_id = c.clerk_id offset 0) u
+    where c.kind = 'upsert'
+      and clerk_sync.may_be_linked(u.deleted_at is not null, u.email_verified, u.link_held_at is not null)
+      and (select m.id from public.mentorados m where m.user_id = u.id) is null
+  ) then
+    return;
+  end if;
+
   with seekers as materialized (
     select u.id, u.clerk_id, u.name::text collate "C" as name, u.email::text collate "C" as email,
            u.image_url::text as image_url, public.clerk_email_key(u.email) as email_key,
@@ -80,12 +91,15 @@ $$;
 -- The class of a mentorado that the sync creates: the configured one if the enum has it; unconfigured (null),
 -- neon_estrutura or the enum's only label. Null: there is none, and no mentorado can be created.
 create function clerk_sync.find_default_turma(configured text) returns text
-language sql stable
+language plpgsql stable
 as $$
-  select case
+declare
+  labels constant text[] := enum_range(null::public.turma)::text[];
+begin
+  return case
     when configured is not null then case when configured = any (labels) then configured end
     when 'neon_estrutura' = any (labels) then 'neon_estrutura'
     when cardinality(labels) = 1 then labels[1]
-  end
-  from (select enum_range(null::public.turma)::text[] as labels) e
+  end;
+end
 $$;

@@ -13,6 +13,8 @@ declare
   settled jsonb := '{}';
   -- Whether the ledger may hold an event of this batch that is to be settled anew.
   reopens boolean;
+  -- Whether the ledger holds an event that a rule of the database refused; nearly always it holds none.
+  has_refused boolean;
   -- Outcomes of what is not settled, by clerk_id.
   verdicts jsonb := '{}';
   deletions record;
@@ -20,8 +22,9 @@ declare
   linked_clerk_ids text[];
 begin
   select array_agg(c.svix_id) filter (where c.svix_id is not null and c.replay is not true),
-         coalesce(bool_or(c.kind = 'delete'), false), coalesce(bool_or(c.replay), false)
-    into svix_ids, has_deletions, reopens
+         coalesce(bool_or(c.kind = 'delete'), false), coalesce(bool_or(c.replay), false),
+         exists (select from public.webhook_events where error_code = 'refused')
+    into svix_ids, has_deletions, reopens, has_refused
     from unnest(changes) c where c.kind <> 'busy';
 
   if svix_ids is not null then
@@ -54,6 +57,8 @@ begin
   end if;
   outcomes := clerk_sync.settle_deliveries(changes, parts, settled, verdicts || upserts.verdicts, linked_clerk_ids,
                                            applied_at, reopens);
-  perform clerk_sync.settle_refused(changes, applied_at);
+  if has_refused then
+    perform clerk_sync.settle_refused(changes, applied_at);
+  end if;
 end
 $$;
