@@ -31,6 +31,16 @@ test("older tables keep their columns, types, defaults, indexes, views, triggers
   expect(await db.sql`select from audit`).toHaveLength(3);
 });
 
+test("text columns of a few characters are no obstacle", async () => {
+  await db.sql.unsafe(olderTables);
+  await db.sql.unsafe(`drop view mentorados_ativos; alter table users alter column name type varchar(3);
+    alter table users alter column email type varchar(16); alter table users alter column image_url type varchar(3);
+    alter table users alter column login_method type varchar(3);
+    alter table mentorados alter column nome_completo type varchar(7); alter table mentorados alter column foto_url type char(3)`);
+  await migrate();
+  expect(await findPendingMigrations(db.sql)).toEqual([]);
+});
+
 test("over older tables the sync works: rows are written, links made, and a duplicate address is a conflict", async () => {
   const t = await openForTest(openTestApp());
   await t.sql.unsafe("drop schema public cascade; drop schema drizzle cascade; create schema public");

@@ -40,7 +40,7 @@ export function toRehearsalSteps(defaultTurma: string): RehearsalStep[] {
   const created = upsert(first, { email: address("A") }, { svixId: svix(1) });
   const moved = upsert(first, { email: address("Moved"), role: "admin" }, { svixId: svix(2), laterMs: 1_000 });
   const namesake = upsert(second, { email: address("b") }, { svixId: svix(3) });
-  const renamed = upsert(second, { email: address("b"), name: "Rehearsal" }, { laterMs: 1_000 });
+  const renamed = upsert(second, { email: address("b"), name: "Other rehearsal" }, { laterMs: 1_000 });
   const longest = { name: longName, email: longAddress, imageUrl: longUrl, loginMethod: "m".repeat(64) };
   const bare = { name: null, emailVerified: false, imageUrl: null, loginMethod: null };
   return [
