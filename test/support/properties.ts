@@ -23,8 +23,11 @@ export function createProperties(courier: Courier) {
 
   async function runAfter(one: History, kind: "backfill" | "reconcile"): Promise<void> {
     const { model, arrivals } = await courier.carry(one);
-    // An instance that shows nobody is not believed; so there is always somebody.
-    const truth = [...one.truth, bystander];
+    // A reconcile deletes no more than half of the active users, so there are more users than those of the history.
+    const active = (await readUsers(app)).filter((row) => row["deleted_at"] === null);
+    const bystanders = Array.from({ length: active.length + 1 }, (_, place) => toBystander(place));
+    assert.equal(await courier.run("backfill", bystanders), "done");
+    const truth = [...one.truth, ...bystanders];
     assert.equal(await courier.run(kind, truth), "done");
     const telling = toTelling(arrivals);
     const rows = await readUsers(app);
@@ -45,8 +48,8 @@ export function createProperties(courier: Courier) {
     // A backfill deletes nobody: a re-sync had found out about these before.
     const deletedByRun = found.filter(({ clerkId }) => model.users.get(clerkId)?.deletedAtMs == null);
     if (kind === "backfill") return assert.deepEqual(deletedByRun, []);
-    const active = rows.filter((row) => row["deleted_at"] === null).map((row) => row["clerk_id"]);
-    assert.deepEqual(active, truth.map(({ clerkId }) => clerkId).sort(), "exactly those whom Clerk has are active");
+    const left = rows.filter((row) => row["deleted_at"] === null).map((row) => row["clerk_id"]);
+    assert.deepEqual(left, truth.map(({ clerkId }) => clerkId).sort(), "exactly those whom Clerk has are active");
   }
 
   return {
@@ -76,20 +79,20 @@ const shuffled = clerkOnlyHistory(30).chain((one) => {
   return fc.record({ one: fc.constant(one), ways: fc.array(way, { minLength: 4, maxLength: 4 }) });
 });
 
-const bystander: Snapshot = {
-  clerkId: "user_Zoe",
+const toBystander = (place: number): Snapshot => ({
+  clerkId: `user_Zoe${place}`,
   updatedAt: { value: startMs, meansMs: startMs },
   createdAtMs: startMs,
   addresses: [],
   primaryId: null,
   firstName: null,
   lastName: null,
-  username: "zoe",
+  username: `zoe${place}`,
   imageUrl: null,
   provider: null,
   publicMetadata: {},
   unsafeMetadata: {},
-};
+});
 
 function toAnswer(snapshot: Snapshot) {
   const updatedAtMs = snapshot.updatedAt.meansMs ?? 0;
