@@ -63,7 +63,7 @@ export const configSchema = z.object({
   CLERK_AUTHORIZED_PARTIES: z
     .string()
     .transform((text) => text.split(/[\s,]+/).filter(Boolean))
-    // The SDK takes an empty list for "any party", the contrary of what somebody who wrote a comma meant.
+    // The SDK takes an empty list for "any party", the contrary of what a lone comma is meant to say.
     .refine((list) => list.length > 0, "must name at least one origin")
     .default([]),
   CLERK_INSTANCE_ID: z.string().optional(),

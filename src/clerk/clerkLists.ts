@@ -106,7 +106,7 @@ export async function findUsers(
   const elements = toElements(answer, findUsersMax);
   const users = elements.filter((element) => element.id !== null);
   // A filter that was ignored would make every absent id look gone.
-  if (!users.every((user) => asked.has(user.id))) throw unavailable("Clerk answered users nobody asked for.");
+  if (!users.every((user) => asked.has(user.id))) throw unavailable("Clerk answered users that were not asked for.");
   return users;
 }
 

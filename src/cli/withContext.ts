@@ -6,7 +6,7 @@ import { createLog, type Log } from "../log.ts";
 /** Logs go to standard error: standard output is the command's answer. Quiet unless asked, for the answer says it all. */
 export function createCliLog(env: Environment): Promise<Log> {
   const asked = logLevelSchema.safeParse(env["LOG_LEVEL"]?.trim());
-  // A level that is none is for whoever reads the whole configuration to say.
+  // An unknown level is reported with the rest of the configuration.
   return createLog({
     level: asked.success ? asked.data : "error",
     format: process.stderr.isTTY ? "pretty" : "json",

@@ -3,7 +3,7 @@ import { currentShapes } from "./clerk/clerkUserShapes.ts";
 import type { Person } from "./clerk/person.ts";
 import type { SimulatedClerk } from "./clerk/simulatedClerk.ts";
 
-/** Mentorados that are there before anybody signs up. */
+/** Mentorados that are there before the first sign-up. */
 export const registeredMentorados = [
   { nomeCompleto: "Bia Registrada", email: "bia@example.com", turma: "neon_escala" },
   { nomeCompleto: "Duda Um", email: "duda@example.com", turma: "neon_estrutura" },

@@ -78,7 +78,7 @@ export async function runSimulation(
   return report.failed === 0 && !interrupted;
 }
 
-/** Until all is told or somebody presses Ctrl-C; answers how many events the server took. */
+/** Until all is sent or Ctrl-C is pressed; answers how many events the server took. */
 async function sendAll<Event>(
   courier: {
     send: (event: Event) => Promise<{ status: number | null }>;

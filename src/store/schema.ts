@@ -209,7 +209,7 @@ export const syncRuns = table(
     /** Where to go on after a crash; its shape is the run's own. */
     cursor: jsonb("cursor"),
     cancelRequestedAt: instant("cancel_requested_at"),
-    /** The process that works on it, and until when nobody else may. */
+    /** The process that works on it, and until when no other may. */
     leaseOwner: text("lease_owner"),
     leaseUntil: instant("lease_until"),
   },

@@ -15,7 +15,7 @@ interface Row {
   readonly isErased: boolean;
   readonly clerkUpdatedMs: number | null;
   readonly mentoradoId: number | null;
-  /** Mentorados that have this row's address, whoever they belong to. */
+  /** Mentorados that have this row's address, claimed or not. */
   readonly mentoradosWithAddress: number;
 }
 

@@ -16,7 +16,7 @@ const migrateLock = 4_821_094_417_730;
 const migrateDeadlineMs = 30 * 60_000;
 /** The lock under which users are written, as rules.sql has it. */
 const writerLock = 7_164_381_920_153;
-/** Whoever waits for a table holds up everybody who comes after; better to try again in a quiet moment. */
+/** A wait for a table lock holds up all later statements on that table; try again at a quieter time. */
 const lockTimeout = "10s";
 
 interface MigrationReport {
