@@ -1,5 +1,6 @@
-import { Webhook } from "svix";
+import type { Webhook } from "svix";
 import { AppError } from "../errors.ts";
+import { createSvixWebhook } from "./svixWebhook.ts";
 
 /** Fixed by Svix: older or newer deliveries are replays or clocks gone wrong. */
 const toleranceSeconds = 300;
@@ -41,7 +42,7 @@ export type VerifyBody = (headers: SignatureHeaders, body: Uint8Array) => string
 
 /** @throws Error if a secret is malformed. The built function throws AppError `invalid_signature`. */
 export function createBodyVerifier(secrets: readonly string[]): VerifyBody {
-  const webhooks = secrets.map((secret) => new Webhook(secret));
+  const webhooks = secrets.map(createSvixWebhook);
   return ({ svixId, timestamp, signature }, body) => {
     const text = decode(body);
     const headers = { "svix-id": svixId, "svix-timestamp": timestamp, "svix-signature": signature };
@@ -50,9 +51,11 @@ export function createBodyVerifier(secrets: readonly string[]): VerifyBody {
   };
 }
 
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 function decode(body: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
+    return decoder.decode(body);
   } catch (cause) {
     throw invalidSignature(cause);
   }
