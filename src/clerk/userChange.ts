@@ -18,11 +18,8 @@ export interface VerifiedDelivery {
   readonly receivedAtMs: number;
 }
 
-/**
- * How far a version may lie ahead of its arrival: clocks differ by seconds, zones by less than a day. One further ahead
- * counts as of its arrival, so that it cannot outrank what Clerk says later.
- */
-const versionAheadMsMax = 86_400_000;
+/** How far a version or a deletion may lie ahead of its arrival: clocks differ by seconds, zones by less than a day. */
+const aheadMsMax = 86_400_000;
 /** Event types are short words; of a longer one the ledger keeps the beginning. */
 const typeCharsMax = 256;
 // More than the 8 KB that Clerk allows can hold, so that nobody hides behind metadata of their own making. Postgres'
@@ -54,15 +51,14 @@ export function toUserChange(
   const delivery = toDelivery(received, envelope.data);
 
   const isUserEvent = type === "user.created" || type === "user.updated" || type === "user.deleted";
-  const foreign =
+  if (!isUserEvent) return ignored(delivery, toOwner(received.body, data));
+  const isForeign =
     options.instanceId !== undefined && delivery.instanceId !== null && delivery.instanceId !== options.instanceId;
-  if (!isUserEvent || foreign) {
-    return { kind: "ignored", source: "webhook", clerkId: findClerkId(data), errorCode: null, delivery };
-  }
+  if (isForeign) return ignored(delivery, { clerkId: findClerkId(data), isSole: true });
   if (!isObject(data) || !isClerkId(data["id"])) return dead(delivery, "no_user_id", findClerkId(data));
   const user = data as ClerkUser;
   if (type === "user.deleted") {
-    const deletedAtMs = delivery.occurredAtMs ?? delivery.receivedAtMs;
+    const deletedAtMs = capAhead(delivery.occurredAtMs ?? delivery.receivedAtMs, delivery.receivedAtMs);
     return { kind: "delete", source: "webhook", clerkId: user.id, deletedAtMs, delivery };
   }
   // A level takes two characters at least, so that most texts need no counting.
@@ -83,7 +79,7 @@ export function toUserUpsert(
   const delivery = from.source === "webhook" ? from.delivery : undefined;
   const arrivedAtMs = from.source === "webhook" ? from.delivery.receivedAtMs : from.learnedAtMs;
   const saidMs = toEpochMs(user["updated_at"]) ?? delivery?.occurredAtMs ?? arrivedAtMs;
-  const updatedAtMs = saidMs > arrivedAtMs + versionAheadMsMax ? arrivedAtMs : saidMs;
+  const updatedAtMs = capAhead(saidMs, arrivedAtMs);
   const { private_metadata: _, ...raw } = user;
   return {
     kind: "upsert",
@@ -118,6 +114,25 @@ function toDelivery(received: VerifiedDelivery, envelope: z.infer<typeof envelop
     receivedAtMs: received.receivedAtMs,
     payload: received.body,
   };
+}
+
+/** A time further ahead counts as of its arrival, so that it cannot outrank what Clerk says later. */
+function capAhead(saidMs: number, arrivedAtMs: number): number {
+  return saidMs > arrivedAtMs + aheadMsMax ? arrivedAtMs : saidMs;
+}
+
+/** A text that names several users cannot be erased with each of them: the ledger keeps none. */
+function ignored(delivery: Delivery, { clerkId, isSole }: { clerkId: string | null; isSole: boolean }): LedgerOnly {
+  const kept = isSole ? delivery : { ...delivery, payload: "" };
+  return { kind: "ignored", source: "webhook", clerkId, errorCode: null, delivery: kept };
+}
+
+/** The user whom an event of another type is about, and whether its text names no other. */
+function toOwner(body: string, data: unknown): { clerkId: string | null; isSole: boolean } {
+  // Values alone: `user_id` as a name looks like an id.
+  const named = new Set(Array.from(body.matchAll(/"(user_[^"]+)"(?!\s*:)/g), ([, id]) => id).filter(isClerkId));
+  const clerkId = findClerkId(data) ?? named.values().next().value ?? null;
+  return { clerkId, isSole: named.size <= 1 };
 }
 
 function dead(delivery: Delivery, errorCode: string, clerkId: string | null): LedgerOnly {

@@ -9,7 +9,7 @@ export interface Delivery {
   readonly occurredAtMs: number | null;
   /** When this `svix-id` first reached us. */
   readonly receivedAtMs: number;
-  /** The text received, to the letter. */
+  /** The text received, to the letter; empty if it is not to be kept. */
   readonly payload: string;
 }
 

@@ -58,6 +58,22 @@ test("events that were ignored, dead or about a payment are erased with the user
   expect(await t.sql`select from webhook_events where payload like '%everywhere@example.com%'`).toBeEmpty();
 });
 
+test("of another type of event, a text that names one user anywhere is erased with them; one that names several is not kept", async () => {
+  const organization = { id: "org_1", name: "Widow's school", created_by: "user_Founder" };
+  const membership = {
+    id: "orgmem_2",
+    organization,
+    public_user_data: { user_id: "user_Member", identifier: "m@r.io" },
+  };
+  await t.deliver({ type: "organization.created", data: organization }, { svixId: "msg_founded" });
+  await t.deliver({ type: "organizationMembership.created", data: membership }, { svixId: "msg_joined" });
+  expect(await t.findEvent("msg_founded")).toMatchObject({ clerk_id: "user_Founder", outcome: "ignored" });
+  expect((await t.findEvent("msg_founded"))?.["payload"]).toContain("Widow's school");
+  expect(await t.findEvent("msg_joined")).toMatchObject({ clerk_id: "user_Member", outcome: "ignored", payload: null });
+  await t.deliver(deletedEvent("user_Founder"));
+  expect(await t.sql`select from webhook_events where payload like '%Widow%'`).toBeEmpty();
+});
+
 test("a deletion of another instance deletes nobody here", async () => {
   await t.deliver(userEvent(clerkUser("user_Ours")));
   const foreign = { ...deletedEvent("user_Ours"), instance_id: "ins_other" };

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { userEvent } from "../support/events.ts";
+import { deletedEvent, userEvent } from "../support/events.ts";
 import { pagedId, pagedUser } from "../support/pagedClerk.ts";
 import { expectEqualToClerk, openRunsTest, type RunsTest } from "../support/runs.ts";
 
@@ -36,6 +36,16 @@ test("an answer of Clerk's API with a version of the year 2099 is replaced by th
   r.clerk.users.set(pagedId(2), pagedUser(2, { updated_at: Date.now() }));
   expect(await r.run("reconcile")).toMatchObject({ status: "done", drift: 1 });
   await expectEqualToClerk(r);
+});
+
+test("a deletion of the year 2099 is stored as of its arrival", async () => {
+  const r = await openRunsTest(0);
+  const sinceMs = Date.now();
+  await r.t.deliver(deletedEvent("user_Gone", inYear2099Ms));
+  const user = await r.t.findUser("user_Gone");
+  for (const column of ["deleted_at", "last_signed_in"]) {
+    expect(Number(user?.[column])).toBeWithin(sinceMs, Date.now() + 1);
+  }
 });
 
 test("a version less than a day ahead of its arrival counts as it is", async () => {

@@ -35,7 +35,8 @@ begin
            r.error_code, r.error_detail, case when r.error_code = 'refused' then coalesce(r.version, '') end,
            -- A scalar subquery, for of a `not exists` the planner may make a list of every deleted user.
            case when (select u.deleted_at from public.users u where u.clerk_id = r.clerk_id) is null
-                then parts[r.place * 2] end
+                -- Of an ignored event an empty one is none: its text names several users.
+                then case r.outcome when 'ignored' then nullif(parts[r.place * 2], '') else parts[r.place * 2] end end
     from results r where r.svix_id is not null and not r.is_again and r.outcome <> 'busy'
     on conflict (svix_id) do update
       set type = excluded.type, clerk_id = excluded.clerk_id, instance_id = excluded.instance_id,
