@@ -64,6 +64,21 @@ test("a unique address is a warning that says what will wait, and the migration 
   expect(warnings).toEqual([expect.stringMatching(/the address is unique \(one_address\).*waits.*503/)]);
 });
 
+test("a table that a crash empties is an obstacle, before the migration and when it became so later", async () => {
+  await db.sql.unsafe(olderTables);
+  await db.sql`alter table mentorados set unlogged`;
+  const before = await look();
+  expect(await refusalOf()).toMatch(/- Table mentorados is unlogged.*SET LOGGED/);
+  expect(await look()).toEqual(before);
+  await db.sql`alter table mentorados set logged`;
+  await migrate();
+  await db.sql`alter table webhook_events set unlogged`;
+  expect(await db.rehearse()).toEqual({
+    obstacles: [expect.stringMatching(/^Table webhook_events is unlogged/)],
+    warnings: [],
+  });
+});
+
 test("a class that some labels of turma lack is a warning for these users alone", async () => {
   await db.sql.unsafe(olderTables);
   await db.sql.unsafe(`create table classes (turma turma primary key);

@@ -1,6 +1,7 @@
 import type { ISql } from "postgres";
 import { findUnusableColumns } from "./columnPreflight.ts";
 import { findTakenNames } from "./namesTaken.ts";
+import { findUnloggedTables } from "./unloggedTables.ts";
 
 /** Rows named in a refusal; more would not help a person. */
 const rowsShownMax = 20;
@@ -31,7 +32,12 @@ export async function findMigrationObstacles(sql: ISql, tags: readonly string[])
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relname in ('users', 'mentorados')`;
   if (!security?.hides) obstacles.push(...(await findBrokenRows(sql, has)));
-  return [...obstacles, ...(await findUnusableColumns(sql)), ...(await findNarrowUserIds(sql))];
+  return [
+    ...obstacles,
+    ...(await findUnloggedTables(sql)),
+    ...(await findUnusableColumns(sql)),
+    ...(await findNarrowUserIds(sql)),
+  ];
 }
 
 /** Rows that a unique index or a foreign key of the migration would refuse. */

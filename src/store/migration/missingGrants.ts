@@ -2,7 +2,7 @@ import type { ISql } from "postgres";
 import { functionsSchema } from "./sqlFunctions.ts";
 
 /** What the program does with each table. */
-const tableRights: Readonly<Record<string, readonly string[]>> = {
+export const tableRights: Readonly<Record<string, readonly string[]>> = {
   users: ["select", "insert", "update"],
   mentorados: ["select", "insert", "update"],
   webhook_events: ["select", "insert", "update", "delete"],

@@ -6,6 +6,7 @@ import { describeFailures, type RehearsalFailure } from "./rehearsalFailures.ts"
 import { toRehearsalSteps, toTurmaSteps } from "./rehearsalSteps.ts";
 import { functionsSchema } from "./sqlFunctions.ts";
 import { listTurmaLabels } from "./turma.ts";
+import { findUnloggedTables } from "./unloggedTables.ts";
 
 /** What a rehearsal found, one sentence for people each. */
 export interface RehearsalReport {
@@ -79,7 +80,7 @@ async function rehearseOn(stage: Stage, defaultTurma: string | undefined): Promi
     if (!obstacles.has(sentence) && !found.has(sentence)) found.set(sentence, `${sentence} Seen when ${step}.`);
   }
   return {
-    obstacles: [...obstacles.values()],
+    obstacles: [...(await stage.run(findUnloggedTables)), ...obstacles.values()],
     warnings: [...(await stage.run(findUniqueEmails)), ...warnings.values()],
   };
 }
