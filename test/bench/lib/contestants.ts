@@ -28,8 +28,15 @@ export function buildArtefact(): void {
   if (status !== 0) throw new Error("The one-file build failed");
 }
 
-/** Starts one of the servers in a process of its own; answers once it listens. */
-export async function startContestant(name: ContestantName, databaseUrl: string): Promise<ServerChild> {
+/**
+ * Starts one of the servers in a process of its own; answers once it listens.
+ * @param env beside what every server is given
+ */
+export async function startContestant(
+  name: ContestantName,
+  databaseUrl: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<ServerChild> {
   return startServerChild({
     command: commandOf[name],
     env: {
@@ -39,6 +46,7 @@ export async function startContestant(name: ContestantName, databaseUrl: string)
       HOST: "127.0.0.1",
       // Nothing but deliveries is measured.
       RECONCILE_EVERY_MINUTES: "0",
+      ...env,
     },
     port: await findFreePort(),
     // What goes wrong in a baseline is counted; they print a page about each.

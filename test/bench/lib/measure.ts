@@ -21,6 +21,8 @@ export interface Sample {
   /** Processor time per delivery; undefined where the machine does not tell. */
   readonly serverCpuUs: number | undefined;
   readonly postgresCpuUs: number | undefined;
+  /** Write-ahead log per delivery; undefined for a server that stores nothing. */
+  readonly walBytes: number | undefined;
   /** Resident memory of the server at the end. */
   readonly memoryBytes: number | undefined;
 }
@@ -39,6 +41,8 @@ export interface Target {
 export interface Bench {
   readonly loader: IpcChild<LoadRequest, LoadResult>;
   readonly postmasterPid: number;
+  /** Bytes of write-ahead log that Postgres has written since it was made. */
+  readonly findWalBytes: () => Promise<number>;
 }
 
 export async function warmUp(bench: Bench, target: Target, atOnce: number): Promise<void> {
@@ -49,7 +53,7 @@ export async function warmUp(bench: Bench, target: Target, atOnce: number): Prom
 
 /** Loads the target once and says what it did and what that cost. */
 export async function measure(
-  { loader, postmasterPid }: Bench,
+  { loader, postmasterPid, findWalBytes }: Bench,
   target: Target,
   request: { atOnce: number; durationMs: number },
 ): Promise<Sample> {
@@ -57,7 +61,12 @@ export async function measure(
   const { atOnce } = request;
   const durationMs = Math.max(request.durationMs, Math.min(answersInARow * target.p50Ms, stretchedMsMax));
   const firstPlace = database?.nextPlace ?? 0;
-  const before = { server: await findCpuUs(server.pid), postgres: await findServerCpuUs(postmasterPid) };
+  const usage = async () => ({
+    server: await findCpuUs(server.pid),
+    postgres: await findServerCpuUs(postmasterPid),
+    wal: database && (await findWalBytes()),
+  });
+  const before = await usage();
   const result = await loader.ask({
     url: server.url,
     atOnce,
@@ -67,12 +76,12 @@ export async function measure(
     stored: database?.stored ?? 0,
     repeat: database === undefined,
   });
-  const after = { server: await findCpuUs(server.pid), postgres: await findServerCpuUs(postmasterPid) };
+  const after = await usage();
   if (database) database.nextPlace += result.sent;
   target.answered.push({ firstPlace, sent: result.sent, failed: result.failed });
   target.perSecond = result.perSecond;
   target.p50Ms = result.p50Ms;
-  const perDelivery = (name: "server" | "postgres") => {
+  const perDelivery = (name: "server" | "postgres" | "wal") => {
     const [from, to] = [before[name], after[name]];
     return from === undefined || to === undefined ? undefined : (to - from) / result.sent;
   };
@@ -83,6 +92,7 @@ export async function measure(
     failed: result.failed.length,
     serverCpuUs: perDelivery("server"),
     postgresCpuUs: perDelivery("postgres"),
+    walBytes: perDelivery("wal"),
     memoryBytes: await findMemoryBytes(server.pid),
   };
 }

@@ -3,32 +3,50 @@ import type { TableCheck } from "./checkTables.ts";
 import type { ContestantName } from "./contestants.ts";
 import { serverSettings } from "./databases.ts";
 import { spellMs } from "./endurance.ts";
+import type { Measured } from "./floors.ts";
 import type { HistoryFindings } from "./history.ts";
 import type { Sample } from "./measure.ts";
-import { median, middleOf, type Cell } from "./stage.ts";
-import type { StartUp } from "./startUp.ts";
+import { toFloors, toNeighbours } from "./judgedTables.ts";
+import type { Neighbour } from "./neighbours.ts";
+import { findCell, median, middleOf, type Cell } from "./stage.ts";
+import { round, toMiB, toMs, toTable } from "./table.ts";
 
-export interface Findings {
-  readonly cells: readonly Cell[];
+export interface Findings extends Measured {
   /** Users answered 200 who are not in the tables as they should be, of how many. */
   readonly wrong: ReadonlyMap<ContestantName, TableCheck>;
   readonly history: ReadonlyMap<ContestantName, HistoryFindings>;
-  readonly startUps: readonly StartUp[];
+  readonly neighbours: readonly Neighbour[];
   readonly endurance: readonly Sample[];
   readonly bunVersion: string;
 }
 
 export const labels = { B1: "four statements (B1)", B3: "in a transaction (B3)", this: "this program" } as const;
 
-/** The README's part: what was run, the figures, what the tables said. Every ratio is of one run. */
+/** What was run, the figures, what the tables said. Every ratio is of one run. */
 export function toMarkdown(findings: Findings): string {
   return [
     toPreamble(findings.bunVersion),
+    "## Floors and goals",
+    toFloors(findings),
+    "## All figures",
     toThroughput(findings.cells),
     toNullShare(findings.cells),
+    "## Beside other programs on the database",
+    toNeighbours(findings.neighbours),
+    "## Histories out of order",
     toHistory(findings.history),
+    "## Memory, start, tables",
     toRest(findings),
   ].join("\n\n");
+}
+
+/** Four rows for the README: the empty database beside the program and 20 ms away. */
+export function toSummary(cells: readonly Cell[]): string {
+  return toThroughput(
+    cells.filter(
+      ({ stored, roundTripMs, atOnce }) => stored === 0 && [0, 20].includes(roundTripMs) && [1, 64].includes(atOnce),
+    ),
+  );
 }
 
 function toPreamble(bunVersion: string): string {
@@ -57,6 +75,7 @@ function toThroughput(cells: readonly Cell[]): string {
         `${toMs(middleOf(of("B1"), "p50Ms"))} / ${toMs(middleOf(cell, "p50Ms"))}`,
         `${toMs(middleOf(of("B1"), "p99Ms"))} / ${toMs(middleOf(cell, "p99Ms"))}`,
         `${round(middleOf(cell, "serverCpuUs"))} + ${round(middleOf(cell, "postgresCpuUs"))}`,
+        round(middleOf(cell, "walBytes")),
       ];
     });
   return toTable(
@@ -71,6 +90,7 @@ function toThroughput(cells: readonly Cell[]): string {
       "p50 ms, B1 / this",
       "p99 ms, B1 / this",
       "CPU µs per delivery, server + Postgres",
+      "WAL bytes per delivery",
     ],
     rows,
   );
@@ -150,16 +170,6 @@ export function toEndurance(samples: readonly Sample[]): string {
 
 const placesMax = 20;
 
-function findCell(cells: readonly Cell[], wanted: Omit<Cell, "samples">): Cell | undefined {
-  return cells.find(
-    (cell) =>
-      cell.contestant === wanted.contestant &&
-      cell.stored === wanted.stored &&
-      cell.roundTripMs === wanted.roundTripMs &&
-      cell.atOnce === wanted.atOnce,
-  );
-}
-
 /** Half the range of the rounds in percent of their median. */
 function spread(cell: Cell): string {
   const rates = cell.samples.map((sample) => sample.perSecond);
@@ -168,21 +178,4 @@ function spread(cell: Cell): string {
 
 function ratio(a: Cell, b: Cell, figure: keyof Sample): string {
   return (middleOf(a, figure) / middleOf(b, figure)).toFixed(2);
-}
-
-function round(value: number): string {
-  return Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "–";
-}
-
-function toMs(value: number): string {
-  return Number.isFinite(value) ? value.toFixed(value < 10 ? 1 : 0) : "–";
-}
-
-function toMiB(bytes: number): string {
-  return round(bytes / 2 ** 20);
-}
-
-function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, place) => (place === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
 }

@@ -1,10 +1,8 @@
-import type { EmbeddedPostgres } from "../../../src/dev/postgres/embeddedPostgres.ts";
-import type { OpenLink } from "../link.ts";
 import { checkTables } from "./checkTables.ts";
 import { startContestant, type ContestantName } from "./contestants.ts";
 import type { BenchDatabase } from "./databases.ts";
-import type { IpcChild } from "./ipcChild.ts";
-import { measure, warmUp, type Bench, type Sample, type Target } from "./measure.ts";
+import { measure, warmUp, type Sample, type Target } from "./measure.ts";
+import type { BenchTools } from "./openBench.ts";
 
 /** What one server did at one distance from a database of one size, so many at once. */
 export interface Cell {
@@ -23,12 +21,9 @@ export interface Stage {
   readonly durationMs: number;
 }
 
-export interface StageDeps extends Bench {
-  readonly server: EmbeddedPostgres;
-  readonly link: IpcChild<OpenLink, number>;
+export interface StageDeps extends BenchTools {
   /** Who takes part, with the database each of them writes to. */
   readonly databases: ReadonlyMap<ContestantName, BenchDatabase | undefined>;
-  readonly say: (text: string) => void;
 }
 
 export interface StageResult {
@@ -72,7 +67,7 @@ export async function runStage(deps: StageDeps, stage: Stage): Promise<StageResu
 
 /** The URL by way of a link of that length; without one if it has none. */
 export async function throughLink(
-  { server, link }: Pick<StageDeps, "server" | "link">,
+  { server, link }: Pick<BenchTools, "server" | "link">,
   databaseUrl: string,
   roundTripMs: number,
 ): Promise<string> {
@@ -94,6 +89,17 @@ export function median(values: readonly number[]): number {
   return low === undefined || high === undefined ? NaN : (low + high) / 2;
 }
 
+/** The contestant's cell under these conditions, if it was measured. */
+export function findCell(cells: readonly Cell[], wanted: Omit<Cell, "samples">): Cell | undefined {
+  return cells.find(
+    (cell) =>
+      cell.contestant === wanted.contestant &&
+      cell.stored === wanted.stored &&
+      cell.roundTripMs === wanted.roundTripMs &&
+      cell.atOnce === wanted.atOnce,
+  );
+}
+
 /** The middle of all samples of one figure; NaN where it was not measured. */
 export function middleOf(cell: Cell | undefined, figure: keyof Sample): number {
   return median((cell?.samples ?? []).flatMap((sample) => sample[figure] ?? []));
@@ -105,7 +111,7 @@ function describe(cell: Cell): string {
     `${cell.stored} stored, ${cell.roundTripMs} ms, ${cell.atOnce} at once, ${cell.contestant}: ` +
     `${cell.samples.map((sample) => Math.round(sample.perSecond)).join(" ")} /s, ` +
     `p50 ${middleOf(cell, "p50Ms").toFixed(1)} ms, p99 ${middleOf(cell, "p99Ms").toFixed(1)} ms, ` +
-    `CPU ${round("serverCpuUs")} µs server + ${round("postgresCpuUs")} µs Postgres, ` +
+    `CPU ${round("serverCpuUs")} µs server + ${round("postgresCpuUs")} µs Postgres, WAL ${round("walBytes")} bytes, ` +
     `${round("memoryBytes") >> 20} MiB, failed ${cell.samples.reduce((sum, sample) => sum + sample.failed, 0)}`
   );
 }
