@@ -6,7 +6,7 @@ import type { Clock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { SyncObserver } from "./domain/observer.ts";
 import { createApp as createHttpApp, type AppDeps } from "./http/app.ts";
-import { silentLog, type Log } from "./log.ts";
+import { silentLog, withSafeErrors, type Log } from "./log.ts";
 import { createEventsService } from "./service/eventsService.ts";
 import { createFirstLogin } from "./service/firstLogin.ts";
 import { createInstanceCheck } from "./service/instanceCheck.ts";
@@ -72,7 +72,8 @@ export function openParts(
 
 /** All that the transports can ask for, to ask it yourself. */
 export function createServices(deps: Omit<SyncDeps, "services">): Services {
-  const { config, database, log = silentLog, observer, clock } = deps;
+  const { config, database, observer, clock } = deps;
+  const log = toSafeLog(deps);
   const writer = createUserWriter({ database, defaultTurma: config.defaultTurma });
   const instanceCheck = createInstanceCheck({ database, clerkInstanceId: config.clerkInstanceId });
   const parts = { database, writer, clerk: toClerk(deps), instanceCheck, log, observer, clock };
@@ -111,7 +112,8 @@ export function createContextFactory(deps: SyncDeps & Pick<SyncAppOptions, "rate
  * does the work. `services` have to be given: their runs are closed by `stop`.
  */
 export function startSchedule(deps: SyncDeps & { readonly services: Services }): { stop: () => Promise<void> } {
-  const { config, database, services, clock, log = silentLog } = deps;
+  const { config, database, services, clock } = deps;
+  const log = toSafeLog(deps);
   const keepMs = config.eventRetentionDays * dayMs;
   const ledgerKeepMs = config.ledgerRetentionDays === 0 ? undefined : config.ledgerRetentionDays * dayMs;
   const scheduler = startScheduler({
@@ -139,7 +141,8 @@ function toClerk({ config, clerk, log = silentLog, observer, clock }: Omit<SyncD
 
 /** Who may call what, and the services that answer. */
 function toAccess(deps: SyncDeps) {
-  const { config, clock, log = silentLog } = deps;
+  const { config, clock } = deps;
+  const log = toSafeLog(deps);
   return {
     clock,
     services: deps.services ?? createServices(deps),
@@ -154,4 +157,8 @@ function toAccess(deps: SyncDeps) {
       clock,
     }),
   };
+}
+
+function toSafeLog({ log = silentLog }: Pick<SyncDeps, "log">): Log {
+  return withSafeErrors(log);
 }

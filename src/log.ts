@@ -34,7 +34,7 @@ function createPino(level: LogLevel, stream: DestinationStream): Log {
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      serializers: { err: toLoggedError, error: toLoggedError },
+      serializers: errorSerializers,
     },
     stream,
   );
@@ -53,13 +53,43 @@ async function loadFormat(format: LogFormat): Promise<(line: string) => string> 
   });
 }
 
-/** Postgres puts whole rows into these fields of its errors. */
-const fieldsWithData: ReadonlySet<string> = new Set(["detail", "where", "hint", "internal_query"]);
+/** The logger with our form of errors, which quotes no row: for one that was made elsewhere. */
+export function withSafeErrors(log: Log): Log {
+  return log.child({}, { serializers: errorSerializers });
+}
 
-function toLoggedError(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  const fields = Object.entries(pino.stdSerializers.err(error));
-  return Object.fromEntries(fields.filter(([name]) => !fieldsWithData.has(name)));
+const errorSerializers = {
+  err: (error: unknown) => toLoggedError(error),
+  error: (error: unknown) => toLoggedError(error),
+};
+
+const causesMax = 8;
+/** Of an error of Postgres: what tells where it comes from, without a value. */
+const postgresNames = ["code", "severity", "schema_name", "table_name", "column_name", "constraint_name", "routine"];
+
+/** An error as it is logged, each cause apart. */
+function toLoggedError(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error) || depth > causesMax) return error instanceof Error ? error.name : error;
+  const fields: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(error));
+  const type = error.constructor.name;
+  if ("severity" in fields) return toLoggedPostgresError(error, fields);
+  const cause = error.cause === undefined ? {} : { cause: toLoggedError(error.cause, depth + 1) };
+  // drizzle's own, whose text has the statement's values.
+  if ("params" in fields) return { type, query: fields["query"], ...cause };
+  const others = Object.entries(fields).map(([name, value]) => [name, toLoggedError(value, depth + 1)]);
+  const aggregate =
+    error instanceof AggregateError ? { errors: error.errors.map((one) => toLoggedError(one, depth + 1)) } : {};
+  return { type, message: error.message, stack: error.stack, ...Object.fromEntries(others), ...cause, ...aggregate };
+}
+
+/**
+ * Names and SQLSTATE alone where a rule of the database may have said it (a trigger, a constraint, a type): such a text
+ * may quote a row. Those errors have a call stack (`where`) or one of these classes; the rest are about the database.
+ */
+function toLoggedPostgresError({ message }: Error, fields: Readonly<Record<string, unknown>>): object {
+  const isOfRule = "where" in fields || /^(?:2[23]|44|P0)/.test(String(fields["code"]));
+  const names = Object.fromEntries(postgresNames.map((name) => [name, fields[name]]));
+  return { type: "PostgresError", ...(isOfRule ? {} : { message }), ...names };
 }
 
 /** A logger that says nothing, for tests and for library users who bring none. */

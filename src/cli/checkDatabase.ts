@@ -106,7 +106,7 @@ async function checkSchema(database: Database, defaultTurma: string | undefined)
 async function checkRights(database: Database): Promise<Check[]> {
   const missing = await database.run(findMissingGrants, { deadlineMs: questionDeadlineMs });
   return missing.length > 0
-    ? missing.map((sentence) => failure("rights", sentence))
+    ? missing.map(({ sentence }) => failure("rights", sentence))
     : [ok("rights", "the role may do all that the server does")];
 }
 
@@ -118,8 +118,8 @@ async function checkRehearsal(database: Database, defaultTurma: string | undefin
   const report = isMigrated ? await rehearse(database, { defaultTurma, deadlineMs }) : undefined;
   if (report === undefined) return [warning(name, "waits for the migrations")];
   const found = [
-    ...report.obstacles.map((obstacle) => failure(name, obstacle)),
-    ...report.warnings.map((one) => warning(name, one)),
+    ...report.obstacles.map((one) => failure(name, one.sentence)),
+    ...report.warnings.map((one) => warning(name, one.sentence)),
   ];
   if (found.length > 0) return found;
   return [ok(name, "made-up users were stored, linked and deleted, and nothing is in the way; all of it was undone")];

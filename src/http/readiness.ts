@@ -2,7 +2,7 @@ import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
 import { version } from "../version.ts";
 import { findSchemaState } from "../store/migration/migrate.ts";
-import type { RehearsalReport } from "../store/migration/rehearsal.ts";
+import { listNames, type RehearsalReport } from "../store/migration/rehearsal.ts";
 import { toClockWarning, type ClockWatch } from "./clockWatch.ts";
 import { hasDefaultTurma } from "../store/migration/turma.ts";
 
@@ -17,8 +17,8 @@ export interface Readiness {
   readonly version: string;
   readonly ready: boolean;
   /**
-   * `ok`, or what is wrong, by the name of the check. `rehearsal` is `unknown` until one has ended; that alone makes no
-   * server not ready.
+   * `ok`, or what is wrong, by the name of the check. `rehearsal` names what is in the way, without Postgres' words; it
+   * is `unknown` until one has ended, and that alone makes no server not ready.
    */
   readonly checks: Readonly<Record<"server" | "database" | "migrations" | "rehearsal", string>>;
   /** What an operator should mend while the server works on. */
@@ -60,9 +60,9 @@ async function askDatabase(
 ): Promise<{ readiness: Readiness; error?: unknown }> {
   const server = deps.isDraining() ? "draining" : "ok";
   const report = deps.findRehearsal?.();
-  const rehearsal = report === undefined ? "unknown" : report.obstacles.join("\n") || "ok";
+  const rehearsal = report === undefined ? "unknown" : listNames(report.obstacles).join("\n") || "ok";
   const offsetSeconds = deps.clockWatch.findOffsetSeconds();
-  const rehearsed = (report?.warnings ?? []).map((text) => text.replace(/\.$/, ""));
+  const rehearsed = listNames(report?.warnings ?? []).map((text) => text.replace(/\.$/, ""));
   const known = [...rehearsed, ...(offsetSeconds === null ? [] : [toClockWarning(offsetSeconds)])];
   try {
     const { pending, turmaLabels } = await deps.database.run(findSchemaState, { deadlineMs: readyDeadlineMs });

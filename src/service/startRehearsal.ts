@@ -2,7 +2,7 @@ import { systemClock, type Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
-import { rehearse, type RehearsalReport } from "../store/migration/rehearsal.ts";
+import { listNames, rehearse, type RehearsalReport } from "../store/migration/rehearsal.ts";
 import { hasFunctions } from "../store/migration/sqlFunctions.ts";
 
 const rehearsalDeadlineMs = 5_000;
@@ -20,7 +20,7 @@ export interface BackgroundRehearsal {
 
 /**
  * Rehearses once in the background, with the server's own connection, and again while that was not possible or
- * something was in the way. Logs what it finds.
+ * something was in the way. Logs the names of what it finds.
  */
 export function startRehearsal(deps: {
   database: Database;
@@ -63,8 +63,8 @@ export function startRehearsal(deps: {
 }
 
 function logReport(log: Log, { obstacles, warnings }: RehearsalReport): void {
-  for (const warning of warnings) log.warn(`[Rehearsal] ${warning}`);
-  for (const obstacle of obstacles) log.error(`[Rehearsal] ${obstacle}`);
+  for (const warning of listNames(warnings)) log.warn(`[Rehearsal] ${warning}`);
+  for (const obstacle of listNames(obstacles)) log.error(`[Rehearsal] In the way: ${obstacle}; doctor says more`);
   if (obstacles.length === 0)
     log.info("[Rehearsal] Made-up users were stored, linked and deleted; nothing is in the way");
 }

@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
 import { findFreePort } from "../../src/dev/findFreePort.ts";
+import { createSyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
-import { startServerProcess } from "../support/serverProcess.ts";
+import { startServerProcess, waitFor } from "../support/serverProcess.ts";
+import { testAdminToken } from "../support/testApp.ts";
 import { openTestDatabase } from "../support/testDatabase.ts";
 import { openForTest } from "../support/toClose.ts";
 import { openUnreadPipe } from "../support/unreadPipe.ts";
@@ -55,3 +57,37 @@ test.each(["json", "pretty"])(
   },
   30_000,
 );
+
+test("what a trigger raises, which may quote an address, is in neither log nor /readyz; the names of both are", async () => {
+  const db = await openForTest(openTestDatabase());
+  await db.sql.unsafe(`
+    create function no_free_mail() returns trigger language plpgsql as $f$
+      begin
+        if new.email is not null then
+          raise exception '%', 'bad address ' || new.email using detail = new.email, hint = new.email;
+        end if;
+        return new;
+      end $f$;
+    create trigger no_free_mail before insert or update on users for each row execute function no_free_mail()`);
+  const server = await openForTest(
+    startServerProcess({ databaseUrl: db.url, env: { ADMIN_API_TOKEN: testAdminToken } }),
+  );
+  const user = clerkUser("user_Quoted", { email: "ana.quoted@example.com" });
+  expect((await server.deliver(userEvent(user), { svixId: "msg_quoted" })).said).toBe("refused");
+  const client = createSyncClient({ url: server.url, token: testAdminToken });
+  const replay = client.events.replay.mutate({ svixId: "msg_quoted" });
+  expect(await replay.catch((error: { message: string }) => error.message)).toContain("no_free_mail");
+  const readiness = async () => (await server.get("/readyz")).body;
+  await waitFor(async () => (await readiness()).includes("no_free_mail"), { deadlineMs: 10_000, what: "a rehearsal" });
+  expect(JSON.parse(await readiness())).toMatchObject({
+    ready: false,
+    checks: { rehearsal: "Trigger no_free_mail of table users (function no_free_mail) (P0001)" },
+  });
+  for (const text of [server.output(), await readiness()]) {
+    expect(text).not.toMatch(/bad address|@example\.com|@r\.invalid/);
+  }
+  const refusals = server.logs.filter((line) => line.msg.includes("refuses a change"));
+  expect(refusals[0]).toMatchObject({ rule: "no_free_mail", err: { type: "PostgresError", code: "P0001" } });
+  const failed = server.logs.find((line) => line.msg === "[tRPC] A call failed");
+  expect(failed).toMatchObject({ err: { code: "refused", cause: { code: "P0001" } } });
+}, 30_000);

@@ -61,7 +61,9 @@ test("a unique address is a warning that says what will wait, and the migration 
   await migrate();
   const { obstacles, warnings } = await db.rehearse();
   expect(obstacles).toEqual([]);
-  expect(warnings).toEqual([expect.stringMatching(/the address is unique \(one_address\).*waits.*503/)]);
+  expect(warnings.map(({ sentence }) => sentence)).toEqual([
+    expect.stringMatching(/the address is unique \(one_address\).*waits.*503/),
+  ]);
 });
 
 test("a table that a crash empties is an obstacle, before the migration and when it became so later", async () => {
@@ -73,8 +75,8 @@ test("a table that a crash empties is an obstacle, before the migration and when
   await db.sql`alter table mentorados set logged`;
   await migrate();
   await db.sql`alter table webhook_events set unlogged`;
-  expect(await db.rehearse()).toEqual({
-    obstacles: [expect.stringMatching(/^Table webhook_events is unlogged/)],
+  expect(await db.rehearse()).toMatchObject({
+    obstacles: [{ names: expect.stringMatching(/^Table webhook_events is unlogged/) as string }],
     warnings: [],
   });
 });
@@ -89,7 +91,9 @@ test("a class that some labels of turma lack is a warning for these users alone"
   await db.sql`alter type turma add value 'neon_novo'`;
   const { obstacles, warnings } = await db.rehearse();
   expect(obstacles).toEqual([]);
-  expect(warnings).toEqual([expect.stringMatching(/known_class.*public_metadata\.turma is neon_novo/)]);
+  expect(warnings.map(({ sentence }) => sentence)).toEqual([
+    expect.stringMatching(/known_class.*public_metadata\.turma is neon_novo/),
+  ]);
 });
 
 test("a trigger that finds its tables through the search_path of the database works", async () => {

@@ -2,7 +2,7 @@ import { BrokenCircuitError, CircuitState } from "cockatiel";
 import postgres, { type Sql } from "postgres";
 import { sleep, systemClock, type Clock } from "../../clock.ts";
 import { AppError, errorTexts } from "../../errors.ts";
-import { silentLog, type Log } from "../../log.ts";
+import { silentLog, withSafeErrors, type Log } from "../../log.ts";
 import { retry } from "../../retry.ts";
 import { createBreaker } from "./breaker.ts";
 import { functionsSchema } from "../migration/sqlFunctions.ts";
@@ -70,7 +70,7 @@ export function openDatabase(
   if (dsn === undefined) throw new AppError("precondition_failed", "DATABASE_URL is missing.");
   const sockets = createSocketSource(dsn, clock);
   const sql = openPool(dsn, sockets, poolMax);
-  const breaker = createBreaker({ log, clock });
+  const breaker = createBreaker({ log: withSafeErrors(log), clock });
   const calls = new Set<symbol>();
 
   async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {

@@ -88,8 +88,8 @@ async function migrateIn(tx: TransactionSql, defaultTurma: string | undefined): 
   // Triggers, defaults and policies are to find what they find at a delivery.
   await tx`set local search_path to default`;
   const { obstacles, warnings } = await rehearseIn(tx, { defaultTurma });
-  if (obstacles.length > 0) throw refusal(toList(obstacles));
-  return { functions: functions.length > 0 ? functionsSchema : null, warnings };
+  if (obstacles.length > 0) throw refusal(toList(obstacles.map(({ sentence }) => sentence)));
+  return { functions: functions.length > 0 ? functionsSchema : null, warnings: warnings.map((one) => one.sentence) };
 }
 
 /** Whatever role and database have for defaults. */

@@ -12,8 +12,15 @@ export const tableRights: Readonly<Record<string, readonly string[]>> = {
   sync_run_pages: ["select", "insert", "update", "delete"],
 };
 
-/** The rights that this connection's role lacks, one sentence for people each. */
-export async function findMissingGrants(sql: ISql): Promise<string[]> {
+export interface MissingGrant {
+  /** For anybody: what a right is missing on. */
+  readonly names: string;
+  /** For people: what is missing, and the statement that grants it. */
+  readonly sentence: string;
+}
+
+/** The rights that this connection's role lacks. */
+export async function findMissingGrants(sql: ISql): Promise<MissingGrant[]> {
   const rights = Object.entries(tableRights).flatMap(([table, list]) => list.map((right) => ({ table, right })));
   const rows = await sql<{ role: string; rights: string; kind: string; object: string }[]>`
     with tables as (
@@ -37,8 +44,8 @@ export async function findMissingGrants(sql: ISql): Promise<string[]> {
       where case when s.relkind = 'S' then not has_sequence_privilege(s.oid, 'usage, update') end
     )
     select current_user as role, rights, kind, object from lacking order by place, object`;
-  return rows.map(
-    ({ role, rights, kind, object }) =>
-      `Role ${role} lacks ${rights} on ${kind} ${object}: GRANT ${rights} ON ${kind.toUpperCase()} ${object} TO ${role}.`,
-  );
+  return rows.map(({ role, rights, kind, object }) => ({
+    names: `A right on ${kind} ${object} is missing (42501)`,
+    sentence: `Role ${role} lacks ${rights} on ${kind} ${object}: GRANT ${rights} ON ${kind.toUpperCase()} ${object} TO ${role}.`,
+  }));
 }

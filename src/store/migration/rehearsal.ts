@@ -2,18 +2,18 @@ import type { ISql, TransactionSql } from "postgres";
 import { AppError } from "../../errors.ts";
 import type { Database } from "../connection/database.ts";
 import { isLocked, isPostgresError, isTransient } from "../connection/pgErrors.ts";
-import { describeFailures, type RehearsalFailure } from "./rehearsalFailures.ts";
+import { describeFailures, type RehearsalFailure, type RehearsalFinding } from "./rehearsalFailures.ts";
 import { toRehearsalSteps, toTurmaSteps } from "./rehearsalSteps.ts";
 import { functionsSchema } from "./sqlFunctions.ts";
 import { listTurmaLabels } from "./turma.ts";
 import { findUnloggedTables } from "./unloggedTables.ts";
 
-/** What a rehearsal found, one sentence for people each. */
+/** What a rehearsal found. */
 export interface RehearsalReport {
   /** What would refuse or break deliveries. */
-  readonly obstacles: readonly string[];
+  readonly obstacles: readonly RehearsalFinding[];
   /** What would hold up some of them for a while. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly RehearsalFinding[];
 }
 
 /** Labels beyond these are not tried. */
@@ -65,22 +65,23 @@ async function rehearseOn(stage: Stage, defaultTurma: string | undefined): Promi
   // One that is no label is a warning elsewhere; what it holds up is not tried with it.
   const preferred = [defaultTurma, "neon_estrutura"].find((label) => label !== undefined && labels.includes(label));
   const turma = preferred ?? labels[0];
-  if (turma === undefined) return { obstacles: ["Type turma has no label. Add one."], warnings: [] };
+  if (turma === undefined) return { obstacles: [toOwnFinding("Type turma has no label. Add one.")], warnings: [] };
   const otherLabels = labels.filter((label) => label !== turma).slice(0, labelsTriedMax);
   const turmaSteps = toTurmaSteps(otherLabels, turma);
 
   const failures = await call(stage, [...toRehearsalSteps(turma), ...turmaSteps]);
   const described = failures.length === 0 ? [] : await stage.run((sql) => describeFailures(sql, failures));
   const isWarning = (step: string) => turmaSteps.some(({ name }) => name === step);
-  const obstacles = new Map<string, string>();
-  const warnings = new Map<string, string>();
-  for (const { sentence, step } of described) {
+  const obstacles = new Map<string, RehearsalFinding>();
+  const warnings = new Map<string, RehearsalFinding>();
+  for (const { sentence, names, step } of described) {
     const found = isWarning(step) ? warnings : obstacles;
     // Most obstacles are in the way of several steps; the first says enough.
-    if (!obstacles.has(sentence) && !found.has(sentence)) found.set(sentence, `${sentence} Seen when ${step}.`);
+    if (obstacles.has(sentence) || found.has(sentence)) continue;
+    found.set(sentence, { sentence: `${sentence} Seen when ${step}.`, names });
   }
   return {
-    obstacles: [...(await stage.run(findUnloggedTables)), ...obstacles.values()],
+    obstacles: [...(await stage.run(findUnloggedTables)).map(toOwnFinding), ...obstacles.values()],
     warnings: [...(await stage.run(findUniqueEmails)), ...warnings.values()],
   };
 }
@@ -99,7 +100,7 @@ async function call(stage: Stage, steps: readonly object[]): Promise<RehearsalFa
 }
 
 /** The rehearsal's own addresses are unique: only the catalogue tells. */
-async function findUniqueEmails(tx: ISql): Promise<string[]> {
+async function findUniqueEmails(tx: ISql): Promise<RehearsalFinding[]> {
   const rows = await tx<{ name: string }[]>`
     select ic.relname as name
     from pg_index i join pg_class ic on ic.oid = i.indexrelid
@@ -108,8 +109,19 @@ async function findUniqueEmails(tx: ISql): Promise<string[]> {
       and exists (select from generate_series(1, i.indnkeyatts) k
                   where pg_get_indexdef(i.indexrelid, k, true) ~ '\\memail\\M')
     order by 1`;
-  return rows.map(
-    ({ name }) =>
+  return rows.map(({ name }) =>
+    toOwnFinding(
       `Table users: the address is unique (${name}), so a user who takes over another's address waits, answered 503 (refused), until the event that frees it has been applied.`,
+    ),
   );
+}
+
+/** Of a sentence that has no word of Postgres in it. */
+function toOwnFinding(sentence: string): RehearsalFinding {
+  return { sentence, names: sentence };
+}
+
+/** What may be shown to anybody and logged, each once. */
+export function listNames(findings: readonly RehearsalFinding[]): string[] {
+  return [...new Set(findings.map(({ names }) => names))];
 }

@@ -1,5 +1,5 @@
 import type { ISql } from "postgres";
-import { findMissingGrants } from "./missingGrants.ts";
+import { findMissingGrants, type MissingGrant } from "./missingGrants.ts";
 import { readCatalogue, type Catalogue as Tables } from "./rehearsalCatalogue.ts";
 import { functionsSchema } from "./sqlFunctions.ts";
 
@@ -17,37 +17,53 @@ export interface RehearsalFailure {
 }
 
 /** What an error does not say. */
-type Catalogue = Tables & { readonly missingGrants: readonly string[] };
+type Catalogue = Tables & { readonly missingGrants: readonly MissingGrant[] };
 
-/** Each failure as a sentence or two for people: what is in the way, by name, and what to do. */
+/** What is in the way, in two wordings. */
+export interface RehearsalFinding {
+  /** A sentence or two for an operator: what is in the way, what Postgres says of it, and what to do. */
+  readonly sentence: string;
+  /** The same without Postgres' words, in which a rule may quote a value: names and SQLSTATE, for logs and for anybody. */
+  readonly names: string;
+}
+
+/** Names of what fails, and the rest of the sentence that begins with them. */
+type Explanation = readonly [names: string, rest: string];
+
+/** What is behind each failure. */
 export async function describeFailures(
   sql: ISql,
   failures: readonly RehearsalFailure[],
-): Promise<{ step: string; sentence: string }[]> {
+): Promise<(RehearsalFinding & { step: string })[]> {
   const needsGrants = failures.some(({ code }) => code === "42501");
   const catalogue = { ...(await readCatalogue(sql)), missingGrants: needsGrants ? await findMissingGrants(sql) : [] };
   // What was found otherwise than expected is mostly a consequence of another failure.
   const causes = failures.filter(({ code }, place) => place === 0 || code !== "UNEXP");
-  return causes.flatMap((failure) => explain(failure, catalogue).map((sentence) => ({ step: failure.step, sentence })));
+  return causes.flatMap((failure) =>
+    explain(failure, catalogue).map((finding) => ({ ...finding, step: failure.step })),
+  );
 }
 
-function explain(failure: RehearsalFailure, catalogue: Catalogue): string[] {
+function explain(failure: RehearsalFailure, catalogue: Catalogue): RehearsalFinding[] {
+  const missing = failure.code === "42501" ? catalogue.missingGrants : [];
   const trigger = findTrigger(failure, catalogue);
-  if (trigger !== undefined) return [`${trigger} fails: ${toWords(failure)}. ${adviseOnFunction(failure, catalogue)}`];
-  if (failure.code === "42501" && !failure.message.includes("row-level security")) {
-    const granted = catalogue.missingGrants;
-    return granted.length > 0 ? [...granted] : [`Role ${catalogue.role}: ${toWords(failure)}. Grant it that right.`];
-  }
   const [fn] = functionsOf(failure);
-  if (fn !== undefined) {
-    return [
-      `Function ${fn}, of a default, a check or a policy, fails: ${toWords(failure)}. ${adviseOnFunction(failure, catalogue)}`,
-    ];
-  }
-  return [(explanations[failure.code] ?? explainOther)(failure, catalogue)];
+  if (trigger === undefined && missing.length > 0 && !isRowSecurity(failure)) return [...missing];
+  // A function can put anything into the error's fields.
+  const isRaised = trigger !== undefined || fn !== undefined;
+  const [names, rest] = isRaised
+    ? explainFunction(trigger ?? `Function ${fn}, of a default, a check or a policy,`, failure, catalogue)
+    : (explanations[failure.code] ?? explainOther)(failure, catalogue);
+  const isOfConstraint = !isRaised && failure.code.startsWith("23") && failure.constraint;
+  const constraint = isOfConstraint ? `, constraint ${failure.constraint}` : "";
+  return [{ sentence: `${names}${rest}`, names: `${names}${constraint} (${failure.code})` }];
 }
 
-const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogue: Catalogue) => string>> = {
+function isRowSecurity({ message }: RehearsalFailure): boolean {
+  return message.includes("row-level security");
+}
+
+const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogue: Catalogue) => Explanation>> = {
   SWLRW: ({ message, constraint }, { triggers, policies, rules }) => {
     const table = unqualified(/for (\S+) were/.exec(message)?.[1] ?? "");
     const named = triggers.filter((one) => one.table === table && constraint?.split(", ").includes(one.name));
@@ -56,63 +72,94 @@ const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogu
       ...rules.filter((one) => one.table === table).map((one) => `rule ${one.names}`),
       ...policies.filter((one) => one.table === table).map((one) => `row security (policy ${one.names})`),
     ];
-    return `Table ${table}: a row was given and not written, without an error. This may be ${suspects.join(" or ") || "a trigger or a rule"}: make it let the row through.`;
+    return [
+      `Table ${table}: a row was given and not written, without an error. This may be ${suspects.join(" or ") || "a trigger or a rule"}`,
+      ": make it let the row through.",
+    ];
   },
   UNEXP: ({ message }, { triggers, rules }) => {
     const suspects = [
       ...triggers.filter((one) => one.isOurs).map((one) => `trigger ${one.name} of table ${one.table}`),
       ...rules.map((one) => `rule ${one.names} of table ${one.table}`),
     ];
-    return `Tables users and mentorados: what was written is not what was found (${message}). This may be ${suspects.join(" or ") || "a trigger, a rule or a policy"}: make it leave the sync's values as they are.`;
+    return [
+      `Tables users and mentorados: what was written is not what was found (${message}). This may be ${suspects.join(" or ") || "a trigger, a rule or a policy"}`,
+      ": make it leave the sync's values as they are.",
+    ];
   },
   "42501": (failure, { role, policies }) => {
+    if (!isRowSecurity(failure)) return [`Role ${role}`, `: ${toWords(failure)}. Grant it that right.`];
     const table = /for table "([^"]+)"/.exec(failure.message)?.[1] ?? "";
     const names = policies.find((one) => one.table === table)?.names ?? "";
-    return `Table ${table}: row security refuses the rows that role ${role} writes (policy ${names || "missing"}). Give it a policy that lets it read and write every row, or a role with BYPASSRLS.`;
+    return [
+      `Table ${table}: row security refuses the rows that role ${role} writes (policy ${names || "missing"})`,
+      ". Give it a policy that lets it read and write every row, or a role with BYPASSRLS.",
+    ];
   },
   "0A000": (failure, { rules }) => {
     const named = rules.filter((one) => place(failure) === `Table ${one.table}`).map((one) => one.names);
     if (named.length === 0) return explainOther(failure);
-    return `${place(failure)}: ${toWords(failure)}. Drop rule ${named.join(", ")}, or make it a trigger.`;
+    return [place(failure), `: ${toWords(failure)}. Drop rule ${named.join(", ")}, or make it a trigger.`];
   },
   "23505": (failure) =>
     failure.constraint?.endsWith("_pkey")
-      ? `${place(failure)}: the sequence of the key gives values that are taken (${failure.constraint}). Set it beyond the largest one with setval.`
-      : `${place(failure)}: ${toWords(failure)}. Drop it: two users may well have what it takes for one value.`,
-  "2200H": ({ message }) =>
-    `Sequence ${/sequence "([^"]+)"/.exec(message)?.[1] ?? ""} is used up: ${message}. Make it and its column bigint.`,
-  "22003": (failure, { outgrown }) =>
-    `Column ${outgrown.join(", ") || "of an id"} is integer, and the ids have grown beyond it: ${toWords(failure)}. Make it bigint.`,
+      ? [
+          place(failure),
+          `: the sequence of the key gives values that are taken (${failure.constraint}). Set it beyond the largest one with setval.`,
+        ]
+      : [place(failure), `: ${toWords(failure)}. Drop it: two users may well have what it takes for one value.`],
+  "2200H": ({ message }) => [
+    `Sequence ${/sequence "([^"]+)"/.exec(message)?.[1] ?? ""} is used up`,
+    `: ${message}. Make it and its column bigint.`,
+  ],
+  "22003": (failure, { outgrown }) => [
+    `Column ${outgrown.join(", ") || "of an id"} is integer, and the ids have grown beyond it`,
+    `: ${toWords(failure)}. Make it bigint.`,
+  ],
   "22001": (failure, { columns }) => {
     const type = /for type (.+)$/.exec(failure.message)?.[1] ?? "";
     const narrow = columns.filter((one) => one.type === type).map((one) => one.name);
-    return `Column ${narrow.join(" or ") || "of the tables"} is too narrow: ${toWords(failure)}. Widen it.`;
+    return [`Column ${narrow.join(" or ") || "of the tables"} is too narrow`, `: ${toWords(failure)}. Widen it.`];
   },
   "428C9": (failure, { columns }) => {
     const names = columns.filter((one) => one.isGenerated && one.column === columnOf(failure)).map((one) => one.name);
-    return `Column ${names.join(", ") || columnOf(failure)} is generated, and the sync writes it: ${toWords(failure)}. Make it a plain column.`;
+    return [
+      `Column ${names.join(", ") || columnOf(failure)} is generated, and the sync writes it`,
+      `: ${toWords(failure)}. Make it a plain column.`,
+    ];
   },
   "42804": (failure, { columns }) => {
     const names = columns.filter((one) => one.column === columnOf(failure)).map((one) => one.name);
-    return `Column ${names.join(" or ") || columnOf(failure)} has a type that the sync cannot write: ${toWords(failure)}.`;
+    return [
+      `Column ${names.join(" or ") || columnOf(failure)} has a type that the sync cannot write`,
+      `: ${toWords(failure)}.`,
+    ];
   },
   "23514": (failure, { columns }) => {
     const ofDomain = columns.filter((one) => failure.type != null && one.domain === failure.type);
     const where = ofDomain.length > 0 ? `Column ${ofDomain.map((one) => one.name).join(", ")}` : place(failure);
-    return `${where}: ${toWords(failure)}. Change constraint ${failure.constraint ?? ""} so that it allows what Clerk's users may have.`;
+    return [
+      where,
+      `: ${toWords(failure)}. Change constraint ${failure.constraint ?? ""} so that it allows what Clerk's users may have.`,
+    ];
   },
 };
 
-function explainOther(failure: RehearsalFailure): string {
-  return `${place(failure)}: ${toWords(failure)}. Change ${failure.constraint ? `constraint ${failure.constraint}` : "what is named there"} so that the row can be written.`;
+function explainOther(failure: RehearsalFailure): Explanation {
+  return [
+    place(failure),
+    `: ${toWords(failure)}. Change ${failure.constraint ? `constraint ${failure.constraint}` : "what is named there"} so that the row can be written.`,
+  ];
 }
 
-function adviseOnFunction({ code }: RehearsalFailure, { role, searchPath }: Catalogue): string {
-  if (/^(?:42P01|42883|42704|3F000|42703)$/.test(code)) {
-    return `Qualify the names in it, or set a search_path for the function: here it is ${searchPath}.`;
-  }
-  if (code === "42501") return `Grant role ${role} that right, or make the function security definer.`;
-  return "Change it so that the sync's rows pass.";
+function explainFunction(names: string, failure: RehearsalFailure, { role, searchPath }: Catalogue): Explanation {
+  const { code } = failure;
+  const advice = /^(?:42P01|42883|42704|3F000|42703)$/.test(code)
+    ? `Qualify the names in it, or set a search_path for the function: here it is ${searchPath}.`
+    : code === "42501"
+      ? `Grant role ${role} that right, or make the function security definer.`
+      : "Change it so that the sync's rows pass.";
+  return [names, ` fails: ${toWords(failure)}. ${advice}`];
 }
 
 /** The triggers in whose function the error was raised: of several functions the outermost. */
