@@ -28,7 +28,7 @@ export const errorTexts = {
 } as const;
 
 /**
- * A failure with a text that may be shown to anybody (`message`) and a `cause` that only the log sees.
+ * A failure with a text that may be shown to any client (`message`) and a `cause` that only the log sees.
  * `retryAfterSeconds` is set where waiting helps.
  */
 export class AppError extends Error {

@@ -7,7 +7,7 @@ import { createServeOptions } from "./http/serveOptions.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { openTracing } from "./telemetry/tracing.ts";
 
-/** While somebody waits for an answer, those who ask how the server is still hear that it drains. */
+/** While answers are under way, readiness probes still hear that the server drains. */
 const lingerMs = 500;
 /** In-flight deliveries are answered within their own 8 s; then the process goes, come what may. */
 const shutdownMs = 8_500;

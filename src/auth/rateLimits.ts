@@ -27,7 +27,7 @@ export interface RateLimits {
 
 /**
  * Webhooks and health checks are never counted. Nor is a valid token refused because of failures from its address:
- * behind a proxy everybody has the same one, and a stranger must not be able to lock the operators out.
+ * behind a proxy all clients have the same one, and an outsider must not be able to lock the operators out.
  */
 export function createRateLimits(options: RateLimitOptions = defaultRateLimits): RateLimits {
   const failed = "Too many failed attempts to authenticate.";
@@ -49,7 +49,7 @@ function createLimit(options: Parameters<typeof createRateLimit>[0], message: st
   };
 }
 
-/** Whoever has one IPv6 address has the 2^64 of its network. */
+/** A client with one IPv6 address has the 2^64 of its network. */
 export function toAddressKey(clientAddress: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(clientAddress)?.[1];
   if (mapped !== undefined || !isIPv6(clientAddress)) return mapped ?? clientAddress;

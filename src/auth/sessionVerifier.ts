@@ -8,7 +8,7 @@ import { parseJwtKey } from "./parseJwtKey.ts";
 
 /** Loading Clerk's signing keys, the SDK's own retries included: a caller is waiting. */
 const jwksDeadlineMs = 5_000;
-/** A key id not seen before costs a request to Clerk, and anybody can invent key ids. */
+/** A key id not seen before costs a request to Clerk, and any caller can invent key ids. */
 const newKeysPer10s = 10;
 
 /** The user a session token speaks for; null for a token that proves nothing. */
@@ -69,7 +69,7 @@ async function verify(token: string, options: SessionVerifierOptions): Promise<s
       }),
       late,
     ]);
-    // Signed in but for a task that Clerk demands first (a second factor, a new password): nobody yet, as in the SDK.
+    // Signed in but for a task that Clerk demands first (a second factor, a new password): no user yet, as in the SDK.
     if (payload["sts"] === "pending") return null;
     return isClerkId(payload.sub) ? payload.sub : null;
   } catch (cause) {

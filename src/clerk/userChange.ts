@@ -8,7 +8,7 @@ import { toEpochMs } from "./toEpochMs.ts";
 import { toStorableJson, toStorableText } from "../domain/storableText.ts";
 import { toUserFields } from "./userFields.ts";
 
-/** A delivery whose signature was right, before anybody looked inside. */
+/** A delivery whose signature was right, its body not yet read. */
 export interface VerifiedDelivery {
   readonly svixId: string;
   /** The exact text received. */
@@ -21,9 +21,9 @@ export interface VerifiedDelivery {
 const aheadMsMax = 86_400_000;
 /** Event types are short words; of a longer one the ledger keeps the beginning. */
 const typeCharsMax = 256;
-// More than the 8 KB that Clerk allows can hold, so that nobody hides behind metadata of their own making. Postgres'
+// More than the 8 KB that Clerk allows can hold, so that no user is kept out by their own metadata. Postgres'
 // parser ends at some ten thousand, and what JSON.stringify takes grows with the square of the depth: a second of
-// everybody's time at thirty thousand. https://clerk.com/docs/guides/users/extending
+// all users' time at thirty thousand. https://clerk.com/docs/guides/users/extending
 const levelsMax = 5_000;
 
 /** What is around a user in an event. */

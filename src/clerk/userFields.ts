@@ -85,7 +85,7 @@ function toLoginMethod(user: Json, hasEmail: boolean): string | null {
   return has("web3_wallets") ? "web3" : null;
 }
 
-/** Webhooks until 2025 named Google's only by `object` (`google_account`); an account that failed to link signs nobody in. */
+/** Webhooks until 2025 named Google's only by `object` (`google_account`); an account that failed to link is no way to sign in. */
 function findProvider(account: Json): string | null {
   const status = findStatus(account);
   if (status && status !== "verified") return null;

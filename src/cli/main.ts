@@ -140,7 +140,7 @@ function checkId(clerkId: string): string {
   throw new AppError("bad_request", "A Clerk user id is user_ and 1–59 letters or digits.");
 }
 
-/** What is said of an error that somebody can do something about. */
+/** The text of an error that the operator can act on. */
 function toFailure(error: unknown): { code: string; message: string } | undefined {
   if (error instanceof ConfigError) return { code: "bad_configuration", message: error.message };
   const advice = findDatabaseAdvice(error);

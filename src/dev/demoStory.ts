@@ -31,7 +31,7 @@ export const expectedLinks: Readonly<Record<string, string>> = {
   user_gil: "linked",
 };
 
-/** The user whose last change Clerk told nobody. */
+/** The user whose last change sent no webhook. */
 export const forgottenUser = "user_gil";
 
 /** Makes the changes in Clerk, then answers the deliveries in the order in which they are to arrive. */
@@ -80,9 +80,9 @@ export function tellStory({ changes, directory, instanceId }: SimulatedClerk): r
       forged: true,
       expected: "400 invalid_signature",
     },
-    { what: "signed, but about nobody", event: event("user.updated", {}), expected: "422 invalid_event" },
+    { what: "signed, but without a user", event: event("user.updated", {}), expected: "422 invalid_event" },
   ];
-  // Nobody is told: as when the webhooks of a week are lost.
+  // No webhook is sent: as when the webhooks of a week are lost.
   directory.update(forgottenUser, { first_name: "Gilberto", last_name: "Perdido" });
   return tellings;
 }

@@ -135,7 +135,7 @@ function addressPart({ config, env }: { config: Config; env: Readonly<Record<str
   return {
     env: {
       ...(hasToken ? {} : { ADMIN_API_TOKEN: developmentAdminToken }),
-      // Keys that everybody knows must not open the server to the network.
+      // Public keys must not open the server to the network.
       ...(env["HOST"] ? {} : { HOST: "127.0.0.1" }),
     },
     notices: hasToken ? [] : [`No ADMIN_API_TOKEN: the development one is taken (${developmentAdminToken})`],

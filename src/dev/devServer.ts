@@ -3,7 +3,7 @@ import { parseConfig } from "../config.ts";
 import { createLog } from "../log.ts";
 import { migrateDatabase } from "../store/migration/migrate.ts";
 
-/** A parent that was killed can tell nobody; the system then gives its children another. */
+/** A parent that was killed sends no message; the system then gives its children another. */
 const orphanCheckEveryMs = 500;
 const parentPid = Number(process.env["DEV_PARENT_PID"]);
 

@@ -6,7 +6,7 @@ export interface PassPosition {
   readonly firstId: string | null;
   /**
    * The last users looked at, oldest first. The next page begins after the last one; if that one is deleted
-   * meanwhile, after the one before, so that nobody is left out and nobody is counted twice.
+   * meanwhile, after the one before, so that no user is left out or counted twice.
    */
   readonly trail: readonly string[];
   /** When the last of them was created, epoch milliseconds: for the day that all of the trail are deleted. */

@@ -22,7 +22,7 @@ const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
   clerk_unavailable: 503,
 };
 
-/** When nobody knows better: long enough to be kind to a database that wakes up, short against Svix's schedule. */
+/** The default: long enough to be kind to a database that wakes up, short against Svix's schedule. */
 const defaultRetryAfterSeconds = 5;
 
 /** `{"error":{"code","message"}}` with the status of the code. Anything but an AppError is `internal`, without its text. */

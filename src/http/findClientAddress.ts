@@ -2,7 +2,7 @@ import type { Context } from "hono";
 
 /**
  * The address at the other end of the connection, if the runtime tells; a header such as `X-Forwarded-For` is never
- * believed, for anybody can write it. Works under `Bun.serve({ fetch: app.fetch })`, whose second argument it needs, as itself or as
+ * believed, for any client can write it. Works under `Bun.serve({ fetch: app.fetch })`, whose second argument it needs, as itself or as
  * `{ server }`.
  */
 export function findClientAddress(c: Context): string | undefined {

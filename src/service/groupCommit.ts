@@ -48,7 +48,7 @@ interface Waiter<Item, Result> {
 /**
  * While a batch is under way arriving items wait together and become the next batch; with nothing under way an item
  * is flushed at once. Nothing is added to the latency of an idle server, and the busier it is the larger its batches.
- * Near the database one batch at a time is best, for each has a cost of its own; far from it several share the road.
+ * Short round trip: one batch at a time, because each has a fixed cost. Long round trip: several in flight.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
   let queue: Waiter<Item, Result>[] = [];

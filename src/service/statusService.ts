@@ -28,7 +28,7 @@ export function createStatusService(deps: { database: Database; clock?: Clock | 
     for (;;) {
       if (cached && clock.nowMs() - cached.atMs < userFiguresMaxAgeMs) return cached.figures;
       if (!cached?.isUnderWay) return startCounting();
-      // Too old to share, but a second count beside it would only make both slower. Whoever asked for it hears if it
+      // Too old to share, but a second count beside it would only make both slower. Its caller hears if it
       // fails; here it only has to be over.
       await cached.figures.catch(() => undefined);
     }

@@ -19,7 +19,7 @@ import type { InstanceCheck } from "./instanceCheck.ts";
 import { resyncUser, type ResyncResult } from "./resyncUser.ts";
 
 // A batch of 500 takes some 30 ms of the one writer's time: large enough to be worth its round trip, short enough
-// that nobody behind it waits long.
+// that no later change waits long.
 const batchItemsMax = 500;
 /** UTF-16 units of JSON text in a batch. One delivery may have 2 MiB (payload and user), and goes alone then. */
 const batchSizeMax = 4 * 1024 * 1024;

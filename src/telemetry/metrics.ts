@@ -10,7 +10,7 @@ const lagBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200
 /** Changes in one batch, up to the most there can be. */
 const batchBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
-/** What is asked when somebody scrapes; none of it may touch the database, or Neon never sleeps. */
+/** What is asked at a scrape; none of it may touch the database, or Neon never sleeps. */
 export interface MetricSources {
   readonly queueItems: () => number;
   readonly breakerState: () => "closed" | "half-open" | "open";
@@ -48,7 +48,7 @@ export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => 
       sources = newest;
     },
     read: async () => {
-      // They watch the event loop and the collector, which only somebody who scrapes should pay for.
+      // They watch the event loop and the collector, which only a scrape should pay for.
       if (!collectsDefaults) collectDefaultMetrics({ register: registry });
       collectsDefaults = true;
       return { text: await registry.metrics(), contentType: registry.contentType };

@@ -31,7 +31,7 @@ function findHash(file: string): string | undefined {
   return existsSync(file) ? createHash("sha256").update(readFileSync(file)).digest("hex") : undefined;
 }
 
-/** Whether somebody else installed what package.json pins, as in an image built with `bun install --production`. */
+/** Whether another tool installed what package.json pins, as in an image built with `bun install --production`. */
 function isComplete(): boolean {
   const manifest = readManifest(root);
   const wanted = { ...manifest?.dependencies, ...(isProduction ? {} : manifest?.devDependencies) };

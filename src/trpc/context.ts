@@ -13,7 +13,7 @@ export interface SyncContext {
   readonly log: Log;
   /** Of the HTTP request; in an error's `data` too. */
   readonly requestId?: string | undefined;
-  /** Null: nobody known. @throws AppError `too_many_requests` when the client's address failed too often */
+  /** Null: no known caller. @throws AppError `too_many_requests` when the client's address failed too often */
   readonly findActor: () => Promise<Actor | null>;
   /** The role is read from the database at each call. */
   readonly isAdmin: (clerkId: string) => Promise<boolean>;
@@ -25,14 +25,14 @@ export interface ContextDeps {
   readonly services: Services;
   readonly log: Log;
   readonly adminToken?: string | undefined;
-  /** Clerk session token → its user; null if it proves nobody. */
+  /** Clerk session token → its user; null if it proves no user. */
   readonly verifySession?: ((token: string) => Promise<{ clerkId: string } | null>) | undefined;
   readonly rateLimits?: RateLimits | undefined;
 }
 
 /**
  * Makes the context of one HTTP request out of its `Authorization` header. `clientAddress` is that of the connection,
- * never a header's, which anybody can write; without it all clients count as one.
+ * never a header's, which any client can write; without it all clients count as one.
  */
 export type CreateContext = (headers: Headers, clientAddress?: string, requestId?: string) => SyncContext;
 

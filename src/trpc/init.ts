@@ -30,7 +30,7 @@ const trpcCodeOf: Readonly<Record<ErrorCode, TRPC_ERROR_CODE_KEY>> = {
 const t = initTRPC.context<SyncContext>().create({ isDev: false });
 
 /**
- * Everything a procedure throws leaves here as a TRPCError whose message may be shown to anybody, so that it is safe
+ * Everything a procedure throws leaves here as a TRPCError whose message may be shown to any client, so that it is safe
  * under whatever formatter the router at the root has. The log keeps the cause.
  */
 const withErrors = t.middleware(async ({ ctx, path, next }) => {

@@ -3,7 +3,7 @@ import { clerkIdPattern } from "../domain/clerkId.ts";
 import { parseJson } from "../domain/json.ts";
 
 export const clerkIdSchema = z.string().regex(clerkIdPattern, "must be user_ and 1–59 letters or digits");
-/** Any: what is no id is nobody's id either, and not found. */
+/** Any non-empty string: an impossible id is NOT_FOUND. */
 export const idSchema = z.string().min(1);
 export const mentoradoIdSchema = z.int();
 /** The last row id of the page before. */

@@ -1,5 +1,5 @@
 // What an operator asks, with 20,000 and with 1,000,000 users, mentorados and events stored, in one run; and what a
-// delivery takes while somebody watches the status. Prints a Markdown table; exits 1 beyond what is promised.
+// delivery takes while an operator watches the status. Prints a Markdown table; exits 1 beyond what is promised.
 import postgres from "postgres";
 import { createServices } from "../../src/compose.ts";
 import { parseConfig } from "../../src/config.ts";

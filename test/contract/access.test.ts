@@ -84,7 +84,7 @@ test.each<[string, string]>([
   expect(await codesOf(signSession(clerkId), (path) => !path.startsWith("me."))).toEqual(["FORBIDDEN"]);
 });
 
-test("the admin token is nobody's session", async () => {
+test("the admin token is no session", async () => {
   expect(await codesOf(testAdminToken, (path) => !path.startsWith("me."))).not.toContain("UNAUTHORIZED");
   const forSessions = procedures.some(({ path }) => path.startsWith("me."));
   expect(await codesOf(testAdminToken, (path) => path.startsWith("me."))).toEqual(forSessions ? ["UNAUTHORIZED"] : []);
@@ -117,7 +117,7 @@ test("the role is read at each call: an admin demoted, promoted and deleted mean
   expect(await code()).toBe("FORBIDDEN");
 });
 
-test("without ADMIN_API_TOKEN and without keys nobody gets in, whatever they send", async () => {
+test("without ADMIN_API_TOKEN and without keys every caller is refused, whatever it sends", async () => {
   const own = await openForTest(openTestApp({ app: { adminToken: undefined } }));
   for (const token of ["undefined", "null", "", testAdminToken, signSession("user_Admin")]) {
     expect(await codeOf(connectTo(own, token).sync.status.query())).toBe("UNAUTHORIZED");

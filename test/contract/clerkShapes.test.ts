@@ -13,7 +13,7 @@ const t = openForFile(() => openTestApp());
 const createdAtMs = Date.UTC(2025, 5, 1, 9, 30, 15);
 let people = 0;
 let events = 0;
-const somebody = () => createPerson(3, people++, createdAtMs + 250);
+const newPerson = () => createPerson(3, people++, createdAtMs + 250);
 const envelope = (form: EnvelopeForm = "current") => ({
   svixId: `msg_shape_${++events}`,
   timestampMs: createdAtMs + 300,
@@ -25,7 +25,7 @@ const deliver = (event: { svixId: string; body: string }) => t.deliver(event.bod
 const fullName = (person: Person) => `${person.firstName} ${person.lastName}`;
 const firstName = (person: Person) => person.firstName;
 const username = (person: Person) => person.username;
-const nobody = () => null;
+const noAccount = () => null;
 
 /** What the row must say: name, whether there is an address and it is verified, how they sign in, role. */
 type Row = readonly [
@@ -39,18 +39,18 @@ const google: Row = [fullName, "verified", "google", "user"];
 
 const current: Record<keyof typeof currentShapes, Row> = {
   emailCode: plain,
-  emailCodeWithoutName: [nobody, "verified", "email", "user"],
+  emailCodeWithoutName: [noAccount, "verified", "email", "user"],
   google,
   googleLinkedLater: google,
   github: [firstName, "verified", "github", "user"],
-  madeByAdmin: [nobody, "verified", "email", "user"],
+  madeByAdmin: [noAccount, "verified", "email", "user"],
   unverified: [fullName, "unverified", "email", "user"],
   twoEmails: plain,
   twoEmailsWithoutPrimary: plain,
   verificationNull: [fullName, "unverified", "email", "user"],
   phoneOnly: [fullName, "none", "phone", "user"],
   usernameOnly: [username, "none", "username", "user"],
-  walletOnly: [nobody, "none", "web3", "user"],
+  walletOnly: [noAccount, "none", "web3", "user"],
   enterprise: [fullName, "verified", "enterprise", "user"],
   banned: plain,
   locked: plain,
@@ -94,7 +94,7 @@ async function rowOf(clerkId: string) {
 }
 
 test.each(cases)("a webhook of the shape %s is taken and makes the right row", async (name, row, build) => {
-  const person = somebody();
+  const person = newPerson();
   const [toName, address, loginMethod, role] = row;
   const user = build(person);
   expect(await deliver(userEvent("user.created", user, envelope()))).toMatchObject({ status: 200, said: "applied" });
@@ -121,15 +121,15 @@ test.each(cases)("a webhook of the shape %s is taken and makes the right row", a
 });
 
 test.each(cases)("the shape %s means the same whether it came by webhook or from the API", (_, __, build) => {
-  const user = build(somebody());
+  const user = build(newPerson());
   const { body } = userEvent("user.updated", user, envelope());
   const fromWebhook = (JSON.parse(body) as { data: ClerkUser }).data;
   const from = { source: "resync", learnedAtMs: 1 } as const;
   expect(toUserUpsert(fromWebhook, from).fields).toEqual(toUserUpsert(user, from).fields);
 });
 
-test("whoever came by webhook is found unchanged in the API, in both directions and in every shape", async () => {
-  const users = Object.values(currentShapes).map((build) => build(somebody()));
+test("a user who came by webhook is unchanged in the API, in both directions and in every shape", async () => {
+  const users = Object.values(currentShapes).map((build) => build(newPerson()));
   for (const user of users) await deliver(userEvent("user.created", user, envelope()));
   const api = users.map((user) => toUserUpsert(user, { source: "reconcile", learnedAtMs: createdAtMs }));
   expect(new Set(await Promise.all(api.map((change) => t.services.users.applyChange(change))))).toEqual(
@@ -149,7 +149,7 @@ test("whoever came by webhook is found unchanged in the API, in both directions 
 test.each<EnvelopeForm>(["current", "withoutInstance", "withoutAttributes", "bare", "seconds"])(
   "sign-up, update and deletion in an envelope of the form %s are taken",
   async (form) => {
-    const person = somebody();
+    const person = newPerson();
     const user = currentShapes.emailCode(person);
     const later = { ...user, first_name: "Later", updated_at: person.updatedAtMs + 5 };
     const [created, updated, deleted] = [
@@ -164,14 +164,14 @@ test.each<EnvelopeForm>(["current", "withoutInstance", "withoutAttributes", "bar
   },
 );
 
-test("a deletion that names nobody is refused for good, and kept", async () => {
+test("a deletion without a user id is refused for good, and kept", async () => {
   const answer = await deliver(toEvent("user.deleted", null, { deleted: true, object: "user" }, envelope()));
   expect(answer).toMatchObject({ status: 422, said: "invalid_event" });
   expect(answer.headers.get("webhook-delivery")).toBe("abort-message");
 });
 
 test.each(Object.entries(otherEvents))("an event of the type %s is let pass and makes no row", async (type, build) => {
-  const { clerkId } = somebody();
+  const { clerkId } = newPerson();
   expect(await deliver(toEvent(type, clerkId, build(clerkId), envelope()))).toMatchObject({
     status: 200,
     said: "ignored",

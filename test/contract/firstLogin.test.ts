@@ -95,7 +95,7 @@ test("a deleted caller is shown as deleted, whatever Clerk says", async () => {
   expect(clerk.asked).toEqual([]);
 });
 
-test("the admin token is nobody's session, and neither is no token: UNAUTHORIZED", async () => {
+test("the admin token is no session, and neither is no token: UNAUTHORIZED", async () => {
   const { t } = await openLoginTest();
   for (const token of [undefined, testAdminToken]) {
     expect(await codeOf(connectTo(t, token).me.get.query())).toBe("UNAUTHORIZED");

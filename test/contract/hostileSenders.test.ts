@@ -93,7 +93,7 @@ test("a declared length over the limit is 413 in our words before a byte of it c
   }
 });
 
-test("lengths that lie or contradict are refused, and harm nobody", async () => {
+test("wrong or contradictory lengths are refused, and other requests go on", async () => {
   const body = eventOf("user_Lied");
   const signed = `${requestLine}${headersOf(body)}`;
   for (const headers of [
@@ -105,9 +105,9 @@ test("lengths that lie or contradict are refused, and harm nobody", async () => 
     expect((await say(`${signed}${headers}\r\n\r\n${body}`)).status).toBe(400);
   }
   expect((await say(`${signed}transfer-encoding: chunked\r\n\r\nzz\r\n${body}\r\n0\r\n\r\n`)).status).toBe(400);
-  // Too short: only the part that was declared is the body, and nobody signed that.
+  // Too short: only the part that was declared is the body, and it is not what was signed.
   expect((await say(`${signed}content-length: 10\r\n\r\n${body}`)).status).toBe(400);
-  // Too long, and then gone: nobody is left to be answered.
+  // Too long, and then closed: no client is left to be answered.
   const gone = await openRaw();
   await gone.write(`${signed}content-length: ${body.length + 100}\r\n\r\n${body}`);
   gone.destroy();

@@ -122,7 +122,7 @@ test.each<[string, string, RequestInit, number]>([
   expect([res.status, text]).toEqual([status, text]);
 });
 
-test("a failure of the database reaches nobody: neither its words nor a stack", async () => {
+test("a failure of the database shows neither its words nor a stack to a client", async () => {
   const own = await openForTest(openTestApp());
   await own.sql`alter table users rename to hidden_users`;
   for (const path of ['sync.user?input={"clerkId":"user_A"}', "sync.status", "links.conflicts"]) {

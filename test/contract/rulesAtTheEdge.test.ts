@@ -96,7 +96,7 @@ test("cosmetic fields of any length, and numbers no column holds, leave an event
 });
 
 describe("what cannot be stored", () => {
-  test("is dead alone and at once, whoever shares its batch, and is so again", async () => {
+  test("is dead alone and at once, whatever shares its batch, and is so again", async () => {
     const deep = (id: string, depth: number) =>
       JSON.stringify(userEvent(clerkUser(id))).replace(
         '"public_metadata":{}',

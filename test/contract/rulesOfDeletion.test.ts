@@ -74,14 +74,14 @@ test("of another type of event, a text that names one user anywhere is erased wi
   expect(await t.sql`select from webhook_events where payload like '%Widow%'`).toBeEmpty();
 });
 
-test("a deletion of another instance deletes nobody here", async () => {
+test("a deletion of another instance deletes no user here", async () => {
   await t.deliver(userEvent(clerkUser("user_Ours")));
   const foreign = { ...deletedEvent("user_Ours"), instance_id: "ins_other" };
   expect((await t.deliver(foreign)).said).toBe("ignored");
   expect(await t.findUser("user_Ours")).toMatchObject({ deleted_at: null, email: "ours@example.com" });
 });
 
-test("a mentorado that an operator gave to somebody else is not released by its former user's deletion", async () => {
+test("a mentorado that an operator gave to another user is not released by its former user's deletion", async () => {
   await t.deliver(userEvent(clerkUser("user_Former")));
   const { mentorado } = await t.services.users.getUser("user_Former");
   const mentoradoId = mentorado?.id ?? 0;
@@ -92,7 +92,7 @@ test("a mentorado that an operator gave to somebody else is not released by its 
   expect((await t.services.users.getUser("user_Heir")).mentorado?.id).toBe(mentoradoId);
 });
 
-test("a mentorado that somebody gave back to a deleted user can be given to an active one", async () => {
+test("a mentorado that was given back to a deleted user can be given to an active one", async () => {
   await t.deliver(userEvent(clerkUser("user_Ghost")));
   const { mentorado, user } = await t.services.users.getUser("user_Ghost");
   const mentoradoId = mentorado?.id ?? 0;
@@ -104,7 +104,7 @@ test("a mentorado that somebody gave back to a deleted user can be given to an a
   expect((await t.services.users.getUser("user_Living")).mentorado?.id).toBe(mentoradoId);
 });
 
-test("a user.deleted that names nobody usable is dead, each time, and kept to the letter", async () => {
+test("a user.deleted without a usable user id is dead, each time, and kept to the letter", async () => {
   for (const data of [{}, { id: null }, { id: "" }, { id: `user_${"a".repeat(61)}` }, { id: "sess_1" }, "gone"]) {
     const body = JSON.stringify({ type: "user.deleted", data });
     for (const attempts of [1, 2]) {

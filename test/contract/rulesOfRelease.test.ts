@@ -50,7 +50,7 @@ describe("of several who wait for a released mentorado", () => {
     },
   );
 
-  test("nobody has it while both wait, and each stays a conflict", async () => {
+  test("neither has it while both wait, and each stays a conflict", async () => {
     await threeOfOneAddress();
     await t.deliver(deletedEvent("user_Holder"));
     expect([await linkOf("user_WaitA"), await linkOf("user_WaitB")]).toEqual(["conflict", "conflict"]);
@@ -66,7 +66,7 @@ describe("of several who wait for a released mentorado", () => {
     expect([await linkOf("user_Unlinked"), await linkOf("user_WaitA")]).toEqual(["conflict", "linked"]);
   });
 
-  test("with two mentorados of the address a released one goes to nobody", async () => {
+  test("with two mentorados of the address a released one stays unlinked", async () => {
     await t.deliver(userEvent(clerkUser("user_Holder", { email: "shared@example.com" })));
     await t.deliver(userEvent(clerkUser("user_WaitA", { email: "shared@example.com" })));
     await register("SHARED@example.com");

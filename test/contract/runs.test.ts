@@ -121,7 +121,7 @@ describe("a run that is cancelled", () => {
     expect(r.clerk.asked.filter((what) => what === "list +created_at").length).toBe(1);
   });
 
-  test("a reconcile that is started again after a cancel compares everybody anew", async () => {
+  test("a reconcile that is started again after a cancel compares every user anew", async () => {
     const r = await openRunsTest(1_200);
     const held = holdPages(r);
     const { runId } = await r.runs.start({ kind: "reconcile" });

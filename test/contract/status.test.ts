@@ -94,7 +94,7 @@ test("every active user has one standing at most, and every user is counted once
   await own.deliver(userEvent(clerkUser("user_Held")));
   const held = await own.services.users.getUser("user_Held");
   await own.services.links.unlink({ mentoradoId: held.mentorado?.id ?? 0, actor: "operator:test" });
-  // Somebody deleted the mentorado by hand: there is none, and none is in question.
+  // The mentorado was deleted by hand: there is none, and none is in question.
   await own.deliver(userEvent(clerkUser("user_None")));
   await own.sql`delete from mentorados where email = 'none@example.com'`;
   const { users, links } = await connectTo(own, testAdminToken).sync.status.query();

@@ -67,7 +67,7 @@ test("its command line is the whole one; a configuration that is not usable stop
   expect(refused.stdout + refused.stderr).not.toContain("hidden");
 }, 30_000);
 
-test("the container's recipe pins this Bun, copies the file alone and runs as nobody in particular", () => {
+test("the container's recipe pins this Bun, copies the file alone and runs as a non-root user", () => {
   const recipe = readFileSync(join(root, ".Dockerfile"), "utf8");
   const last = recipe.slice(recipe.lastIndexOf("\nFROM "));
   expect(recipe).toContain(`FROM oven/bun:${Bun.version}-slim`);

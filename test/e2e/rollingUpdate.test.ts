@@ -60,7 +60,7 @@ test("replacing each of two replicas under load loses nothing that was answered 
 
   expect(failedForGood).toEqual([]);
   expect(accepted.size).toBe(sent);
-  // Otherwise nobody noticed that a replica was gone.
+  // Otherwise the load never noticed that a replica was gone.
   expect(repeated).toBeGreaterThan(0);
   // A delivery that was committed has been answered, also by a replica on its way out: none came as its repetition.
   expect([...accepted].filter(([, outcome]) => outcome === "duplicate")).toEqual([]);
@@ -76,7 +76,7 @@ test("replacing each of two replicas under load loses nothing that was answered 
   }
 }, 60_000);
 
-/** Nobody writes until the answered function is called: the lock is the one that `apply_user_changes` takes. */
+/** No batch is written until the answered function is called: the lock is the one that `apply_user_changes` takes. */
 async function holdWriters(): Promise<() => Promise<void>> {
   const held = Promise.withResolvers<void>();
   const released = Promise.withResolvers<void>();

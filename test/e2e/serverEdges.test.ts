@@ -4,7 +4,7 @@ import { startServerProcess, type ServerProcess } from "../support/serverProcess
 
 let server: ServerProcess;
 beforeAll(async () => {
-  server = await startServerProcess({ databaseUrl: "postgresql://nobody:secret@127.0.0.1:9/none" });
+  server = await startServerProcess({ databaseUrl: "postgresql://absent:secret@127.0.0.1:9/none" });
 }, 30_000);
 afterAll(() => server.close());
 

@@ -49,7 +49,7 @@ test.each([
 test.each(["json", "pretty"])(
   "the last line of a log in format %s is written before the process ends",
   async (format) => {
-    const databaseUrl = "postgresql://nobody:secret@127.0.0.1:9/none";
+    const databaseUrl = "postgresql://absent:secret@127.0.0.1:9/none";
     const server = await openForTest(startServerProcess({ databaseUrl, env: { LOG_FORMAT: format } }));
     server.signal("SIGTERM");
     expect(await server.ended).toBe(0);

@@ -4,7 +4,7 @@ import { startServerProcess } from "../support/serverProcess.ts";
 test("a port that is taken ends the server with one line that says so, without a look into its sources", async () => {
   using other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(null, { status: 404 }) });
   const starting = startServerProcess({
-    databaseUrl: "postgresql://nobody:secret@127.0.0.1:9/none",
+    databaseUrl: "postgresql://absent:secret@127.0.0.1:9/none",
     env: { PORT: String(other.port), LOG_LEVEL: "fatal" },
   });
   const said = await starting.then(

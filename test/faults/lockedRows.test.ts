@@ -11,7 +11,7 @@ const holdMs = 2_500;
 const later = (id: string, changes: Readonly<Record<string, unknown>> = {}) =>
   userEvent(clerkUser(id, { updated_at: startMs + 5_000, first_name: "Rita", ...changes }));
 
-/** `event` once every 300 ms beside everybody else's; it is 503 each time, and applied once the lock is gone. */
+/** `event` once every 300 ms beside other users' deliveries; it is 503 each time, and applied once the lock is gone. */
 async function expectOnlyIts(
   t: TestApp,
   lock: (tx: TransactionSql) => PromiseLike<unknown>,
@@ -40,7 +40,7 @@ async function openWithUser(id: string): Promise<TestApp> {
   return t;
 }
 
-test("a user's row locked by another program delays nobody else, and the user's own delivery comes again", async () => {
+test("a user's row locked by another program delays no other user, and the user's own delivery comes again", async () => {
   const t = await openWithUser("user_Held");
   const lock = (tx: TransactionSql) => tx`select from users where clerk_id = 'user_Held' for update`;
   await expectOnlyIts(t, lock, later("user_Held"), "msg_held");
@@ -49,7 +49,7 @@ test("a user's row locked by another program delays nobody else, and the user's 
   expect(await t.findUser("user_Held")).toMatchObject({ name: "Rita Souza" });
 });
 
-test("a deletion of a user whose row or mentorado is locked delays nobody else", async () => {
+test("a deletion of a user whose row or mentorado is locked delays no other user", async () => {
   for (const table of ["users", "mentorados"]) {
     const t = await openWithUser("user_Goes");
     await expectOnlyIts(t, (tx) => tx`select from ${tx(table)} for update`, deletedEvent("user_Goes"), "msg_goes");
@@ -60,7 +60,7 @@ test("a deletion of a user whose row or mentorado is locked delays nobody else",
   }
 });
 
-test("a locked mentorado that a user is to be linked to delays nobody else", async () => {
+test("a locked mentorado that a user is to be linked to delays no other user", async () => {
   const t = await openForTest(openTestApp());
   await t.sql`insert into mentorados (nome_completo, email, turma) values ('Ana', 'waits@example.com', 'neon_escala')`;
   const lock = (tx: TransactionSql) => tx`update mentorados set foto_url = 'x'`;
@@ -94,14 +94,14 @@ test("a locked mentorado that a left address releases to the next user holds up 
   expect(row).toEqual({ clerk_id: "user_After" });
 });
 
-test("a locked row of the ledger delays nobody else, and its delivery comes again", async () => {
+test("a locked row of the ledger delays no other delivery, and its delivery comes again", async () => {
   const t = await openWithUser("user_Ledger");
   const lock = (tx: TransactionSql) => tx`select from webhook_events where svix_id = 'msg_first' for update`;
   await expectOnlyIts(t, lock, userEvent(clerkUser("user_Ledger")), "msg_first");
   expect((await t.deliver(userEvent(clerkUser("user_Ledger")), { svixId: "msg_first" })).said).toBe("duplicate");
 });
 
-test("a user whom another program is inserting delays nobody else", async () => {
+test("a user whom another program is inserting delays no other user", async () => {
   const t = await openForTest(openTestApp());
   const insert = (tx: TransactionSql) => tx`insert into users (clerk_id, name) values ('user_Twice', 'Theirs')`;
   await expectOnlyIts(t, insert, later("user_Twice"), "msg_twice");

@@ -55,7 +55,7 @@ async function expectAway({ server, proxy, load }: Scene, forMs: number, knownAf
   expectQuick(load, knownAtMs);
 }
 
-/** Once the outage is known nobody waits out a deadline of their own; one delivery a second finds out how things are. */
+/** Once the outage is known no delivery waits until its own deadline; one delivery a second finds out how things are. */
 function expectQuick(load: Load, sinceMs: number): void {
   const answers = load.sent.filter((one) => one.sentAtMs >= sinceMs).map(({ answer }) => answer.ms);
   expect(answers.length).toBeGreaterThan(5);
@@ -136,7 +136,7 @@ for (const [what, statement] of [
   ["a user's row", "select from users for update"],
 ] as const) {
   test.concurrent(
-    `somebody else's transaction that holds ${what}: every answer within 10 s, 200 soon after its end`,
+    `another program's transaction that holds ${what}: every answer within 10 s, 200 soon after its end`,
     () =>
       withScene(async (scene) => {
         await scene.db.sql.begin(async (tx) => {
@@ -173,7 +173,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  "many replicas waiting for the writers' lock give up by themselves and leave no session behind",
+  "many replicas waiting for the writers' lock time out and leave no session behind",
   () =>
     withScene(async ({ db, proxy }) => {
       const other = await startServerProcess({ databaseUrl: proxy.urlFor(db.url) });
@@ -192,7 +192,7 @@ test.concurrent(
       }
       expectAnswered(more.sent);
       const isQuiet = async () => (await findLongestWaitSeconds(db.sql)) === 0;
-      await waitFor(isQuiet, { deadlineMs: 5_000, what: "nobody to wait" });
+      await waitFor(isQuiet, { deadlineMs: 5_000, what: "no session to wait" });
     }),
   testDeadlineMs,
 );

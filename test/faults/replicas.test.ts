@@ -76,7 +76,7 @@ test("three replicas, hot users and addresses, each delivery to two at once, one
         clerkId === "user_Hot1",
       ]);
     }
-    // One mentorado for each address that somebody has; of those who share one a single user has it.
+    // One mentorado for each address in use; of users who share one a single user has it.
     const owners = await db.sql`select user_id from mentorados where user_id is not null`;
     expect(owners).toHaveLength(users - 1 - 3);
     expect(new Set(owners.map((row) => row["user_id"])).size).toBe(users - 1 - 3);

@@ -14,7 +14,7 @@ test("every user of Clerk is written, a page of 500 a request, under the source 
     "list +created_at",
     `list +created_at ${pagedId(499)}`,
     `list +created_at ${pagedId(999)}`,
-    // The end is where the last user is shown again and nobody after.
+    // The end is where the last user is shown again and no user after.
     `list +created_at ${pagedId(1_198)}`,
   ]);
   const sources = await r.t.sql`select distinct sync_source from users`;
@@ -44,7 +44,7 @@ test("users made, changed and deleted meanwhile, told by webhooks or not, end ri
   const r = await openRunsTest(1_100);
   r.clerk.onList = async (_query, nth) => {
     if (nth !== 1) return;
-    // Of the page that is being written, of one to come, and two nobody has heard of.
+    // Of the page that is being written, of one to come, and two unknown ones.
     for (const n of [7, 900])
       r.clerk.users.set(pagedId(n), pagedUser(n, { first_name: "New", updated_at: startMs * 2 }));
     for (const n of [8, 901]) r.clerk.users.delete(pagedId(n));
@@ -74,7 +74,7 @@ test("webhooks are answered while a backfill runs, each within two seconds on a 
 });
 
 describe("the place in Clerk's list", () => {
-  test("where the last user of a page is deleted meanwhile nobody is left out, and nobody is looked at twice", async () => {
+  test("where the last user of a page is deleted meanwhile no user is left out or looked at twice", async () => {
     const r = await openRunsTest(1_100);
     r.clerk.onList = (_query, nth) => {
       if (nth === 1) for (const n of [497, 498, 499]) r.clerk.users.delete(pagedId(n));
@@ -176,7 +176,7 @@ describe("what fails", () => {
     expect(r.clerk.asked.find((what) => what.startsWith("list"))).toBe("list +created_at");
   });
 
-  test("a user that cannot be stored keeps nobody else out, and the run from being done", async () => {
+  test("a user that cannot be stored keeps no other user out, and the run is not done", async () => {
     const r = await openRunsTest(700);
     await r.t.sql`alter table users add constraint refusing check (name <> 'Refused Souza')`;
     r.clerk.users.set(pagedId(321), pagedUser(321, { first_name: "Refused" }));
@@ -184,7 +184,7 @@ describe("what fails", () => {
       status: "failed",
       seen: 700,
       applied: 699,
-      error: `1 users could not be stored, everybody else was: ${pagedId(321)}`,
+      error: `1 users could not be stored, all others were: ${pagedId(321)}`,
     });
   });
 

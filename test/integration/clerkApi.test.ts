@@ -143,7 +143,7 @@ test("users are found by id, those that do not exist are absent", async () => {
   expect(requests).toHaveLength(1);
 });
 
-test("users nobody asked for mean that the filter was ignored, not that the others are gone", async () => {
+test("users that were not asked for mean that the filter was ignored, not that the others are gone", async () => {
   const { apiUrl } = fakeClerk(() => Response.json([{ id: "user_eve" }]));
   expect((await failureOf(openApi(apiUrl).findUsers([ada]))).code).toBe("clerk_unavailable");
 });

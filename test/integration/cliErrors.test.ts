@@ -28,10 +28,10 @@ test("what refuses a command's connection is said in a sentence with what to do,
   expect(away.stderr).toContain("nothing listens there: check host and port, and that the database is running");
 });
 
-test("what Postgres says that nobody has advice for is said in its words, without the row that it was about", async () => {
+test("an error of Postgres without advice is shown in its words, without the row that it was about", async () => {
   const db = await openForTest(openTestDatabase());
   await db.sql.unsafe(`create or replace function ${functionsSchema}.user_figures() returns jsonb language plpgsql as $$
-    begin raise exception 'out of order' using detail = 'somebody@example.com'; end $$`);
+    begin raise exception 'out of order' using detail = 'another@example.com'; end $$`);
   const end = await startCli(["status", "--json"], { DATABASE_URL: db.url }).ended;
   expect(end).toMatchObject({ code: 1, stderr: "Postgres says: out of order (P0001).\n" });
   expect(JSON.parse(end.stdout)).toEqual({

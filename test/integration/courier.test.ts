@@ -149,7 +149,7 @@ test("no more requests are under way than it was told", async () => {
   expect(most).toBe(4);
 });
 
-test("stopped, it sends nothing more and gives up what waits", async () => {
+test("stopped, it sends nothing more and drops what waits", async () => {
   answer = () => new Response(null, { status: 503 });
   const courier = open({ retryScale: 0.02 });
   const sent = courier.send(event()).then(

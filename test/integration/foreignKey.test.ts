@@ -140,7 +140,7 @@ describe("with the right key", () => {
     expect(await r.figures()).toEqual({ active: 54, linked: 54 });
   });
 
-  test("though Clerk names no instance, a user who is here is re-synced, whoever else is not at Clerk", async () => {
+  test("though Clerk names no instance, a user who is here is re-synced, whichever others Clerk does not have", async () => {
     const r = await openForeignTest({ named: null });
     r.clerk.users.set(pagedId(500), { ...pagedUser(500), first_name: "Novo" });
     const answer = await connectTo(r.t, testAdminToken).sync.resync.mutate({ clerkId: pagedId(500) });

@@ -91,7 +91,7 @@ const refusals: Record<string, (r: RunsTest) => void> = {
       if (what === `get ${pagedId(12)}`) throw new AppError("clerk_unavailable", "Clerk answered 500.");
     }),
 };
-test.each(Object.keys(refusals))("where Clerk %s the run fails, says why and deletes nobody", async (what) => {
+test.each(Object.keys(refusals))("where Clerk %s the run fails, says why and deletes no user", async (what) => {
   const r = await openRunsTest(50);
   await r.run("backfill");
   for (let n = 3; n < 13; n += 1) r.clerk.users.delete(pagedId(n));

@@ -51,7 +51,7 @@ test("rows older than their time are deleted, but dead ones; counters stay, and 
   expect(JSON.stringify(await counters())).toBe(JSON.stringify(before));
 });
 
-test("a sweep waits for nobody who is writing, and nobody for it", async () => {
+test("a sweep waits for no writer, and no writer for it", async () => {
   const r = await openRunsTest(0);
   for (const n of [1, 2]) await r.t.deliver({ type: "x.y", data: {} }, { svixId: `msg_${n}` });
   await r.t.sql`update webhook_events set settled_at = now() - interval '2 days'`;

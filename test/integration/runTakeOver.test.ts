@@ -10,7 +10,7 @@ import { toClose } from "../support/toClose.ts";
 import { pagedId } from "../support/pagedClerk.ts";
 import { figuresOf, holdPages, openRunsTest, waitUntil, type RunsTest } from "../support/runs.ts";
 
-/** A run that is worked on by nobody, as after kill -9, its lease as the living process left it. */
+/** A run that no process works on, as after kill -9, its lease as the living process left it. */
 async function openOrphan(r: RunsTest) {
   const database = openDatabase({ dsn: parseDsn(r.t.db.url), databasePoolMax: 2 });
   toClose.unshift(() => database.close());

@@ -49,7 +49,7 @@ test("of many processes one runs the reconcile, once an interval", async () => {
   }
 });
 
-test("the first of a day compares everybody, those after it what changed since, and who may be linked by now", async () => {
+test("the first of a day compares every user, those after it what changed since, and users who may be linked by now", async () => {
   const r = await openRunsTest(1_200);
   const email = `${pagedId(5).slice(5).toLowerCase()}@example.com`;
   const [, second] = await r.t.sql<{ id: number }[]>`
@@ -72,7 +72,7 @@ test("the first of a day compares everybody, those after it what changed since, 
   expect((await scheduledRuns(r)).map((row) => row.full)).toEqual([true, false, true]);
 });
 
-test("a user whom Clerk dates far ahead hides nobody's changes from the runs of a day", async () => {
+test("a user whom Clerk dates far ahead hides no other user's changes from the runs of a day", async () => {
   const r = await openRunsTest(5);
   r.clerk.users.set(pagedId(1), pagedUser(1, { updated_at: Date.parse("2099-01-01T00:00:00Z") }));
   expect(figuresOf(await reconcileNow(r))).toMatchObject({ seen: 5, applied: 5 });
@@ -82,7 +82,7 @@ test("a user whom Clerk dates far ahead hides nobody's changes from the runs of 
   expect((await r.t.services.users.getUser(pagedId(2))).user?.name).toContain("Changed");
 });
 
-test("changes while the newest are read, and deletions between two pages, leave nobody out", async () => {
+test("changes while the newest are read, and deletions between two pages, leave no user out", async () => {
   const r = await openRunsTest(2_000);
   await r.runs.startScheduled({ everyMs: 1, firstDueInMs: 0 });
   const first = (await r.runs.list({ limit: 1 }))[0]?.runId ?? "";
@@ -91,7 +91,7 @@ test("changes while the newest are read, and deletions between two pages, leave 
     r.clerk.users.set(id, { ...user, first_name: "Again", updated_at: Number(user["updated_at"]) * 2 });
   r.clerk.onList = (query) => {
     if (query.offset !== 450) return;
-    // More than two pages show in common: everybody below moves up by 120 places.
+    // More than two pages show in common: every user below moves up by 120 places.
     for (let n = 1_990; n > 1_870; n -= 1) r.clerk.users.delete(pagedId(n));
     r.clerk.onList = () => undefined;
   };

@@ -102,7 +102,7 @@ test("created_at_after and created_at_before leave out the moment itself", async
   );
 });
 
-test("up to 100 ids can be asked for; those nobody has are absent", async () => {
+test("up to 100 ids can be asked for; unknown ones are absent", async () => {
   const api = await open({ users: 120 });
   const ids = (await walk(api, 500)).map((user) => user.id);
   clerk.directory.remove(ids[0] ?? "");

@@ -105,7 +105,7 @@ test("what is written through the API is in the directory, and told", async () =
   expect((await ask("POST", "/v1/sessions", { user_id: made.id })).status).toBe(404);
 });
 
-test("what changes in the directory alone is told nobody", async () => {
+test("a change in the directory alone sends no webhook", async () => {
   const { directory } = await open();
   const [user] = directory.list({ limit: 1, orderBy: { field: "created_at", descending: false } });
   directory.update(user?.id ?? "", { first_name: "Unheard" });

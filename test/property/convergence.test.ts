@@ -26,6 +26,6 @@ test("whatever was lost, after one reconcile the tables are what Clerk says", as
   await fc.assert(properties.reconcile, { numRuns: 60 });
 }, 120_000);
 
-test("whatever was lost, after one backfill everybody whom Clerk has is as Clerk says", async () => {
+test("whatever was lost, after one backfill every user of Clerk is as Clerk says", async () => {
   await fc.assert(properties.backfill, { numRuns: 20 });
 }, 120_000);

@@ -18,7 +18,7 @@ const flags = [
 ];
 
 /**
- * A real Chromium with a fresh profile, which goes when it is closed.
+ * A real Chromium with fresh browser data, which go when it is closed.
  * @throws Error that says what to install, if there is none
  */
 export async function openBrowser(): Promise<Browser> {
@@ -43,7 +43,7 @@ export interface PageOptions extends BrowserContextOptions {
   readonly expectedErrors?: RegExp;
 }
 
-/** A page in a profile of its own. Fails if anything went wrong in it or it asked anything of another server. */
+/** A page with browser data of its own. Fails if anything went wrong in it or it asked anything of another server. */
 export async function withPage(
   browser: Browser,
   { origin, path = "/", expectedErrors, ...options }: PageOptions,

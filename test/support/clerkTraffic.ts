@@ -20,7 +20,7 @@ export interface ClerkTraffic {
   readonly deletedIds: readonly string[];
   /** No new events from now on; resolves when each one has been answered 200. */
   readonly stop: () => Promise<void>;
-  /** Gives up what was not delivered. */
+  /** Drops what was not delivered. */
   readonly close: () => Promise<void>;
 }
 

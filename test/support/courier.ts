@@ -100,7 +100,7 @@ export async function openCourier(): Promise<Courier> {
     for (const [, batch] of inOrder) {
       const arrivals = batch.svixIds.map((svixId) => {
         const fact = facts.get(svixId);
-        if (!fact) throw new Error(`Nobody sent ${svixId}`);
+        if (!fact) throw new Error(`${svixId} was never sent`);
         return { fact, receivedAtMs: ledger.get(svixId)?.receivedAtMs ?? 0 };
       });
       assert.deepEqual(batch.outcomes, model.settleBatch(arrivals), `outcomes of ${batch.svixIds.join(", ")}`);

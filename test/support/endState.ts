@@ -53,7 +53,7 @@ function newest(own: readonly Said[]): Said | null {
 }
 
 /**
- * The users are what the set says, and whoever can be given a mentorado without a guess has one; of the latter only those
+ * The users are what the set says, and every user who can be given a mentorado without a guess has one; of the latter only those
  * can be asked who were looked at since the business last removed a mentorado.
  */
 export async function assertSettled(
@@ -74,7 +74,7 @@ export async function assertSettled(
   for (const user of waiting.filter(({ clerkId }) => wasLookedAt(clerkId))) {
     const candidates = mentorados.filter(({ key }) => key === keyOf(user));
     const rivals = waiting.filter((other) => keyOf(other) === keyOf(user));
-    assert.ok(candidates.length > 0, `${user.clerkId} has a verified address, and nobody made a mentorado for it`);
+    assert.ok(candidates.length > 0, `${user.clerkId} has a verified address and no mentorado`);
     assert.ok(
       candidates.length > 1 || candidates[0]?.owner != null || rivals.length > 1,
       `${user.clerkId} waits alone for a free mentorado`,

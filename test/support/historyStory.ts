@@ -77,7 +77,7 @@ export function toHistory(drawn: {
               body: JSON.stringify({ data: { id: currentId } }),
             };
       case "delete": {
-        // Of somebody never told of, of somebody here, or told once more.
+        // Of an unknown user, of one who is here, or a repetition.
         const clerkId = currentId ?? newId(person);
         person.now = null;
         answers.set(clerkId, [...(answers.get(clerkId) ?? []), null]);

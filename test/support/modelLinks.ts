@@ -55,7 +55,7 @@ export function createModelLinks(users: ReadonlyMap<string, ModelUser>) {
     return true;
   }
 
-  /** This address lost somebody, or its mentorado did. */
+  /** This address, or its mentorado, lost its user. */
   function leave(email: string | null): void {
     const key = emailKey(email);
     if (key !== null) leftKeys.add(key);

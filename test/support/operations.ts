@@ -128,7 +128,7 @@ async function findId(app: TestApp, model: Model, { owner, nomeCompleto, email }
       and u.clerk_id is not distinct from ${owner}`;
   assert.ok(
     rows[0],
-    `the database has no mentorado as the model's, of ${owner ?? "nobody"} (${model.links.mentorados.size})`,
+    `the database has no mentorado as the model's, of ${owner ?? "no user"} (${model.links.mentorados.size})`,
   );
   return rows[0].id;
 }

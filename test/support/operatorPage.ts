@@ -13,7 +13,7 @@ export interface OperatorPageTest extends TestApp {
   readonly clerk: SimulatedClerk;
   readonly origin: string;
   readonly browser: Browser;
-  /** Somebody signs up at Clerk, and the webhook arrives. */
+  /** A user signs up at Clerk, and the webhook arrives. */
   readonly signUp: (clerkId: string, changes?: Readonly<Record<string, unknown>>) => Promise<void>;
   /** A page that asks for the token. */
   readonly open: (use: (page: Page) => Promise<void>, options?: Partial<PageOptions>) => Promise<void>;

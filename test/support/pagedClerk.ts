@@ -2,7 +2,7 @@ import type { ClerkApi, ClerkUser, ClerkUserPageQuery } from "../../src/clerk/cl
 import { AppError } from "../../src/errors.ts";
 import { clerkUser, startMs } from "./events.ts";
 
-/** A Clerk in memory whose every answer a test may delay, refuse, change or use to change somebody. */
+/** A Clerk in memory whose every answer a test may delay, refuse, change or use to change a user. */
 export interface PagedClerk {
   readonly api: ClerkApi;
   readonly users: Map<string, ClerkUser>;

@@ -37,7 +37,7 @@ export function createProperties(courier: Courier) {
       const dead = row["deleted_at"] !== null && !truth.some((snapshot) => snapshot.clerkId === clerkId);
       return dead && Math.abs(Date.now() - atMs) < 60_000 ? [{ clerkId, atMs }] : [];
     });
-    // A backfill sees nobody whom Clerk no longer has, and so looks for no mentorado of theirs.
+    // A backfill sees no user whom Clerk no longer has, and so looks for no mentorado of theirs.
     const wasLookedAt = (clerkId: string) => kind === "reconcile" || truth.some((one) => one.clerkId === clerkId);
     const all = {
       told: [...telling.told, ...[...model.answers, ...truth].map(toAnswer)],
@@ -45,7 +45,7 @@ export function createProperties(courier: Courier) {
       held: new Set([...model.users.values()].filter(({ held }) => held).map(({ clerkId }) => clerkId)),
     };
     await assertSettled(app, all, wasLookedAt);
-    // A backfill deletes nobody: a re-sync had found out about these before.
+    // A backfill deletes no user: a re-sync had found out about these before.
     const deletedByRun = found.filter(({ clerkId }) => model.users.get(clerkId)?.deletedAtMs == null);
     if (kind === "backfill") return assert.deepEqual(deletedByRun, []);
     const left = rows.filter((row) => row["deleted_at"] === null).map((row) => row["clerk_id"]);
@@ -68,7 +68,7 @@ export function createProperties(courier: Courier) {
     }),
     /** Whatever was lost, after one reconcile the tables are what Clerk says. */
     reconcile: fc.asyncProperty(lossyHistory, (one) => runAfter(one, "reconcile")),
-    /** Whatever was lost, after one backfill everybody whom Clerk has is as Clerk says. */
+    /** Whatever was lost, after one backfill every user of Clerk is as Clerk says. */
     backfill: fc.asyncProperty(lossyHistory, (one) => runAfter(one, "backfill")),
   };
 }

@@ -3,7 +3,7 @@ import { findFreePort } from "../../src/dev/findFreePort.ts";
 
 /**
  * What the link does. `pass`: carries bytes. `hang`: takes connections and carries nothing, in neither direction, also
- * on those already open. `refuse`: nobody listens. `hang-up`: takes a connection, reads the first bytes and closes it.
+ * on those already open. `refuse`: there is no listener. `hang-up`: takes a connection, reads the first bytes and closes it.
  * `answer`: the same, after it has sent these bytes.
  */
 export type LinkMode = "pass" | "hang" | "refuse" | "hang-up" | { readonly answer: Buffer };
@@ -11,7 +11,7 @@ export type LinkMode = "pass" | "hang" | "refuse" | "hang-up" | { readonly answe
 /** A TCP link on 127.0.0.1 that can be made slow or broken while it is in use. */
 export interface TcpProxy {
   readonly port: number;
-  /** Connections taken since the opening; those refused are seen by nobody. */
+  /** Connections taken since the opening; refused ones are not counted. */
   readonly accepted: () => number;
   /** Applies to open connections too; what a hung link held back goes on when it passes again. */
   readonly setMode: (mode: LinkMode) => Promise<void>;
@@ -57,7 +57,7 @@ export async function openTcpProxy(options: {
     for (const one of pair.pipes) one.hold(mode === "hang");
   }
 
-  // While the link refuses, nobody else may come to listen there, so not on a port that the system hands out.
+  // While the link refuses, no other program may listen there, so not on a port that the system hands out.
   const port = await findFreePort();
   let server = await listen(accept, port);
 

@@ -12,7 +12,7 @@ const templateName = "template_migrated";
 /** Chosen at random; held while the template is made. */
 const templateLock = 7_190_233_604;
 
-/** A database that nobody else uses. */
+/** A database of its own. */
 export interface TestDatabase {
   readonly url: string;
   readonly name: string;

@@ -126,7 +126,7 @@ test("a batch holds no more than its size, but for one item that is larger alone
   await Promise.all(results);
 });
 
-test("whoever still waits at the deadline is let go, never flushed, and leaves its place to others", async () => {
+test("a change that still waits at the deadline is let go, never flushed, and leaves its place to others", async () => {
   const { clock, batches, submit, endNext, queueItems } = openCommits();
   const first = submit("a");
   const late = [submit("b", { deadlineMs: 30 }), submit("c", { deadlineMs: 30 })];

@@ -46,7 +46,7 @@ function fakeJwks(answer: (nth: number) => Response | Promise<Response>) {
 const jwks = () =>
   Response.json({ keys: [{ ...ours.publicKey.export({ format: "jwk" }), kid: "ins_1", alg: "RS256", use: "sig" }] });
 
-/** Nobody listens at port 9: whoever asks the network fails. */
+/** Port 9 has no listener: a call over the network fails. */
 function open(options: Partial<SessionVerifierOptions> = { jwtKey }) {
   return createSessionVerifier({ apiUrl: "http://127.0.0.1:9", log: silentLog, ...options });
 }
@@ -168,7 +168,7 @@ test("silence instead of Clerk's keys is Clerk unavailable after 5 s", async () 
   expect(await answer).toMatchObject({ code: "clerk_unavailable" });
 });
 
-test("nobody listening is Clerk unavailable", async () => {
+test("no listener is Clerk unavailable", async () => {
   const error: unknown = await open({ secretKey: freshSecret() })(sign()).catch((cause: unknown) => cause);
   expect(error).toMatchObject({ code: "clerk_unavailable" });
 }, 15_000);

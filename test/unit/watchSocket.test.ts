@@ -92,7 +92,7 @@ test("a connection that owes an answer is told of its end at once, with the reas
   expect(told).toEqual(["error: ENDED", "close"]);
 });
 
-test("the end of an idle connection is told to whoever ends it", async () => {
+test("the end of an idle connection is told to the caller that ends it", async () => {
   const { socket, peer, told } = await openIdle();
   peer.end();
   while (!socket.destroyed) await Bun.sleep(1);

@@ -88,7 +88,7 @@ function listUsers(directory: ClerkDirectory, params: URLSearchParams): Response
 }
 
 function findUsers(directory: ClerkDirectory, ids: readonly string[], { orderBy, offset = 0, limit }: PageQuery) {
-  // Real Clerk takes `+` and `-` before an id as well; `-` leaves the user out, which nobody here asks for.
+  // Real Clerk takes `+` and `-` before an id as well; `-` leaves the user out, which this program never asks for.
   const users = [...new Set(ids)].flatMap((id) => directory.find(id.replace(/^\+/, "")) ?? []);
   const sign = orderBy.descending ? -1 : 1;
   const at = (user: Readonly<Record<string, unknown>>) => Number(user[orderBy.field]);

@@ -10,7 +10,7 @@ export interface ClerkDirectory {
   readonly find: (clerkId: string) => ClerkUser | undefined;
   /** One page in the order asked for. */
   readonly list: (query: PageQuery) => ClerkUser[];
-  /** Somebody the instance does not know yet, whose sign-up is now. */
+  /** A person unknown to the instance, who signs up now. */
   readonly newPerson: () => Person;
   /** @throws Error if the id is or was in use */
   readonly create: (user: ClerkUser) => ClerkUser;

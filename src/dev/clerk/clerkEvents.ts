@@ -66,7 +66,7 @@ export const otherEvents: Readonly<Record<string, (clerkId: string) => unknown>>
     object: "session",
     status: "active",
     // The whole user is in it, and yet it is no event about the user.
-    user: { id: clerkId, object: "user", first_name: "Nobody", email_addresses: [] },
+    user: { id: clerkId, object: "user", first_name: "Absent", email_addresses: [] },
     user_id: clerkId,
   }),
   "organizationMembership.updated": (clerkId) => ({

@@ -1,4 +1,4 @@
-// Known to everybody: for a machine of one's own only.
+// Public keys: for a machine of one's own only.
 
 /** What `dev` verifies with and `cli simulate` signs with when there is no CLERK_WEBHOOK_SECRET. */
 export const developmentWebhookSecret = `whsec_${Buffer.from("clerk-neon-sync: development").toString("base64")}`;

@@ -35,7 +35,7 @@ export interface SimulatedClerk {
   /** For `CLERK_SECRET_KEY`. */
   readonly secretKey: string;
   readonly instanceId: string;
-  /** The users; what is changed here nobody is told of, as when a webhook is lost. */
+  /** The users; a change here sends no webhook, as when it was lost. */
   readonly directory: ClerkDirectory;
   /** Sign-ups, updates and deletions with the events that tell of them. */
   readonly changes: ClerkChanges;

@@ -5,7 +5,7 @@ import { createPerson } from "./person.ts";
 import { createRandom, toIdText } from "./seeded.ts";
 import { createUserPopulation } from "./userPopulation.ts";
 
-/** Beyond every population: whoever leaves again is not among the users that `dev`'s Clerk has. */
+/** Beyond every population: a user who leaves again is not among the users that `dev`'s Clerk has. */
 const leaversFrom = 10_000_000;
 const updatedShare = 0.4;
 const leaverEvery = 10;

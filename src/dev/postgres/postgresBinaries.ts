@@ -23,7 +23,7 @@ export async function findPostgresBinaries({ user, log }: { user: PostgresUser; 
   const { folder, version } = await findPlatformPackage();
   await makeLinks(folder);
   if (await canRun(folder, user)) return toBinaries(folder, version);
-  // Root's checkout under a closed home, or a read-only node_modules: run a copy from where everybody may enter.
+  // Root's checkout under a closed home, or a read-only node_modules: run a copy from a folder that every account may enter.
   const copy = await copyBinaries(folder, version, user);
   const check = await runCommand(join(copy, "bin", "postgres"), ["--version"], { user });
   if (check.code !== 0) throw new Error(`The embedded Postgres does not run: ${check.output}`);
@@ -75,7 +75,7 @@ async function copyBinaries(folder: string, version: string, user: PostgresUser)
   const uid = process.getuid?.() ?? 0;
   const target = join(await openTemporaryRoot(), `clerk-neon-sync-postgres-${version}-${uid}`);
   const existing = await ifThere(lstat(target));
-  // The name is predictable, so what somebody else may have put there is never run.
+  // The name is predictable, so what another account may have put there is never run.
   if (existing?.isDirectory() && existing.uid === uid && (existing.mode & 0o022) === 0) {
     if (await canRun(join(target, "native"), user)) return join(target, "native");
     // Temporary folders are swept file by file.

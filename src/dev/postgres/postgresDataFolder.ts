@@ -16,7 +16,7 @@ const passwordFile = "embedded_password";
 
 /**
  * Where a persistent server may really keep its data: `wanted`, or, if the server's account cannot get there (root's
- * home is often closed to everybody else), a folder under /var/tmp that has the same name each time.
+ * home is often closed to other accounts), a folder under /var/tmp that has the same name each time.
  */
 export async function placeDataFolder(wanted: string, user: PostgresUser, log: Log): Promise<string> {
   await mkdir(dirname(wanted), { recursive: true });
@@ -109,7 +109,7 @@ async function createDataFolder({
 
 /**
  * Clears what a crash left: a server whose program died is ended in order, a pid file that now names some other
- * process is removed (in containers the same small numbers come back). A pid of nobody is Postgres' own business.
+ * process is removed (in containers the same small numbers come back). A pid without a process is left to Postgres.
  * @throws Error if a living program uses the folder
  */
 export async function endStaleServer(dataFolder: string, log: Log): Promise<void> {

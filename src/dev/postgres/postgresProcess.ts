@@ -46,7 +46,7 @@ export interface PostgresProcess {
   stop(): Promise<void>;
   /** SIGKILL to the postmaster and its children; resolves when all are gone. */
   kill(): Promise<void>;
-  /** To be called when the server has ended and its folder is somebody else's business again. */
+  /** To be called when the server has ended and its folder is no longer in use. */
   release(): void;
 }
 
@@ -74,7 +74,7 @@ export async function startPostgres(options: {
   });
   const ended = waitUntilEnded(child);
   const pid = await waitUntilReady(child, ended, log);
-  // Whoever forgets to stop the server can still exit; the supervisor sees to the rest.
+  // A caller that does not stop the server can still exit; the supervisor stops it.
   for (const handle of [child, child.stdin, child.stdout, child.stderr]) unref(handle);
   return {
     pid,

@@ -8,7 +8,7 @@ export const goneOrHidden: readonly string[] = ["ESRCH", "EACCES", "EPERM"];
 /** What the system says of a process. */
 export interface ProcessEntry {
   readonly parentPid: number;
-  /** The whole command line; empty if the process has ended and nobody has asked how. */
+  /** The whole command line; empty if the process has ended and was not reaped. */
   readonly command: string;
 }
 

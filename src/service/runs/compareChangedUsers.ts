@@ -7,7 +7,7 @@ import { toRunItem } from "./runWriter.ts";
 
 /** Clerk's own limit. */
 const pageUsersMax = 500;
-/** Users that each page shows again, so that nobody falls between two pages when others are deleted meanwhile. */
+/** Users that each page shows again, so that no user falls between two pages when others are deleted meanwhile. */
 const overlapUsers = 50;
 /** Changes may become visible a little out of the order of their times. */
 const overlapMs = 10 * 60_000;

@@ -20,7 +20,7 @@ const deletionsAtOnce = 500;
 
 /**
  * Deletes whom Clerk no longer has. An id that the full pass did not show is asked for in a group, and one absent there
- * too by itself: only Clerk's own "not found" counts. Nobody is deleted before all are confirmed.
+ * too by itself: only Clerk's own "not found" counts. No user is deleted before all are confirmed.
  * @throws AppError `conflict` if they are too many
  */
 export async function deleteGoneUsers(ctx: RunContext): Promise<void> {
@@ -33,7 +33,7 @@ export async function deleteGoneUsers(ctx: RunContext): Promise<void> {
     if (count <= deletionsMax) return;
     throw new AppError(
       "conflict",
-      `Clerk no longer has more than ${deletionsMax} of the ${activeUsers} users who are active here, and a reconcile deletes no more. Nobody was deleted; check that CLERK_SECRET_KEY belongs to the right instance.`,
+      `Clerk no longer has more than ${deletionsMax} of the ${activeUsers} users who are active here, and a reconcile deletes no more. No user was deleted; check that CLERK_SECRET_KEY belongs to the right instance.`,
     );
   });
   const deletions: BatchItem[] = [];

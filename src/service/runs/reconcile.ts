@@ -46,19 +46,19 @@ async function reconcileChanged(ctx: RunContext): Promise<void> {
 
 /**
  * Epoch milliseconds by Clerk's own clock: a change made while this run goes on is at or after it. One user from the
- * future must not hide everybody else's changes until then.
+ * future must not hide other users' changes until then.
  */
 function toWatermarkMs(newest: ClerkUser | OddElement, clock: Clock): number | null {
   const updatedAtMs = newest.id === null ? null : toEpochMs(newest["updated_at"]);
   return updatedAtMs && Math.min(updatedAtMs, clock.nowMs());
 }
 
-/** An empty list is believed only where there is nobody to lose. @throws AppError */
+/** An empty list is believed only where there are no active users. @throws AppError */
 async function requireEmptyInstance(ctx: RunContext, activeUsers: number): Promise<void> {
   if (activeUsers > 0) {
     throw new AppError(
       "clerk_unavailable",
-      `Clerk shows no users at all, and ${activeUsers} are active here. Nobody was deleted; check that CLERK_SECRET_KEY belongs to the right instance.`,
+      `Clerk shows no users at all, and ${activeUsers} are active here. No user was deleted; check that CLERK_SECRET_KEY belongs to the right instance.`,
     );
   }
   await requireNoUsers(ctx);

@@ -8,8 +8,8 @@ import { RunStopped, type StopReason } from "./runStopped.ts";
 import { workOnRun, type RunsWorkerDeps } from "./workOnRun.ts";
 
 /**
- * What a stopped run saw within this time is built on by the next. A backfill only has to write everybody once; a
- * reconcile says that everybody is right, of about one moment.
+ * What a stopped run saw within this time is built on by the next. A backfill only has to write every user once; a
+ * reconcile says that every user is right, at about one time.
  */
 const resumeWithinMs: Readonly<Record<RunKind, number>> = { backfill: 24 * 3_600_000, reconcile: 15 * 60_000 };
 /** How long a cancel waits for a run of this process to have ended. */

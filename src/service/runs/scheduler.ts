@@ -19,7 +19,7 @@ export interface Scheduler {
 
 /**
  * Starts reconciles and sweeps when they are due. Each process has its timers, the database says which of them is in
- * time; in between nobody touches it, so that it can sleep.
+ * time; in between it is not used, so that it can sleep.
  */
 export function startScheduler(deps: {
   runs: Pick<RunsService, "adopt" | "startScheduled">;

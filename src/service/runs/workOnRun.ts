@@ -54,7 +54,7 @@ export async function workOnRun(deps: RunsWorkerDeps, run: OpenRun, controller: 
     log.error({ err: error }, "[Runs] The end of the run could not be written");
   } finally {
     stopHeartbeat();
-    // Ends a request to Clerk that nobody waits for any more.
+    // Ends a request to Clerk whose answer is no longer needed.
     controller.abort(new RunStopped("lost"));
   }
 }
@@ -74,7 +74,7 @@ async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Pr
   const note =
     leftOut === 0 ? null : `${leftOut} elements of Clerk's lists are no readable users: ${leftOutNames.join(", ")}`;
   if (refused === 0) return { status: "done", error: note, resumable: false };
-  const error = `${note === null ? "" : `${note}. `}${refused} users could not be stored, everybody else was: ${refusedIds.join(", ")}`;
+  const error = `${note === null ? "" : `${note}. `}${refused} users could not be stored, all others were: ${refusedIds.join(", ")}`;
   return { status: "failed", error, resumable: false };
 }
 
@@ -82,7 +82,7 @@ function toEndOfStopped(run: OpenRun, cause: unknown, log: Log): RunEnd | "relea
   const reason = cause instanceof RunStopped ? cause.reason : "failed";
   if (reason === "lost") return "lost";
   if (reason === "shutdown") return "released";
-  // A reconcile that was cancelled or failed compares everybody anew: its figures are of one moment.
+  // A reconcile that was cancelled or failed compares every user anew: its figures are of one time.
   if (reason !== "failed") {
     return { status: "cancelled", error: null, resumable: reason === "interrupted" || run.kind === "backfill" };
   }

@@ -150,11 +150,11 @@ function openPool(dsn: Dsn, sockets: SocketSource, poolMax: number): Sql {
     // TLS is made before postgres.js sees the socket.
     ssl: false,
     socket: sockets.open,
-    // As few questions behind another on one connection as postgres.js can, so that a silent one holds up nobody else.
+    // As few questions behind another on one connection as postgres.js can, so that a silent one holds up no other.
     max_pipeline: 1,
     prepare: !dsn.pooled,
     fetch_types: false,
-    // Times stay text, see toIsoTime; drizzle would otherwise change under everybody how they are parsed.
+    // Times stay text, see toIsoTime; drizzle would otherwise change how all callers' times are parsed.
     types: { instant: { to: 1184, from: [1082, 1114, 1184], serialize: String, parse: String } },
     idle_timeout: idleTimeoutSeconds,
     connect_timeout: dsn.connectTimeoutSeconds,

@@ -23,7 +23,7 @@ export interface SocketSource {
 
 /**
  * Connections for postgres.js, with its habits kept in check: it connects again without pause when the server hangs up
- * during start-up, it leaks a connection when its socket factory throws, it never gives up on a peer that has stopped
+ * during start-up, it leaks a connection when its socket factory throws, it waits for ever for a peer that has stopped
  * answering, and see `watchSocket`.
  */
 export function createSocketSource(dsn: Dsn, clock: Clock): SocketSource {
@@ -99,7 +99,7 @@ async function startTls(socket: Socket, dsn: Dsn, clock: Clock): Promise<Socket>
   if (answer?.[0] !== 0x53 || answer.length !== 1) {
     if (dsn.tls === "if-offered" && answer?.[0] === 0x4e) return socket;
     socket.destroy();
-    // More than one byte was put there by somebody in between, to be taken for something that came encrypted.
+    // More than one byte was put there by a man in the middle, to be taken for something that came encrypted.
     throw connectionError(
       answer?.[0] === 0x53 ? "the answer to SSLRequest is not to be trusted" : "the server offers no TLS",
     );

@@ -118,7 +118,7 @@ export async function finishRun(
   );
 }
 
-/** Asks whoever works on the run to stop; one that nobody works on any more ends at once. */
+/** Asks the process that works on the run to stop; a run that no process works on ends at once. */
 export async function requestCancel(database: Database, runId: string): Promise<void> {
   await database.run(
     (sql) => sql`

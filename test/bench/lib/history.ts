@@ -22,7 +22,7 @@ export interface HistoryFindings {
   readonly missing: number;
   /** More than one mentorado with the person's address. */
   readonly doubledMentorados: number;
-  /** A mentorado that went to somebody who never proved that its address is theirs. */
+  /** A mentorado linked to a user who never proved its address. */
   readonly givenAway: number;
 }
 
@@ -51,7 +51,7 @@ export async function runHistory(database: BenchDatabase, url: string): Promise<
   try {
     await sql`
       insert into mentorados (nome_completo, email, turma)
-      select 'Somebody else', email, 'neon_estrutura' from unnest(${unverified.map(({ email }) => email)}::text[]) as e(email)`;
+      select 'Another person', email, 'neon_estrutura' from unnest(${unverified.map(({ email }) => email)}::text[]) as e(email)`;
     const events = people.flatMap((person) => person.events);
     const deliveries = shuffle([...events, ...events]);
     const refused = await deliverAll(url, deliveries);
