@@ -80,6 +80,10 @@ function createObserver(registry: Registry, clock: Clock): SyncObserver {
     "kind",
     "status",
   ]);
+  // A counter whose first sample is a 1 shows Prometheus no increase: what alerts count is there from the start, at 0.
+  for (const [outcome, status] of failedAnswers) deliveries.inc({ outcome, status }, 0);
+  for (const code of unverifiedCodes) verificationFailures.inc({ code }, 0);
+  for (const kind of ["backfill", "reconcile"]) runs.inc({ kind, status: "failed" }, 0);
   let lastWebhookMs = clock.monotonicMs();
   registry.registerMetric(
     new Gauge({
@@ -98,8 +102,7 @@ function createObserver(registry: Registry, clock: Clock): SyncObserver {
       answer.observe(ms / 1000);
       if (lagMs !== null) lag.observe(lagMs / 1000);
       if (code !== null && unverifiedCodes.has(code)) verificationFailures.inc({ code });
-      else if (outcome !== null || code === "invalid_event" || code === "unavailable")
-        lastWebhookMs = clock.monotonicMs();
+      else if (outcome !== null || failedAnswers.has(code ?? "")) lastWebhookMs = clock.monotonicMs();
     },
     onBatch: ({ items, isCommitted, ms }) => {
       batchItems.observe(items);
@@ -112,6 +115,13 @@ function createObserver(registry: Registry, clock: Clock): SyncObserver {
     onRun: (run) => runs.inc({ ...run }),
   };
 }
+
+/** What a verified delivery is answered that changed nothing here, with its HTTP status. */
+const failedAnswers: ReadonlyMap<string, number> = new Map([
+  ["invalid_event", 422],
+  ["refused", 503],
+  ["unavailable", 503],
+]);
 
 const unverifiedCodes: ReadonlySet<string> = new Set([
   "missing_headers",

@@ -110,6 +110,15 @@ test("silence grows until a verified delivery; one that is refused does not end 
   expect(valueOf(await read(silent), "clerk_sync_webhook_silence_seconds")).toBe(0);
 });
 
+test("a verified delivery that a rule of the database refuses ends the silence: the endpoint works", async () => {
+  const clock = createTestClock();
+  const own = createMetrics({ clock });
+  await clock.advance(300_000);
+  const refused = { status: 503, outcome: null, code: "refused", lagMs: null, startedAtMs: 0, ms: 5 };
+  own.observer.onDelivery?.(refused);
+  expect(valueOf((await own.read()).text, "clerk_sync_webhook_silence_seconds")).toBe(0);
+});
+
 test("a database that is away shows as an open breaker and failed batches, and a scrape does not ask it", async () => {
   const own = createMetrics();
   const databaseUrl = () => "postgresql://u:p@127.0.0.1:9/nowhere";
