@@ -13,7 +13,7 @@ export const tableRights: Readonly<Record<string, readonly string[]>> = {
 };
 
 export interface MissingGrant {
-  /** For anybody: what a right is missing on. */
+  /** Without values: what a right is missing on. */
   readonly names: string;
   /** For people: what is missing, and the statement that grants it. */
   readonly sentence: string;

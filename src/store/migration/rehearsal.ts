@@ -121,7 +121,7 @@ function toOwnFinding(sentence: string): RehearsalFinding {
   return { sentence, names: sentence };
 }
 
-/** What may be shown to anybody and logged, each once. */
+/** What may be shown to any client and logged, each once. */
 export function listNames(findings: readonly RehearsalFinding[]): string[] {
   return [...new Set(findings.map(({ names }) => names))];
 }

@@ -23,7 +23,7 @@ type Catalogue = Tables & { readonly missingGrants: readonly MissingGrant[] };
 export interface RehearsalFinding {
   /** A sentence or two for an operator: what is in the way, what Postgres says of it, and what to do. */
   readonly sentence: string;
-  /** The same without Postgres' words, in which a rule may quote a value: names and SQLSTATE, for logs and for anybody. */
+  /** The same without Postgres' words, in which a rule may quote a value: names and SQLSTATE, for logs and for any client. */
   readonly names: string;
 }
 
