@@ -66,7 +66,11 @@ interface Column {
 /** Columns of `users` and `mentorados` that the migration must not change and that the sync cannot write. */
 export async function findUnusableColumns(sql: ISql): Promise<string[]> {
   const columns = await sql<Column[]>`
-    select c.table_name as "table", c.column_name as "column", c.udt_name as "type", c.is_nullable = 'YES' as "isNullable",
+    select c.table_name as "table", c.column_name as "column", c.is_nullable = 'YES' as "isNullable",
+           (with recursive below as (
+              select t.* from pg_type t where t.oid = a.atttypid
+              union all select t.* from below b join pg_type t on t.oid = b.typbasetype
+            ) select typname from below where typtype <> 'd') as "type",
            c.column_default is not null or c.is_identity = 'YES' or c.is_generated = 'ALWAYS' as "hasDefault",
            c.is_generated = 'ALWAYS' or c.identity_generation is not distinct from 'ALWAYS' as "isGenerated",
            c.character_maximum_length as "chars", coalesce(l.collisdeterministic, true) as "isDeterministic"

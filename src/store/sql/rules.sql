@@ -24,7 +24,7 @@
 
 -- One change of a batch. What a caller does not send is null.
 create type clerk_sync.change as (
-  kind text, -- upsert, delete, ignored or dead; busy: left out, see apply_batch
+  kind text, -- upsert, delete, ignored or dead; busy: left out, see apply_user_changes
   source text,
   clerk_id text,
   -- of an upsert
@@ -56,8 +56,7 @@ begin
     raise exception 'this needs read committed, not %', current_setting('transaction_isolation')
       using errcode = 'invalid_transaction_state';
   end if;
-  perform pg_advisory_xact_lock(7164381920153);
-  perform set_config('lock_timeout', '50ms', true);
+  perform pg_advisory_xact_lock(7164381920153), set_config('lock_timeout', '50ms', true);
   -- What is answered as stored survives a crash of Postgres, whatever the default of the database is.
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'on', true);
@@ -85,7 +84,7 @@ return btrim(value, E' \t\n\u000b\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\
 -- The part of a version (see toVersionKey) that is `data.updated_at`: epoch milliseconds in 15 digits; and as of a time.
 create function clerk_sync.version_time(version text) returns text language sql immutable
 return left(version, 15);
-create function clerk_sync.to_version_time(instant timestamptz) returns text language sql immutable
+create function clerk_sync.to_version_time(instant timestamptz) returns text language sql stable
 return lpad(floor(extract(epoch from instant) * 1000)::bigint::text, 15, '0');
 
 -- Whether two address keys (public.clerk_email_key) are the same by bytes. The first comparison uses the index, whose
@@ -113,44 +112,47 @@ return case
   else 'none'
 end;
 
--- The type modifier of a domain over varchar or char; -1: it has none, or this is no such domain.
-create function clerk_sync.domain_modifier(type oid) returns integer
-language plpgsql stable
-as $$
-begin
-  return coalesce((select typtypmod from pg_type
-                   where oid = domain_modifier.type and typbasetype in ('varchar'::regtype, 'bpchar'::regtype)), -1);
-end
-$$;
+-- The class of a mentorado that the sync creates: the configured one if the enum has it; unconfigured (null),
+-- neon_estrutura or the enum's only label. Null: there is none, and no mentorado can be created.
+create function clerk_sync.find_default_turma(configured text, labels text[]) returns text language sql immutable
+return case
+  when configured is not null then case when configured = any (labels) then configured end
+  when 'neon_estrutura' = any (labels) then 'neon_estrutura'
+  when cardinality(labels) = 1 then labels[1]
+end;
 
--- How many characters each text column takes that an older table may have narrower than ours. plpgsql keeps the plan; a
--- SQL function would be planned at each call.
-create function clerk_sync.text_widths(
-  out name integer, out email integer, out image_url integer, out login_method integer,
-  out nome_completo integer, out mentorado_email integer, out foto_url integer
-)
-language plpgsql stable
+-- How many characters each text column takes that an older table may have narrower than ours; null: any number.
+-- is_known: the catalogue has been asked.
+create type clerk_sync.widths as (
+  is_known boolean, name integer, email integer, image_url integer, login_method integer,
+  nome_completo integer, mentorado_email integer, foto_url integer
+);
+
+create function clerk_sync.text_widths() returns clerk_sync.widths
+language sql stable
 as $$
-begin
-  select coalesce(max(w.chars) filter (where w.is_user and w.column_name = 'name'), 2147483647),
-         coalesce(max(w.chars) filter (where w.is_user and w.column_name = 'email'), 2147483647),
-         coalesce(max(w.chars) filter (where w.is_user and w.column_name = 'image_url'), 2147483647),
-         coalesce(max(w.chars) filter (where w.is_user and w.column_name = 'login_method'), 2147483647),
-         coalesce(max(w.chars) filter (where not w.is_user and w.column_name = 'nome_completo'), 2147483647),
-         coalesce(max(w.chars) filter (where not w.is_user and w.column_name = 'email'), 2147483647),
-         coalesce(max(w.chars) filter (where not w.is_user and w.column_name = 'foto_url'), 2147483647)
-    into name, email, image_url, login_method, nome_completo, mentorado_email, foto_url
-  from (
-    -- A type modifier of varchar and char is the width and 4.
-    select a.attname as column_name, a.attrelid = 'public.users'::regclass as is_user,
-           nullif(case when a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) then a.atttypmod
-                       when a.atttypid <> 'text'::regtype then clerk_sync.domain_modifier(a.atttypid)
-                       else -1 end, -1) - 4 as chars
+  with recursive types as (
+    select case when a.attrelid = 'public.users'::regclass then 'users.' else 'mentorados.' end || a.attname as column_name,
+           a.atttypid as type, a.atttypmod as modifier
     from pg_attribute a
     where a.attrelid in ('public.users'::regclass, 'public.mentorados'::regclass)
-      and a.attname in ('name', 'email', 'image_url', 'login_method', 'nome_completo', 'foto_url')
-  ) w;
-end
+    union all
+    -- What a domain is made of, which may be another domain.
+    select d.column_name, t.typbasetype, t.typtypmod from types d join pg_type t on t.oid = d.type and t.typtype = 'd'
+  ), limited as (
+    -- A type modifier of varchar and char is the width and 4.
+    select column_name, modifier - 4 as chars from types
+    where type in ('varchar'::regtype, 'bpchar'::regtype) and modifier > 0
+  )
+  select true,
+         max(chars) filter (where column_name = 'users.name'),
+         max(chars) filter (where column_name = 'users.email'),
+         max(chars) filter (where column_name = 'users.image_url'),
+         max(chars) filter (where column_name = 'users.login_method'),
+         max(chars) filter (where column_name = 'mentorados.nome_completo'),
+         max(chars) filter (where column_name = 'mentorados.email'),
+         max(chars) filter (where column_name = 'mentorados.foto_url')
+  from limited
 $$;
 
 -- Fails because rows were given and not written: a trigger that answers null, a rule or a policy swallows a row without

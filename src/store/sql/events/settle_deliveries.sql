@@ -1,7 +1,7 @@
 -- The ledger and its figures: a row for each delivery that was not settled before, a count for each that was. Returns a
 -- JSON array with the outcome of each change, in the order given.
 -- parts: two texts for each change. settled: deliveries settled before, by svix_id. verdicts: by clerk_id. reopens:
--- whether the ledger may hold a row of this batch that is settled anew. Called by apply_batch, under its lock and settings.
+-- whether the ledger may hold a row of this batch that is settled anew. Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.settle_deliveries(
   changes clerk_sync.change[], parts text[], settled jsonb, verdicts jsonb, linked_clerk_ids text[],
   applied_at timestamptz, reopens boolean, out outcomes jsonb

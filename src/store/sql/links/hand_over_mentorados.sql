@@ -1,5 +1,5 @@
 -- Gives each unclaimed mentorado that has one of these addresses (as of clerk_email_key) to the one active user who waits
--- for it. Several mentorados or several users: no guess. Called by apply_batch, under its lock and settings, when an
+-- for it. Several mentorados or several users: no guess. Called by apply_user_changes, under its lock and settings, when an
 -- address has been left: by a deletion, which releases a mentorado or leaves one user fewer waiting, or by a change.
 create function clerk_sync.hand_over_mentorados(email_keys text[], applied_at timestamptz) returns void
 language plpgsql

@@ -1,9 +1,9 @@
 -- Each upserted user who has no mentorado gets the one unclaimed mentorado with their verified address, or, if none has
--- that address, a new one. The row as it now is decides, not the change. Returns who got one, by clerk_id. The widths are
--- those of the columns (text_widths). Called by apply_batch, under its lock and settings.
+-- that address, a new one. The row as it now is decides, not the change. Returns who got one, by clerk_id. widths:
+-- those of the columns, see text_widths. Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.link_mentorados(
-  changes clerk_sync.change[], settled jsonb, default_turma text, nome_completo_width integer, email_width integer,
-  foto_url_width integer, applied_at timestamptz, out linked_clerk_ids text[]
+  changes clerk_sync.change[], settled jsonb, default_turma text, widths clerk_sync.widths,
+  applied_at timestamptz, out linked_clerk_ids text[]
 )
 language plpgsql
 as $$
@@ -11,21 +11,10 @@ declare
   -- For the types of its columns, see to_column.
   as_mentorado constant public.mentorados := null;
   turma_labels constant text[] := enum_range(null::public.turma)::text[];
-  turma_of_new constant text := clerk_sync.find_default_turma(default_turma);
+  turma_of_new constant text := clerk_sync.find_default_turma(default_turma, turma_labels);
   given bigint;
   written bigint;
 begin
-  -- Most changes are of users who have a mentorado; the statement below costs much even for none.
-  if not exists (
-    select from unnest(changes) c
-      cross join lateral (select * from public.users u where u.clerk_id = c.clerk_id offset 0) u
-    where c.kind = 'upsert'
-      and clerk_sync.may_be_linked(u.deleted_at is not null, u.email_verified, u.link_held_at is not null)
-      and (select m.id from public.mentorados m where m.user_id = u.id) is null
-  ) then
-    return;
-  end if;
-
   with seekers as materialized (
     select u.id, u.clerk_id, u.name::text collate "C" as name, u.email::text collate "C" as email,
            u.image_url::text as image_url, public.clerk_email_key(u.email) as email_key,
@@ -58,9 +47,9 @@ begin
     select id,
            left(coalesce(nullif(clerk_sync.trim_text(name), ''),
                          nullif(clerk_sync.trim_text(regexp_replace(email, '@[^@]*$', '')), ''), email),
-                least(255, nome_completo_width)),
-           case when length(email) <= email_width then email end,
-           case when length(image_url) <= least(500, foto_url_width) then image_url end,
+                least(255, widths.nome_completo)),
+           case when length(email) > widths.mentorado_email then null else email end,
+           case when length(image_url) <= least(500, widths.foto_url) then image_url end,
            new_turma::public.turma,
            clerk_sync.to_column(applied_at, as_mentorado.created_at),
            clerk_sync.to_column(applied_at, as_mentorado.updated_at)
@@ -77,29 +66,13 @@ begin
     from changed n cross join lateral (select * from candidates where id = n.user_id) s
     returning clerk_id
   )
-  select (select array_agg(clerk_id) from trail),
-         count(*) filter (where mentorados = 1 and not is_claimed or mentorados = 0 and new_turma is not null),
-         (select count(*) from changed)
-    into linked_clerk_ids, given, written
-    from candidates where turn = 1;
+  select array_agg(clerk_id), count(*),
+         (select count(*) from candidates
+          where turn = 1 and (mentorados = 1 and not is_claimed or mentorados = 0 and new_turma is not null))
+    into linked_clerk_ids, written, given
+    from trail;
   if written <> given then
     perform clerk_sync.fail_unwritten('public.mentorados', given - written);
   end if;
-end
-$$;
-
--- The class of a mentorado that the sync creates: the configured one if the enum has it; unconfigured (null),
--- neon_estrutura or the enum's only label. Null: there is none, and no mentorado can be created.
-create function clerk_sync.find_default_turma(configured text) returns text
-language plpgsql stable
-as $$
-declare
-  labels constant text[] := enum_range(null::public.turma)::text[];
-begin
-  return case
-    when configured is not null then case when configured = any (labels) then configured end
-    when 'neon_estrutura' = any (labels) then 'neon_estrutura'
-    when cardinality(labels) = 1 then labels[1]
-  end;
 end
 $$;

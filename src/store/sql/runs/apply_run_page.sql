@@ -3,7 +3,7 @@
 -- {"run_id", "owner", "step", "lease_ms", "clerk_ids", "looked_at", "cursor", "batch"} →
 -- {"state": "saved", "busy": [clerk_id, …], "ms"} | {"state": "cancelled" | "lost"}
 --
--- busy: users left out, and not counted, because another transaction holds their rows; ms: see apply_batch.
+-- busy: users left out, and not counted, because another transaction holds their rows; ms: see apply_user_changes.
 -- step counts the pages of a run: a call that comes again after it was committed does nothing. lost: another process
 -- has taken the run over, or it is no longer running.
 create function clerk_sync.apply_run_page(argument jsonb, texts text) returns jsonb
@@ -18,7 +18,7 @@ declare
   clerk_ids constant text[] := array(select jsonb_array_elements_text(argument -> 'clerk_ids'));
   looked_at integer := (argument -> 'looked_at')::integer;
   run public.sync_runs;
-  result record;
+  result jsonb;
   outcomes jsonb := '[]';
   busy_clerk_ids text[] := '{}';
   ms double precision := 0;
@@ -42,12 +42,12 @@ begin
 
   if clerk_ids <> '{}' then
     begin
-      result := clerk_sync.apply_batch(argument -> 'batch', texts);
-      outcomes := result.outcomes;
-      ms := result.ms;
-      rows_created := result.created;
-      rows_changed := result.changed;
-      rows_deleted := result.deleted;
+      result := clerk_sync.apply_user_changes(argument -> 'batch', texts);
+      outcomes := result -> 'outcomes';
+      ms := result -> 'ms';
+      rows_created := result -> 'created';
+      rows_changed := result -> 'changed';
+      rows_deleted := result -> 'deleted';
       if run.dry_run then
         raise exception 'dry run' using errcode = 'DRYRN';
       end if;

@@ -1,6 +1,6 @@
 -- The deletions among the changes: leaves tombstones, erases what is personal in `users` and in the ledger, releases the
 -- mentorados and gives them, and the addresses that were left, to the users who wait for them. verdicts: by clerk_id.
--- Called by apply_batch, under its lock and settings.
+-- Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.apply_deletions(
   changes clerk_sync.change[], settled jsonb, applied_at timestamptz, out verdicts jsonb, out deleted bigint
 )

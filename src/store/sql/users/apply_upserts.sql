@@ -1,13 +1,13 @@
 -- The created and updated users among the changes, each compared with its row. Called by apply_batch, under its lock and
 -- settings.
 --
--- parts: two texts for each change, see there. settled: deliveries settled before, by svix_id. The widths are those of
--- the columns (text_widths). verdicts: outcome by clerk_id. left_keys: addresses (as of clerk_email_key) that a user had
--- verified and has no more. created, changed: rows inserted, rows that got other content.
+-- parts: two texts for each change, see there. settled: deliveries settled before, by svix_id. widths: those of the
+-- columns, see apply_user_changes. verdicts: outcome by clerk_id. left_keys: addresses (as of clerk_email_key) that a user
+-- had verified and has no more. has_unlinked: whether any of the users has no mentorado. created, changed: rows inserted,
+-- rows that got other content.
 create function clerk_sync.apply_upserts(
-  changes clerk_sync.change[], parts text[], settled jsonb, name_width integer, email_width integer,
-  image_url_width integer, login_method_width integer, applied_at timestamptz,
-  out verdicts jsonb, out left_keys text[], out created bigint, out changed bigint
+  changes clerk_sync.change[], parts text[], settled jsonb, widths clerk_sync.widths, applied_at timestamptz,
+  out verdicts jsonb, out left_keys text[], out has_unlinked boolean, out created bigint, out changed bigint
 )
 language plpgsql
 as $$
@@ -18,6 +18,7 @@ declare
   version_max constant text := clerk_sync.to_version_time(applied_at + interval '1 day') || ':';
   given bigint;
   written bigint;
+  needs_widths boolean;
 begin
   with compared as materialized (
     select c.clerk_id, c.source, c.version, c.clerk_updated_at, f.name, f.email, f.email_verified, f.image_url,
@@ -49,11 +50,12 @@ begin
       left join public.users u on u.clerk_id = c.clerk_id
       cross join lateral (
         -- An older table may have narrower columns than ours. A name is cut; a cut address would be another's.
-        select left(c.name, name_width) as name,
-               case when length(c.email) <= email_width then c.email end as email,
-               c.email_verified and length(c.email) <= email_width is true as email_verified,
-               case when length(c.image_url) <= image_url_width then c.image_url end as image_url,
-               left(c.login_method, login_method_width) as login_method
+        select case when length(c.name) > widths.name then left(c.name, widths.name) else c.name end as name,
+               case when length(c.email) > widths.email then null else c.email end as email,
+               c.email_verified and c.email is not null and length(c.email) > widths.email is not true as email_verified,
+               case when length(c.image_url) > widths.image_url then null else c.image_url end as image_url,
+               case when length(c.login_method) > widths.login_method then left(c.login_method, widths.login_method)
+                    else c.login_method end as login_method
       ) f
       cross join lateral (
         -- Webhook and Backend API render linked accounts differently, and each has keys that the other lacks
@@ -129,9 +131,18 @@ begin
          count(*) filter (where id is null),
          count(*) filter (where id is not null and not is_tombstone and (verdict = 'applied' or role_changes)),
          count(*) filter (where id is null or not is_tombstone and (verdict = 'applied' or moves_version)),
-         (select count(*) from inserted) + (select count(*) from updated)
-    into verdicts, left_keys, created, changed, given, written
+         (select count(*) from inserted) + (select count(*) from updated),
+         coalesce(bool_or(not is_tombstone and (select m.id from public.mentorados m where m.user_id = judged.id) is null),
+                  false),
+         -- Blanks that a column has no room for are cut without an error; and an older change that says what is stored
+         -- is told from one that does not only by what the columns hold.
+         bool_or(verdict = 'stale' and is_same_version or name like '% ' or email like '% '
+                 or image_url like '% ' or login_method like '% ')
+    into verdicts, left_keys, created, changed, given, written, has_unlinked, needs_widths
     from judged;
+  if needs_widths and widths.is_known is not true then
+    raise exception 'the widths of the columns have to be known' using errcode = 'string_data_right_truncation';
+  end if;
   if written <> given then
     perform clerk_sync.fail_unwritten('public.users', given - written);
   end if;

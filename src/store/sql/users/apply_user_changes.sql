@@ -5,17 +5,15 @@
 -- lock_writer. texts: two for each change, with the separator between them: the Clerk user as JSON and the ledger's
 -- payload, empty where there is none. They are long, and JSON inside JSON is expensive to read.
 -- Within a batch each clerk_id and each svix_id stands once at most (the caller sees to it).
--- outcomes: a JSON array with the outcome of each change, in the order given; `busy`: another transaction holds a row
+-- Returns {"outcomes", "created", "changed", "deleted", "ms"}.
+-- outcomes: the outcome of each change, in the order given; `busy`: another transaction holds a row
 -- that the change needs, and nothing of it was written. created, changed: how many rows of users were inserted, and how
 -- many got other content. deleted: how many became tombstones. ms: what the changes took, without any wait for locks.
 -- Error LOCKD: a lock is in the way of which it cannot be told whose change needs it; 55P03: one that all need.
 --
 -- The batch as a whole equals a serial order of its changes: deletions first, then the rest as they stand; addresses that
 -- were left are looked at after the deletions and again at the end.
-create function clerk_sync.apply_batch(
-  batch jsonb, texts text, out outcomes jsonb, out created bigint, out changed bigint, out deleted bigint,
-  out ms double precision
-)
+create function clerk_sync.apply_user_changes(batch jsonb, texts text) returns jsonb
 language plpgsql
 -- Every join below is "a few rows against an index". A plan made while a table was small would scan it later, when
 -- it is not; and planning anew at each call costs more than executing.
@@ -30,42 +28,46 @@ declare
   changes clerk_sync.change[];
   parts constant text[] := string_to_array(texts, batch ->> 'separator');
   applied_at constant timestamptz := clerk_sync.lock_writer();
+  -- Of the columns: asked for when a value did not fit, for asking costs as much as a statement. A connection on which
+  -- that has happened asks each time.
+  widths clerk_sync.widths;
   started_at timestamptz;
+  result record;
   has_busy boolean := false;
   busy_place integer;
 begin
   if batch -> 'lock_wait_ms' is not null then
     perform set_config('lock_timeout', batch ->> 'lock_wait_ms', true);
   end if;
+  if current_setting('clerk_neon_sync.has_long_values', true) = 'on' then
+    widths := clerk_sync.text_widths();
+  end if;
   changes := array(select c from jsonb_populate_recordset(null::clerk_sync.change, batch -> 'changes') c);
   loop
     started_at := clock_timestamp();
     begin
-      select a.outcomes, a.created, a.changed, a.deleted into outcomes, created, changed, deleted
-        from clerk_sync.apply_changes(changes, parts, batch ->> 'default_turma', applied_at) a;
+      result := clerk_sync.apply_changes(changes, parts, batch ->> 'default_turma', widths, applied_at);
       exit;
-    exception when lock_not_available then
-      if not has_busy then
-        foreach busy_place in array clerk_sync.find_locked(changes) loop
-          changes[busy_place].kind := 'busy';
-          has_busy := true;
-        end loop;
-        continue when has_busy;
-      end if;
-      raise exception 'a change needs what another transaction holds: %', sqlerrm using errcode = 'LOCKD';
+    exception
+      when string_data_right_truncation then
+        if widths.is_known then
+          raise;
+        end if;
+        widths := clerk_sync.text_widths();
+        perform set_config('clerk_neon_sync.has_long_values', 'on', false);
+      when lock_not_available then
+        if not has_busy then
+          foreach busy_place in array clerk_sync.find_locked(changes) loop
+            changes[busy_place].kind := 'busy';
+            has_busy := true;
+          end loop;
+          continue when has_busy;
+        end if;
+        raise exception 'a change needs what another transaction holds: %', sqlerrm using errcode = 'LOCKD';
     end;
   end loop;
-  ms := extract(epoch from clock_timestamp() - started_at) * 1000;
-end
-$$;
-
--- The same for callers that want no more than {"outcomes", "ms"}.
-create function clerk_sync.apply_user_changes(batch jsonb, texts text) returns jsonb
-language plpgsql
-as $$
-declare
-  result constant record := clerk_sync.apply_batch(batch, texts);
-begin
-  return jsonb_build_object('outcomes', result.outcomes, 'ms', result.ms);
+  return jsonb_build_object(
+    'outcomes', result.outcomes, 'created', result.created, 'changed', result.changed, 'deleted', result.deleted,
+    'ms', extract(epoch from clock_timestamp() - started_at) * 1000);
 end
 $$;

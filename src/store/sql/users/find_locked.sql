@@ -1,5 +1,5 @@
 -- The changes that need a row which another transaction holds, by their places in the batch; they are found without
--- waiting. A row that only looks needed counts: its change comes again. Called by apply_batch when a lock was not to be had.
+-- waiting. A row that only looks needed counts: its change comes again. Called by apply_user_changes when a lock was not to be had.
 create function clerk_sync.find_locked(changes clerk_sync.change[]) returns integer[]
 language plpgsql
 as $$
