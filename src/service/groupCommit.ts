@@ -41,6 +41,9 @@ export interface GroupCommit<Item, Result> {
 
 interface Waiter<Item, Result> {
   readonly item: Item;
+  readonly keys: readonly string[];
+  readonly size: number;
+  readonly cancelDeadline: () => void;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
 }
@@ -61,6 +64,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
 
   function pump(): void {
     cancelDeparture?.();
+    cancelDeparture = undefined;
     while (batchesInFlight < options.batchesInFlightMax && queue.length > 0) {
       const itemsMax =
         batchesInFlight === 0 ? Math.max(1, options.itemsInFlightMax()) : options.itemsInFlightMax() - itemsInFlight;
@@ -76,7 +80,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
   }
 
   function depart(itemsMax: number): void {
-    const { batch, size, rest } = takeBatch(queue, { ...options, itemsMax });
+    const { batch, size, rest } = takeBatch(queue, { itemsMax, batchSizeMax: options.batchSizeMax });
     queue = rest;
     queueSize -= size;
     batchesInFlight += 1;
@@ -98,7 +102,6 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
         return Promise.reject(new AppError("unavailable", "Too many changes are waiting.", { retryAfterSeconds: 5 }));
       }
       const { promise, resolve, reject } = Promise.withResolvers<Result>();
-      const waiter: Waiter<Item, Result> = { item, resolve, reject };
       const cancelDeadline = clock.setTimer(Math.max(0, deadlineAtMs - clock.nowMs()), () => {
         // An item already in a batch may still be committed; then its repetition is answered as a duplicate.
         const place = queue.indexOf(waiter);
@@ -108,10 +111,12 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
         }
         reject(new AppError("unavailable", errorTexts.databaseTimeout, { retryAfterSeconds: 5 }));
       });
+      const waiter = { item, keys: options.keysOf(item), size, cancelDeadline, resolve, reject };
       queue.push(waiter);
       queueSize += size;
-      pump();
-      return promise.finally(cancelDeadline);
+      // A departure that is planned takes it along.
+      if (cancelDeparture === undefined) pump();
+      return promise;
     },
   };
 }
@@ -124,6 +129,7 @@ async function settleBatch<Item, Result>(
   try {
     const results = await flush(batch.map((waiter) => waiter.item));
     batch.forEach((waiter, place) => {
+      waiter.cancelDeadline();
       const result = results[place];
       if (result === undefined) waiter.reject(new Error("A batch answered fewer results than it had items."));
       else if (result instanceof Error) waiter.reject(result);
@@ -131,7 +137,10 @@ async function settleBatch<Item, Result>(
     });
   } catch (cause) {
     const error = cause instanceof Error ? cause : new Error("A batch failed.", { cause });
-    for (const waiter of batch) waiter.reject(error);
+    for (const waiter of batch) {
+      waiter.cancelDeadline();
+      waiter.reject(error);
+    }
   }
 }
 
@@ -156,7 +165,7 @@ function createTimetable({ clock, nearMs, headwayMs }: { clock: Clock; nearMs: n
 /** The next batch, in order of arrival but for items whose key is already in it; those keep their places. */
 function takeBatch<Item, Result>(
   queue: readonly Waiter<Item, Result>[],
-  options: Pick<GroupCommitOptions<Item, Result>, "keysOf" | "sizeOf" | "batchSizeMax"> & { itemsMax: number },
+  options: { itemsMax: number; batchSizeMax: number },
 ): { batch: Waiter<Item, Result>[]; size: number; rest: Waiter<Item, Result>[] } {
   const batch: Waiter<Item, Result>[] = [];
   const rest: Waiter<Item, Result>[] = [];
@@ -164,18 +173,15 @@ function takeBatch<Item, Result>(
   let size = 0;
   let full = false;
   for (const waiter of queue) {
-    const keys = options.keysOf(waiter.item);
-    const itemSize = options.sizeOf(waiter.item);
-    full ||= batch.length >= options.itemsMax || (batch.length > 0 && size + itemSize > options.batchSizeMax);
-    if (full || keys.some((key) => taken.has(key))) {
+    full ||= batch.length >= options.itemsMax || (batch.length > 0 && size + waiter.size > options.batchSizeMax);
+    if (full || waiter.keys.some((key) => taken.has(key))) {
       rest.push(waiter);
-      // A later change of the same user must not overtake this one: order costs nothing and reads naturally in logs.
-      for (const key of keys) taken.add(key);
-      continue;
+    } else {
+      batch.push(waiter);
+      size += waiter.size;
     }
-    batch.push(waiter);
-    size += itemSize;
-    for (const key of keys) taken.add(key);
+    // A later change of the same user must not overtake this one: order costs nothing and reads naturally in logs.
+    for (const key of waiter.keys) taken.add(key);
   }
   return { batch, size, rest };
 }
