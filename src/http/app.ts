@@ -108,8 +108,11 @@ function allowOrigins(origins: readonly string[]): MiddlewareHandler {
 
 function routePage(app: Hono): void {
   const page = createOperatorPage();
-  // Under a base path the second is that path with a slash at its end: a parameter of no characters.
-  for (const path of ["/", "/:nothing{.{0}}"]) route(app, path, { GET: (c) => page.getIndex(c.req.raw) });
+  route(app, "/", { GET: (c) => page.getIndex(c.req.raw) });
+  // Under a base path also that path with a slash at its end. No pattern says that to hono's fast router, and one that
+  // it does not know puts all paths, those of the app around too, on the slow one: 1.5 µs a request.
+  const [index] = app.routes.slice(-1);
+  if (index) app.routes.push({ ...index, path: "" });
   app.get("/assets/*", async (c, next) => {
     const asset = await page.findAsset(c.req.raw);
     return asset ? addAnswerHeaders(c, asset) : next();

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Hono, type Context } from "hono";
 import { cors } from "hono/cors";
+import { getRouterName } from "hono/dev";
 import { createCollectedLog } from "../support/collectedLog.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { openTestApp, signDelivery, testAdminToken, type TestApp } from "../support/testApp.ts";
@@ -79,6 +80,19 @@ test.each(["/below/here", "/below/here/"])("at %s the page's files are found rel
   }
   expect((await host.request(path, { method: "POST" })).status).toBe(405);
   for (const other of ["/below/here//", "/below/here/x"]) expect((await host.request(other)).status).toBe(404);
+});
+
+test("no path here keeps hono, or a host's, from its fast router", async () => {
+  const host = new Hono().route("/below/here", t.app).get("/users/:userId", (c) => c.text(c.req.param("userId")));
+  for (const [app, path] of [
+    [t.app, "/healthz"],
+    [host, "/below/here/"],
+    [host, "/users/1"],
+  ] as const) {
+    // The router is chosen at the first request.
+    expect((await app.request(path)).status).toBe(200);
+    expect(getRouterName(app)).toBe("SmartRouter + RegExpRouter");
+  }
 });
 
 test("without origins nothing is added, so that a host's own CORS holds", async () => {
