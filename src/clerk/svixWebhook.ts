@@ -27,8 +27,8 @@ export function replaceHash(webhook: Webhook): boolean {
   const { key } = inner ?? {};
   if (inner === undefined || !(key instanceof Uint8Array) || typeof inner.sign !== "function") return false;
   const sign: Webhook["sign"] = (svixId, at, payload) => {
-    const signed = `${svixId}.${Math.floor(at.getTime() / 1000)}.${payload.toString()}`;
-    return `v1,${createHmac("sha256", key).update(signed).digest("base64")}`;
+    const head = `${svixId}.${Math.floor(at.getTime() / 1000)}.`;
+    return `v1,${createHmac("sha256", key).update(head).update(payload.toString()).digest("base64")}`;
   };
   const probe = ["msg_probe", new Date(0), "{}"] as const;
   if (sign(...probe) !== webhook.sign(...probe)) return false;
