@@ -34,11 +34,17 @@ export interface PageWriter {
   readonly itemsMax: () => number;
   /**
    * An interruption of the database is waited for.
+   * @param leaving see `RunPage`
    * @returns the items that are not written because another program has locked a row that they need; the cursor names
    * them as `busyIds`
    * @throws RunStopped; Postgres' own error, see `UserWriter`
    */
-  readonly write: (items: readonly BatchItem[], lookedAt: number, changes: CursorChanges) => Promise<BatchItem[]>;
+  readonly write: (
+    items: readonly BatchItem[],
+    lookedAt: number,
+    changes: CursorChanges,
+    leaving?: readonly BatchItem[],
+  ) => Promise<BatchItem[]>;
 }
 
 export function createPageWriter({ users, run, owner, log, clock, signal }: PageWriterDeps): PageWriter {
@@ -47,10 +53,10 @@ export function createPageWriter({ users, run, owner, log, clock, signal }: Page
   return {
     cursor: () => cursor,
     itemsMax: pace.itemsMax,
-    write: async (items, lookedAt, changes) => {
+    write: async (items, lookedAt, changes, leaving) => {
       const busyIds = withoutBusy(cursor, items);
       const next = { ...cursor, busyIds, ...changes, step: cursor.step + 1 };
-      const page = { runId: run.runId, owner, step: cursor.step, items, lookedAt, cursor: next };
+      const page = { runId: run.runId, owner, step: cursor.step, items, lookedAt, cursor: next, leaving };
       const retriesUntilMs = clock.nowMs() + databaseRetryMsMax;
       const result = await retry(() => users.applyRunPage(page), {
         clock,

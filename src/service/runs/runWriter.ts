@@ -4,18 +4,9 @@ import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import type { RunCursor } from "../../domain/runCursor.ts";
 import type { RunKind } from "../../domain/syncRun.ts";
 import { toBatchItem, type BatchItem } from "../../store/users/batchItem.ts";
-import { isLocked, isRefusal } from "../../store/connection/pgErrors.ts";
 import { locked } from "../../store/connection/refusal.ts";
-import { bisect } from "../bisect.ts";
-import {
-  createPageWriter,
-  refuse,
-  namesMax,
-  toClerkId,
-  withoutBusy,
-  type CursorChanges,
-  type PageWriterDeps,
-} from "./pageWriter.ts";
+import { createChunkWriter, type ChunkOptions } from "./chunkWriter.ts";
+import { createPageWriter, namesMax, type CursorChanges, type PageWriterDeps } from "./pageWriter.ts";
 
 /** UTF-16 units of JSON text that go to the database at once: deliveries wait behind it for some 100 ms at most. */
 const chunkSizeMax = 4 * 1024 * 1024;
@@ -35,6 +26,11 @@ export interface RunWriter {
     items: readonly BatchItem[],
     options?: { lookedAt?: boolean; advance?: (count: number) => CursorChanges },
   ) => Promise<void>;
+  /**
+   * To be called when everything else is written: tries users again whom a unique value refused, an address mostly. By
+   * now the user who had it may have left it; and two who exchange theirs get them.
+   */
+  readonly finish: () => Promise<void>;
   readonly save: (changes: CursorChanges) => Promise<void>;
   /** Counts and names elements of Clerk's lists that are no readable users. */
   readonly leaveOut: (names: readonly string[]) => Promise<void>;
@@ -47,68 +43,43 @@ export function toRunItem(user: ClerkUser, kind: RunKind, learnedAtMs: number): 
 
 export function createRunWriter(deps: PageWriterDeps): RunWriter {
   const { run, log, clock, signal } = deps;
-  const { cursor, write, itemsMax } = createPageWriter(deps);
+  const pages = createPageWriter(deps);
+  const { cursor, write, itemsMax } = pages;
+  const { applyChunk, recordRefused, takeTaken } = createChunkWriter(deps, pages);
   let lockedMsLeft = lockedMsMax;
 
-  /** @returns the items that are not written, as `write` */
-  async function applyChunk(
-    chunk: readonly BatchItem[],
-    lookedAt: boolean,
-    advance: (count: number) => CursorChanges,
-  ): Promise<BatchItem[]> {
-    const busyItems = await bisect<BatchItem, BatchItem | null>(chunk, {
-      commit: (part, startPlace) => write(part, lookedAt ? part.length : 0, advance(startPlace + part.length)),
-      isItemAtFault: (error) => isRefusal(error) || isLocked(error),
-      onCulprit: async (item, error, place) => {
-        const changes = advance(place + 1);
-        if (!isLocked(error)) {
-          await recordRefused(item, lookedAt, changes, error);
-          return null;
-        }
-        await write([], 0, { ...changes, busyIds: [...withoutBusy(cursor(), [item]), toClerkId(item)] });
-        return item;
-      },
-    });
-    return busyItems.filter((item) => item !== null);
-  }
-
-  async function recordRefused(
-    item: BatchItem,
-    lookedAt: boolean,
-    changes: CursorChanges,
-    err: unknown,
-  ): Promise<void> {
-    const clerkId = toClerkId(item);
-    log.error({ err, clerkId, runId: run.runId }, "[Runs] A user cannot be stored");
-    const busyIds = withoutBusy(cursor(), [item]);
-    await write([], lookedAt ? 1 : 0, { ...changes, busyIds, ...refuse(cursor(), clerkId) });
-  }
-
   /** Tries them again as long as the run may wait, then names those that are still locked. */
-  async function applyBusy(items: readonly BatchItem[], lookedAt: boolean): Promise<void> {
+  async function applyBusy(items: readonly BatchItem[], options: ChunkOptions): Promise<void> {
     let busyItems = items;
     if (items.length > 0)
       log.warn({ runId: run.runId, users: items.length }, "[Runs] Locked by another program: users are tried again");
     while (busyItems.length > 0 && lockedMsLeft > 0) {
       await sleep(clock, lockedRetryMs, signal);
       lockedMsLeft -= lockedRetryMs;
-      busyItems = await applyChunk(busyItems, lookedAt, () => ({}));
+      busyItems = await applyChunk(busyItems, { ...options, advance: () => ({}) });
     }
-    for (const item of busyItems) await recordRefused(item, lookedAt, {}, locked());
+    for (const item of busyItems) await recordRefused(item, locked(), options.lookedAt, {});
+  }
+
+  async function applyAll(items: readonly BatchItem[], options: ChunkOptions): Promise<void> {
+    const busyItems: BatchItem[] = [];
+    let before = 0;
+    while (before < items.length) {
+      const chunk = takeChunk(items, before, itemsMax());
+      const start = before;
+      const advance = (count: number) => options.advance(start + count);
+      busyItems.push(...(await applyChunk(chunk, { ...options, advance })));
+      before += chunk.length;
+    }
+    await applyBusy(busyItems, options);
   }
 
   return {
     cursor,
-    apply: async (items, { lookedAt = true, advance = () => ({}) } = {}) => {
-      const busyItems: BatchItem[] = [];
-      let before = 0;
-      while (before < items.length) {
-        const chunk = takeChunk(items, before, itemsMax());
-        const start = before;
-        busyItems.push(...(await applyChunk(chunk, lookedAt, (count) => advance(start + count))));
-        before += chunk.length;
-      }
-      await applyBusy(busyItems, lookedAt);
+    apply: (items, { lookedAt = true, advance = () => ({}) } = {}) => applyAll(items, { lookedAt, advance }),
+    finish: () => {
+      const items = takeTaken();
+      return applyAll(items, { lookedAt: true, advance: () => ({}), leaving: items });
     },
     save: async (changes) => void (await write([], 0, changes)),
     leaveOut: async (names) => {

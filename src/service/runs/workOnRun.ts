@@ -67,6 +67,7 @@ async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Pr
     const instance = await deps.instanceCheck.requireSameInstance(clerk);
     if (instance !== "proved") await deps.instanceCheck.requireKnownUser(clerk);
     await (run.kind === "backfill" ? backfill : reconcile)({ run, database, clerk, writer, log, clock });
+    await writer.finish();
   } catch (cause) {
     return toEndOfStopped(run, signal.aborted ? (signal.reason as unknown) : cause, log);
   }

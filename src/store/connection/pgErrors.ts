@@ -98,6 +98,12 @@ export function isLocked(error: unknown): boolean {
   return codeOf(error) === "LOCKD";
 }
 
+/** Whether a unique value that another row has refused the write. */
+export function isTaken(error: unknown): boolean {
+  const refusal = findPostgresError(error);
+  return refusal !== undefined && (refusal.code === "23505" || refusal.code === "23P01");
+}
+
 /** Whether a function of the team's raised the error on purpose; its SQLSTATE then says nothing about the database. */
 function isRaisedByTrigger(error: PostgresError): boolean {
   const [innermost = ""] = (error.where ?? "").split("\n");

@@ -23,6 +23,7 @@ import applyDeletions from "../sql/users/apply_deletions.sql" with { type: "text
 import applyUpserts from "../sql/users/apply_upserts.sql" with { type: "text" };
 import applyUserChanges from "../sql/users/apply_user_changes.sql" with { type: "text" };
 import findLocked from "../sql/users/find_locked.sql" with { type: "text" };
+import releaseAddresses from "../sql/users/release_addresses.sql" with { type: "text" };
 import userState from "../sql/users/user_state.sql" with { type: "text" };
 import { version } from "../../version.ts";
 import { migrationTexts } from "./migrationFiles.ts";
@@ -40,6 +41,7 @@ const functionTexts: readonly string[] = [
   settleRefused,
   applyChanges,
   findLocked,
+  releaseAddresses,
   applyUserChanges,
   userState,
   userFigures,

@@ -7,8 +7,8 @@
 -- triggers, defaults and policies of the database run with the settings they were written for.
 --
 -- Tables
---   public.users            one row per Clerk user; written by apply_upserts and apply_deletions alone, and by
---                           resolve_link and unlink_mentorado (link_held_at)
+--   public.users            one row per Clerk user; written by apply_upserts, apply_deletions and
+--                           release_addresses alone, and by resolve_link and unlink_mentorado (link_held_at)
 --   public.mentorados       the mentees; user_id is written by link_mentorados, hand_over_mentorados, apply_deletions,
 --                           resolve_link and unlink_mentorado; rows are created by link_mentorados
 --   public.webhook_events   the ledger: one row per svix-id; written by settle_deliveries, settle_refused and retention

@@ -75,13 +75,15 @@ function toInstant(ms: number | null): string | null {
 export function toBatch(
   items: readonly BatchItem[],
   defaultTurma: string | undefined,
-  lockWaitMs?: number,
+  options: { lockWaitMs?: number | undefined; leaving?: readonly BatchItem[] | undefined } = {},
 ): { json: string; texts: string } {
   const texts = items.flatMap((item) => item.texts);
   const separator = toSeparator(texts);
-  const head = JSON.stringify({ default_turma: defaultTurma, lock_wait_ms: lockWaitMs, separator });
-  const changes = items.map((item) => item.json).join(",");
-  return { json: `${head.slice(0, -1)},"changes":[${changes}]}`, texts: texts.join(separator) };
+  const head = JSON.stringify({ default_turma: defaultTurma, lock_wait_ms: options.lockWaitMs, separator });
+  const listed = (name: string, list: readonly BatchItem[]) =>
+    `,"${name}":[${list.map((item) => item.json).join(",")}]`;
+  const leaving = options.leaving === undefined ? "" : listed("leaving", options.leaving);
+  return { json: `${head.slice(0, -1)}${listed("changes", items)}${leaving}}`, texts: texts.join(separator) };
 }
 
 /** Something that none of the texts holds. JSON has no bare control character, but not every payload is JSON. */

@@ -32,6 +32,8 @@ export interface RunPage {
   /** Users of Clerk that this page adds to those looked at. */
   readonly lookedAt: number;
   readonly cursor: RunCursor;
+  /** Users whose newer version, not written, may leave an address that an item takes; see release_addresses. */
+  readonly leaving?: readonly BatchItem[] | undefined;
 }
 
 /** What became of a batch. */
@@ -78,7 +80,7 @@ export function createUserWriter(deps: { database: Database; defaultTurma: strin
   const { database, defaultTurma } = deps;
   return {
     apply: async (items, { deadlineMs, lockWaitMs }) => {
-      const { json, texts } = toBatch(items, defaultTurma, lockWaitMs);
+      const { json, texts } = toBatch(items, defaultTurma, { lockWaitMs });
       const answer = await database.callFunction("apply_user_changes", json, { texts, deadlineMs });
       const { outcomes, ms } = answer as { outcomes: unknown; ms: number };
       return { outcomes: parseOutcomes(outcomes, items.length), writerMs: ms };
@@ -101,8 +103,8 @@ export function createUserWriter(deps: { database: Database; defaultTurma: strin
     },
 
     applyRunPage: async (page) => {
-      const { items, ...rest } = page;
-      const { json, texts } = toBatch(items, defaultTurma);
+      const { items, leaving, ...rest } = page;
+      const { json, texts } = toBatch(items, defaultTurma, { leaving });
       const head = toWire({ ...rest, leaseMs, clerkIds: items.map((item) => item.clerkId) });
       const argument = `${head.slice(0, -1)},"batch":${json}}`;
       try {

@@ -1,9 +1,10 @@
 -- Applies one batch of user changes: the only writer of `users`, of the ledger and of automatic links.
 --
--- batch: {"default_turma": text or null, "separator": text, "lock_wait_ms": number or null, "changes": [change, …]}, each
--- change with the fields of the type `change`; lock_wait_ms: how long a locked row is waited for, if not as in
--- lock_writer. texts: two for each change, with the separator between them: the Clerk user as JSON and the ledger's
--- payload, empty where there is none. They are long, and JSON inside JSON is expensive to read.
+-- batch: {"default_turma": text or null, "separator": text, "lock_wait_ms": number or null, "changes": [change, …],
+-- "leaving": [change, …] or absent}, each change with the fields of the type `change`; lock_wait_ms: how long a locked
+-- row is waited for, if not as in lock_writer; leaving: see release_addresses. texts: two for each change, with the
+-- separator between them: the Clerk user as JSON and the ledger's payload, empty where there is none. They are long, and
+-- JSON inside JSON is expensive to read.
 -- Within a batch each clerk_id and each svix_id stands once at most (the caller sees to it).
 -- Returns {"outcomes", "created", "changed", "deleted", "ms"}.
 -- outcomes: the outcome of each change, in the order given; `busy`: another transaction holds a row
@@ -35,6 +36,9 @@ declare
   result record;
   has_busy boolean := false;
   busy_place integer;
+  -- Whether a unique value was in the way.
+  is_taken boolean := false;
+  left_keys text[];
 begin
   if batch -> 'lock_wait_ms' is not null then
     perform set_config('lock_timeout', batch ->> 'lock_wait_ms', true);
@@ -46,9 +50,20 @@ begin
   loop
     started_at := clock_timestamp();
     begin
+      if is_taken then
+        left_keys := clerk_sync.release_addresses(changes, batch -> 'leaving', applied_at);
+      end if;
       result := clerk_sync.apply_changes(changes, parts, batch ->> 'default_turma', widths, applied_at);
+      if left_keys is not null then
+        perform clerk_sync.hand_over_mentorados(left_keys, applied_at);
+      end if;
       exit;
     exception
+      when unique_violation or exclusion_violation then
+        if is_taken then
+          raise;
+        end if;
+        is_taken := true;
       when string_data_right_truncation then
         if widths.is_known then
           raise;

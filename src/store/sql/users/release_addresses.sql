@@ -1,0 +1,61 @@
+-- Makes room for the changes of a batch that a unique address refused: empties that address of users who are known to
+-- have left it, because a newer version of theirs in `changes` or `leaving` (an array of changes), or their newest event
+-- among those that a rule of the database refused, has another one. Two users who exchange addresses would otherwise
+-- wait for each other for ever. Returns the addresses (as of clerk_email_key) that were verified. Called by apply_user_changes,
+-- under its lock and settings.
+create function clerk_sync.release_addresses(
+  changes clerk_sync.change[], leaving jsonb, applied_at timestamptz, out left_keys text[]
+)
+language plpgsql
+as $$
+begin
+  with known as materialized (
+    select u.id, u.email_verified, public.clerk_email_key(u.email) as email_key
+    from (select * from unnest(changes) union all select * from jsonb_populate_recordset(null::clerk_sync.change, leaving)) c
+      join public.users u on u.clerk_id = c.clerk_id
+    where c.kind = 'upsert' and u.deleted_at is null and (u.clerk_version is null or c.version >= u.clerk_version)
+      and u.email::text collate "C" is distinct from c.email collate "C"
+      -- A delivery that was settled before changes nothing.
+      and not exists (select from public.webhook_events e
+                      where e.svix_id = c.svix_id and e.error_code is distinct from 'refused')
+    union
+    select u.id, u.email_verified, public.clerk_email_key(u.email)
+    from (
+      select distinct on (clerk_id) clerk_id, refused_version, payload
+      from public.webhook_events where error_code = 'refused'
+      order by clerk_id, refused_version = '' desc, refused_version desc
+    ) e
+      join public.users u on u.clerk_id = e.clerk_id
+    where u.deleted_at is null
+      and (e.refused_version = '' or u.clerk_version is null or e.refused_version > u.clerk_version)
+      and not clerk_sync.may_keep_address(e.payload, u.email)
+  ), released as (
+    update public.users u
+    set email = null, email_verified = false, updated_at = clerk_sync.to_column(applied_at, u.updated_at)
+    from known k
+    where u.id = k.id
+      and exists (select from unnest(changes) c
+                  where c.kind = 'upsert' and c.clerk_id <> u.clerk_id
+                    and clerk_sync.is_same_key(public.clerk_email_key(c.email), k.email_key))
+    returning case when k.email_verified then k.email_key end as left_key
+  )
+  select array_agg(left_key) filter (where left_key is not null) into left_keys from released;
+end
+$$;
+
+-- Whether the user of an event's payload may still have this address: unless the payload is there and lists it nowhere.
+create function clerk_sync.may_keep_address(payload text, address text) returns boolean
+language plpgsql stable
+as $$
+declare
+  addresses json;
+begin
+  addresses := payload::json #> '{data,email_addresses}';
+  return payload is null or exists (
+    select from json_array_elements(case json_typeof(addresses) when 'array' then addresses else '[]' end) as a(value)
+    where clerk_sync.is_same_key(public.clerk_email_key(a.value ->> 'email_address'), public.clerk_email_key(address)));
+exception when data_exception then
+  -- Postgres cannot read a text with an escaped NUL or half a surrogate pair: it says nothing.
+  return true;
+end
+$$;
