@@ -22,14 +22,19 @@ export interface Answer {
   readonly headers: Headers;
 }
 
-export interface TestApp {
-  readonly app: Hono;
-  readonly db: TestDatabase;
+/** What a case of the contract needs, wherever the app runs. */
+export interface ContractApp {
+  readonly app: { readonly request: (path: string, init?: RequestInit) => Response | Promise<Response> };
   readonly sql: TestDatabase["sql"];
-  readonly database: Database;
-  readonly services: Services;
   /** Signs and posts; an object is sent as JSON. */
   readonly deliver: (event: unknown, options?: DeliveryOptions) => Promise<Answer>;
+}
+
+export interface TestApp extends ContractApp {
+  readonly app: Hono;
+  readonly db: TestDatabase;
+  readonly database: Database;
+  readonly services: Services;
   /** A user's row with every column. */
   readonly findUser: (clerkId: string) => Promise<Row | undefined>;
   /** A row of the ledger with every column. */
@@ -128,7 +133,7 @@ export async function openTestApp(
 }
 
 export async function post(
-  app: Hono,
+  app: ContractApp["app"],
   body: NonNullable<RequestInit["body"]>,
   headers: Record<string, string>,
 ): Promise<Answer> {
