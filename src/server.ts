@@ -1,18 +1,14 @@
-import { createApp, openParts, startSchedule } from "./compose.ts";
+import { createApp, startSchedule } from "./compose.ts";
 import type { StartConfig } from "./config.ts";
-import { combineObservers } from "./domain/observer.ts";
-import type { Log } from "./log.ts";
-import { startRehearsal } from "./service/startRehearsal.ts";
 import { createServeOptions } from "./http/serveOptions.ts";
-import { createMetrics } from "./telemetry/metrics.ts";
-import { openTracing } from "./telemetry/tracing.ts";
+import type { Log } from "./log.ts";
+import { openProgram } from "./program.ts";
+import { startRehearsal } from "./service/startRehearsal.ts";
 
 /** While answers are under way, readiness probes still hear that the server drains. */
 const lingerMs = 500;
 /** In-flight deliveries are answered within their own 8 s; then the process goes, come what may. */
 const shutdownMs = 8_500;
-/** Nothing that is left then changes anything. */
-const closeMs = 1_000;
 
 export interface RunningServer {
   readonly port: number;
@@ -21,7 +17,7 @@ export interface RunningServer {
 }
 
 /**
- * Config → database → services → app → serve. `main`, `dev` and `demo` run the same server.
+ * The program behind a listening socket, with timers. `main`, `dev` and `demo` run the same server.
  * @param options.droppedLogLines how many lines the log has lost so far, for the metrics
  */
 export function startServer(
@@ -29,21 +25,17 @@ export function startServer(
   log: Log,
   options: { droppedLogLines?: () => number } = {},
 ): RunningServer {
-  const metrics = createMetrics(options);
-  const endpoint = config.otelExporterOtlpEndpoint;
-  const tracing = endpoint === undefined ? undefined : openTracing({ endpoint, log });
-  const observer = combineObservers([metrics.observer, ...(tracing ? [tracing.observer] : [])]);
-  const parts = openParts(config, { log, observer });
+  const program = openProgram(config, log, options);
   let isDraining = false;
-  const rehearsal = startRehearsal({ ...parts, defaultTurma: config.defaultTurma });
-  const app = createApp({ ...parts, metrics, isDraining: () => isDraining, findRehearsal: rehearsal.findReport });
+  const rehearsal = startRehearsal({ ...program, defaultTurma: config.defaultTurma });
+  const app = createApp({ ...program, isDraining: () => isDraining, findRehearsal: rehearsal.findReport });
   const server = Bun.serve({
     port: config.port,
     hostname: config.host,
     ...createServeOptions({ app, log }),
   });
   const port = server.port ?? config.port;
-  const schedule = startSchedule(parts);
+  const schedule = startSchedule(program);
   log.info({ port }, `[Server] Listening on http://${config.host}:${port}`);
 
   return {
@@ -61,7 +53,7 @@ export function startServer(
       await server.stop();
       clearTimeout(timer);
       await Promise.race([runsEnded, Bun.sleep(Math.max(0, endsAtMs - Date.now()))]);
-      await Promise.race([Promise.all([parts.database.close(), tracing?.close()]), Bun.sleep(closeMs)]);
+      await program.close();
       log.info("[Server] Stopped");
     },
   };

@@ -1,5 +1,7 @@
-import { basename, extname, resolve } from "node:path";
-import bundle from "../page/index.html";
+import { createHash } from "node:crypto";
+import { extname } from "node:path";
+import { gzipSync } from "node:zlib";
+import { loadPageFiles } from "./pageFiles.ts";
 import { toParseableUrl } from "./requestUrl.ts";
 
 /** A file of the operator page as it is sent. */
@@ -44,10 +46,7 @@ const safetyHeaders = {
   "cross-origin-opener-policy": "same-origin",
 };
 
-/**
- * The operator page. Out of the sources it is bundled when it is first asked for, so that starting costs nothing; a
- * single-file build (`bun build --compile`) carries it ready made. Kept in memory from then on.
- */
+/** The operator page. Out of the sources it is bundled when it is first asked for, and kept in memory from then on. */
 export function createOperatorPage(): OperatorPage {
   let files: Promise<PageFiles> | undefined;
 
@@ -81,14 +80,8 @@ interface PageFiles {
   readonly assets: ReadonlyMap<string, PageFile>;
 }
 
-interface BuiltFile {
-  readonly name: string;
-  readonly type: string;
-  readonly body: Uint8Array<ArrayBuffer>;
-}
-
 async function loadFiles(): Promise<PageFiles> {
-  const built = await (bundle.files ? readBuiltFiles(bundle.files) : buildFiles(bundle.index));
+  const built = await loadPageFiles();
   const assets = new Map<string, PageFile>();
   const index = built.find(({ name }) => extname(name) === ".html");
   if (!index) throw new Error("The operator page's bundle holds no HTML");
@@ -107,39 +100,11 @@ async function loadFiles(): Promise<PageFiles> {
   return { html, assets };
 }
 
-function readBuiltFiles(files: NonNullable<typeof bundle.files>): Promise<BuiltFile[]> {
-  return Promise.all(
-    files.map(async ({ path, headers }) => ({
-      name: basename(path),
-      type: headers["content-type"],
-      // Relative to the program in a plain bundle, absolute in a single file.
-      body: await Bun.file(resolve(import.meta.dir, path)).bytes(),
-    })),
-  );
-}
-
-/** About 50 ms, once. */
-async function buildFiles(entrypoint: string): Promise<BuiltFile[]> {
-  const { outputs } = await Bun.build({
-    entrypoints: [entrypoint],
-    target: "browser",
-    minify: true,
-    define: { "process.env.NODE_ENV": '"production"' },
-  });
-  return Promise.all(
-    outputs.map(async (output) => ({
-      name: basename(output.path),
-      type: output.type,
-      body: new Uint8Array(await output.arrayBuffer()),
-    })),
-  );
-}
-
 function toPageFile(body: Uint8Array<ArrayBuffer>, type: string, cacheControl: string): PageFile {
   const etag = `W/"${toHash(body)}"`;
   return {
     body,
-    gzip: Bun.gzipSync(body, { level: 9 }),
+    gzip: gzipSync(body, { level: 9 }),
     etag,
     headers: { ...safetyHeaders, "content-type": type, "cache-control": cacheControl, vary: "accept-encoding", etag },
   };
@@ -158,5 +123,5 @@ function toPath(req: Request): string {
 }
 
 function toHash(body: Uint8Array): string {
-  return Bun.hash(body).toString(36);
+  return createHash("sha256").update(body).digest("hex").slice(0, 16);
 }

@@ -67,7 +67,9 @@ interface BodyReading {
 
 /** All that is declared, in one piece, which costs less than a stream. It cannot be cancelled, but ends with the connection. */
 function readWhole(req: Request, { bytesMax, share }: BodyLimits): BodyReading {
-  const bytes = (req.bytes() as Promise<Uint8Array<ArrayBuffer>>).then((whole) => {
+  // Not `bytes()`, which adapters that dress Node's own request up as a `Request` may lack.
+  const bytes = req.arrayBuffer().then((buffer) => {
+    const whole = new Uint8Array(buffer);
     // Where no HTTP server stands between, a body can be longer than it says.
     if (whole.byteLength > bytesMax) throw tooLarge(bytesMax);
     share.take(whole.byteLength);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Attributes } from "@opentelemetry/api";
 import type { Span, SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
@@ -58,7 +59,7 @@ export function openTracing(options: { endpoint: string; log: Log }): Tracing {
       const sent = recorder?.shutdown().catch((err: unknown) => {
         log.warn({ err }, "[Tracing] The last spans could not be sent");
       });
-      await Promise.race([sent, Bun.sleep(closeMs)]);
+      await Promise.race([sent, sleep(closeMs)]);
     },
   };
 }
