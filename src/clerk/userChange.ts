@@ -21,10 +21,10 @@ export interface VerifiedDelivery {
 const aheadMsMax = 86_400_000;
 /** Event types are short words; of a longer one the ledger keeps the beginning. */
 const typeCharsMax = 256;
-// More than the 8 KB that Clerk allows can hold, so that no user is kept out by their own metadata. Postgres'
-// parser ends at some ten thousand, and what JSON.stringify takes grows with the square of the depth: a second of
-// all users' time at thirty thousand. https://clerk.com/docs/guides/users/extending
-const levelsMax = 5_000;
+// More than the 8 KB that Clerk allows can hold, so that no user is kept out by their own metadata. JSON.stringify ends at
+// some 4,400 on Node's stack, Postgres' parser at some ten thousand; and what it takes grows with the square of the depth:
+// a second of all users' time at thirty thousand. https://clerk.com/docs/guides/users/extending
+const levelsMax = 4_200;
 
 /** What is around a user in an event. */
 interface Envelope {
@@ -154,6 +154,11 @@ function findClerkId(data: unknown): string | null {
 }
 
 function isDeeperThan(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1));
+  let ofLevel = [value];
+  for (let level = 0; ofLevel.length > 0; level += 1) {
+    const containers = ofLevel.filter((inner) => typeof inner === "object" && inner !== null);
+    if (level === levels && containers.length > 0) return true;
+    ofLevel = containers.flatMap((container) => Object.values(container));
+  }
+  return false;
 }
