@@ -12,6 +12,7 @@ import { createFirstLogin } from "./service/firstLogin.ts";
 import { createInstanceCheck } from "./service/instanceCheck.ts";
 import { createLinksService } from "./service/linksService.ts";
 import { createRetention } from "./service/retention.ts";
+import { createDueWork as createWork, type DueWork } from "./service/runs/dueWork.ts";
 import { createRunsService } from "./service/runs/runsService.ts";
 import { startScheduler } from "./service/runs/scheduler.ts";
 import type { Services } from "./service/services.ts";
@@ -42,7 +43,10 @@ export interface SyncDeps {
 }
 
 /** What only the HTTP side takes. */
-export type SyncAppOptions = Pick<AppDeps, "isDraining" | "findRehearsal" | "metrics" | "rateLimits" | "hasPage">;
+export type SyncAppOptions = Pick<
+  AppDeps,
+  "isDraining" | "findRehearsal" | "metrics" | "rateLimits" | "hasPage" | "dueWork"
+>;
 
 /** Every part of a process but its HTTP side. */
 export interface SyncParts {
@@ -112,11 +116,26 @@ export function createContextFactory(deps: SyncDeps & Pick<SyncAppOptions, "rate
  * does the work. `services` have to be given: their runs are closed by `stop`.
  */
 export function startSchedule(deps: SyncDeps & { readonly services: Services }): { stop: () => Promise<void> } {
+  const scheduler = startScheduler(toScheduleDeps(deps));
+  return {
+    stop: async () => {
+      scheduler.stop();
+      await deps.services.runs.close();
+    },
+  };
+}
+
+/** The same work for a process without timers, done when something outside calls. */
+export function createDueWork(deps: SyncDeps & { readonly services: Services }): DueWork {
+  return createWork(toScheduleDeps(deps));
+}
+
+function toScheduleDeps(deps: SyncDeps & { readonly services: Services }) {
   const { config, database, services, clock } = deps;
   const log = toSafeLog(deps);
   const keepMs = config.eventRetentionDays * dayMs;
   const ledgerKeepMs = config.ledgerRetentionDays === 0 ? undefined : config.ledgerRetentionDays * dayMs;
-  const scheduler = startScheduler({
+  return {
     runs: services.runs,
     retention: createRetention({ database, keepMs, ledgerKeepMs, log, clock }),
     reconcileEveryMs: config.reconcileEveryMinutes * 60_000,
@@ -124,12 +143,6 @@ export function startSchedule(deps: SyncDeps & { readonly services: Services }):
     hasClerkKey: toClerk(deps) !== null,
     log,
     clock,
-  });
-  return {
-    stop: async () => {
-      scheduler.stop();
-      await services.runs.close();
-    },
   };
 }
 

@@ -5,6 +5,7 @@ import { AppError } from "../errors.ts";
 import { createBodyVerifier } from "../clerk/bodyVerifier.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
+import type { DueWork } from "../service/runs/dueWork.ts";
 import type { Services } from "../service/services.ts";
 import type { Database } from "../store/connection/database.ts";
 import type { RehearsalReport } from "../store/migration/rehearsal.ts";
@@ -44,6 +45,8 @@ export interface AppDeps {
   readonly clock?: Clock | undefined;
   /** False: `/` and its assets are left to the app this one is mounted in. */
   readonly hasPage?: boolean | undefined;
+  /** `POST /api/schedule`, for a process that has no timers of its own; by default there is no such route. */
+  readonly dueWork?: Pick<DueWork, "perform"> | undefined;
   /** Origins whose pages may call `/api/trpc`; none: nothing is added, so that an app around may do it. */
   readonly corsOrigins?: readonly string[] | undefined;
 }
@@ -86,6 +89,8 @@ export function createApp(deps: AppDeps): Hono {
   route(app, "/metrics", { GET: (c) => readMetrics(c.req.raw.headers, findClientAddress(c)) });
   if (deps.corsOrigins?.length) app.use("/api/trpc/*", allowOrigins(deps.corsOrigins));
   route(app, "/api/trpc/*", createTrpcRoute(createContextFactory({ ...deps, rateLimits }), { bodyBudget, clock }));
+  const { dueWork } = deps;
+  if (dueWork) route(app, "/api/schedule", { POST: async (c) => c.json(await dueWork.perform()) });
   if (deps.hasPage ?? true) routePage(app);
   app.notFound((c) => addAnswerHeaders(c, toErrorResponse(new AppError("not_found", "There is nothing here."))));
   app.onError((error, c) => {

@@ -47,13 +47,15 @@ export async function startServerProcess(options: {
   /** Where the sources of another version are; default: those of this one. */
   folder?: string | undefined;
   /** A build of the program instead of its sources, and where it is started. */
-  executable?: { readonly path: string; readonly cwd: string };
+  executable?: { readonly path: string; readonly args?: readonly string[]; readonly cwd: string };
   /** Its standard output, which then says nothing here, and the port that it cannot tell. */
   silent?: { readonly stdout: number; readonly port: number };
 }): Promise<ServerProcess> {
   const { folder = join(import.meta.dir, "../..") } = options;
   const { path, cwd } = options.executable ?? { path: process.execPath, cwd: folder };
-  const args = options.executable ? [] : ["--no-install", "--no-env-file", join(folder, "src/main.ts")];
+  const args = options.executable
+    ? (options.executable.args ?? [])
+    : ["--no-install", "--no-env-file", join(folder, "src/main.ts")];
   const child = spawn(path, args, {
     cwd,
     env: {

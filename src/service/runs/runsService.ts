@@ -39,10 +39,20 @@ export interface RunsService {
   readonly interrupt: (runId: string) => Promise<void>;
   /** Resolves when this process no longer works on the run. */
   readonly waitFor: (runId: string) => Promise<void>;
-  /** Takes over what died elsewhere. @throws AppError `precondition_failed` without `CLERK_SECRET_KEY` */
-  readonly adopt: () => Promise<void>;
-  /** The schedule's reconcile, if it is due. @returns when the next one is, in milliseconds */
-  readonly startScheduled: (input: { everyMs: number; firstDueInMs: number }) => Promise<{ dueInMs: number }>;
+  /** Stops a run of this process; another process, or the next `adopt`, goes on with it at once. */
+  readonly release: (runId: string) => Promise<void>;
+  /**
+   * Takes over what died or was let go elsewhere.
+   * @param options.resumeMs how old what such a run saw may be at least; by default the kind's own time
+   * @returns the runs taken over, and which kinds another process is working on
+   * @throws AppError `precondition_failed` without `CLERK_SECRET_KEY`
+   */
+  readonly adopt: (options?: { resumeMs?: number }) => Promise<{ runIds: string[]; busyKinds: RunKind[] }>;
+  /** The schedule's reconcile, if it is due. @returns when the next one is, in milliseconds, and the run it started */
+  readonly startScheduled: (input: {
+    everyMs: number;
+    firstDueInMs: number;
+  }) => Promise<{ dueInMs: number; runId: string | null }>;
   /** Stops the runs of this process and lets others go on. */
   readonly close: () => Promise<void>;
 }
@@ -59,7 +69,9 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
 
   async function open(
     kind: RunKind,
-    input: Pick<Parameters<typeof openRun>[1], "dryRun" | "startedBy" | "everyMs" | "firstDueInMs" | "adopt">,
+    input: Omit<Parameters<typeof openRun>[1], "runId" | "owner" | "kind" | "full" | "resumeMs"> & {
+      resumeMs?: number;
+    },
   ): Promise<OpenRunAnswer> {
     const clerk = requireClerk(deps.clerk);
     const answer = await openRun(database, {
@@ -97,14 +109,22 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
     },
     interrupt: (runId) => ownRuns.stop(runId, "interrupted"),
     waitFor: ownRuns.waitFor,
-    adopt: async () => {
+    release: (runId) => ownRuns.stop(runId, "shutdown"),
+    adopt: async ({ resumeMs = 0 } = {}) => {
+      const runIds: string[] = [];
+      const busyKinds: RunKind[] = [];
       for (const kind of ["backfill", "reconcile"] as const) {
-        await open(kind, { dryRun: false, startedBy: "schedule", adopt: true });
+        const input = { dryRun: false, startedBy: "schedule", adopt: true } as const;
+        const answer = await open(kind, { ...input, resumeMs: Math.max(resumeMs, resumeWithinMs[kind]) });
+        if ("run" in answer) runIds.push(answer.run.runId);
+        if ("busy" in answer) busyKinds.push(kind);
       }
+      return { runIds, busyKinds };
     },
     startScheduled: async ({ everyMs, firstDueInMs }) => {
       const answer = await open("reconcile", { dryRun: false, startedBy: "schedule", everyMs, firstDueInMs });
-      return { dueInMs: "dueInMs" in answer ? answer.dueInMs : everyMs };
+      const dueInMs = "dueInMs" in answer ? answer.dueInMs : everyMs;
+      return { dueInMs, runId: "run" in answer ? answer.run.runId : null };
     },
     close: ownRuns.close,
   };

@@ -22,7 +22,10 @@ export interface Scheduler {
  * time; in between it is not used, so that it can sleep.
  */
 export function startScheduler(deps: {
-  runs: Pick<RunsService, "adopt" | "startScheduled">;
+  runs: {
+    adopt: () => Promise<unknown>;
+    startScheduled: (...input: Parameters<RunsService["startScheduled"]>) => Promise<{ dueInMs: number }>;
+  };
   retention: RetentionService;
   /** 0: never. */
   reconcileEveryMs: number;
@@ -38,7 +41,7 @@ export function startScheduler(deps: {
   const startedAtMs = clock.nowMs();
   const sweepEveryMs = Math.min(sweepEveryMsMax, Math.max(sweepEveryMsMin, deps.keepMs / 4));
 
-  function after(ms: number, what: string, job: () => Promise<void>, retryMs?: number): void {
+  function after(ms: number, what: string, job: () => Promise<unknown>, retryMs?: number): void {
     if (stopping.signal.aborted) return;
     const run = () => {
       timers.delete(cancel);

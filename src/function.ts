@@ -1,0 +1,89 @@
+// The program as a Neon Function (`bun run build:function`): no socket of its own, no timers that anything depends on, and
+// SIGINT with 5 s to go. https://neon.com/docs/compute/functions/reference/runtime-limits
+import { setTimeout as sleep } from "node:timers/promises";
+import { createApp, createDueWork } from "./compose.ts";
+import { ConfigError, parseConfig, type StartConfig } from "./config.ts";
+import { AppError } from "./errors.ts";
+import { toErrorResponse } from "./http/errorResponse.ts";
+import { withLingeringBody } from "./http/lingeringBody.ts";
+import { createServerLog } from "./log.ts";
+import { onStopSignal } from "./onStopSignal.ts";
+import { openProgram } from "./program.ts";
+import { startRehearsal, type BackgroundRehearsal } from "./service/startRehearsal.ts";
+
+/** What is in flight is answered in this time, by 503 if it has to be; the rest of the 5 s is for what comes after. */
+const answerMs = 3_000;
+/** The runtime still writes what was answered last. */
+const lingerMs = 250;
+
+/** No route takes more. */
+const bodyBytesMax = 1024 * 1024;
+
+type Fetch = (req: Request) => Response | Promise<Response>;
+
+async function open(): Promise<Fetch> {
+  let config: StartConfig;
+  try {
+    config = parseConfig(process.env, { mode: "start" });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    // Ending here would be a function that fails without a word, again and again.
+    const { message } = error;
+    console.error(message);
+    return () => toErrorResponse(new AppError("unavailable", message));
+  }
+  const { log, droppedLines } = await createServerLog({ level: config.logLevel, format: config.logFormat });
+  const program = openProgram(config, log, { droppedLogLines: droppedLines });
+  const dueWork = createDueWork(program);
+  const cutShort = new Set<(res: Response) => void>();
+  let isDraining = false;
+  let rehearsal: BackgroundRehearsal | undefined;
+  const app = createApp({
+    ...program,
+    dueWork,
+    isDraining: () => isDraining,
+    // With the first request for readiness, not at each start: a function starts often, and a rehearsal delays deliveries.
+    findRehearsal: () => {
+      rehearsal ??= startRehearsal({ ...program, defaultTurma: config.defaultTurma });
+      return rehearsal.findReport();
+    },
+  });
+
+  async function stop(): Promise<void> {
+    isDraining = true;
+    rehearsal?.stop();
+    dueWork.stop();
+    const endsAtMs = Date.now() + answerMs;
+    // Its runs are let go while deliveries are still answered; the next trigger goes on with them.
+    const runsEnded = program.services.runs.close();
+    while (cutShort.size > 0 && Date.now() < endsAtMs) await sleep(10);
+    for (const answer of cutShort) answer(toErrorResponse(new AppError("unavailable", "This copy is going down.")));
+    await Promise.all([sleep(lingerMs), Promise.race([runsEnded, sleep(Math.max(0, endsAtMs - Date.now()))])]);
+    await program.close();
+    log.info("[Function] Stopped");
+  }
+
+  onStopSignal((signal) => {
+    log.info({ signal }, "[Function] Stopping; what is in flight is answered first");
+    stop().then(
+      () => log.flush(() => process.exit(0)),
+      (error: unknown) => {
+        log.error({ err: error }, "[Function] Stopping failed");
+        log.flush(() => process.exit(1));
+      },
+    );
+  });
+  return async (req) => {
+    const ending = Promise.withResolvers<Response>();
+    cutShort.add(ending.resolve);
+    const lingering = withLingeringBody(req, bodyBytesMax);
+    try {
+      return await Promise.race([app.fetch(lingering), ending.promise]);
+    } finally {
+      cutShort.delete(ending.resolve);
+      if (lingering !== req && !lingering.bodyUsed) void lingering.body?.cancel();
+    }
+  };
+}
+
+export default { fetch: await open() };

@@ -1,0 +1,41 @@
+/** What is thrown away of a body that is not read to its end, before the connection is closed after all. */
+const lingerBytesMax = 16 * 1024 * 1024;
+const lingerMs = 1_000;
+
+/**
+ * The same request, whose body may be left unread or cancelled without harm to its answer. Where a `Request` is made out
+ * of Node's own, cancelling its body ends the connection before the answer is written, and a body left unread blocks the
+ * connection for the next request. Here the rest is read and thrown away meanwhile.
+ * @param bytesMax up to here a declared body is read to its end anyway, and the request is left as it is
+ */
+export function withLingeringBody(req: Request, bytesMax: number): Request {
+  const declared = req.headers.get("content-length");
+  if ((declared !== null && Number(declared) <= bytesMax) || req.body === null) return req;
+  const reader = req.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+  const body = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: () => void discard(reader),
+  });
+  return new Request(req.url, { method: req.method, headers: req.headers, body, duplex: "half" });
+}
+
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  const endsAtMs = Date.now() + lingerMs;
+  const timer = setTimeout(() => void reader.cancel().catch(() => undefined), lingerMs);
+  try {
+    for (let bytes = 0; bytes < lingerBytesMax && Date.now() < endsAtMs;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      bytes += value.byteLength;
+    }
+    await reader.cancel();
+  } catch {
+    // The sender hung up: nothing is left to throw away.
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,39 @@
+// Declares the function to Neon; see the README.md beside this file.
+import { defineConfig } from "@neon/config/v1";
+
+/** Neon refuses to deploy while one of these is not set; it gives DATABASE_URL by itself. */
+const needed = ["CLERK_WEBHOOK_SECRET", "CLERK_SECRET_KEY", "ADMIN_API_TOKEN"];
+/** Passed on where they are set; one that is left out keeps the value that it has at Neon. */
+const optional = [
+  "CLERK_API_URL",
+  "CLERK_AUTHORIZED_PARTIES",
+  "CLERK_INSTANCE_ID",
+  "CLERK_JWT_KEY",
+  "CLERK_PUBLISHABLE_KEY",
+  "CORS_ORIGINS",
+  "DATABASE_POOL_MAX",
+  "DEFAULT_TURMA",
+  "EVENT_RETENTION_DAYS",
+  "LEDGER_RETENTION_DAYS",
+  "LOG_LEVEL",
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  "RECONCILE_EVERY_MINUTES",
+];
+const names = [...needed, ...optional.filter((name) => process.env[name])];
+
+export default defineConfig({
+  functions: {
+    clerksync: {
+      name: "clerk-neon-sync",
+      source: "./index.mjs",
+      // It is one already.
+      bundler: "none",
+      // Neon names what is undefined.
+      env: Object.fromEntries(names.map((name) => [name, process.env[name]])) as Record<string, string>,
+    },
+  },
+  triggers: {
+    // As often as RECONCILE_EVERY_MINUTES says; called more often it finds nothing to do.
+    "clerk-sync": { type: "schedule", function: "clerksync", cron: "7 * * * *", functionPath: "/api/schedule" },
+  },
+});
