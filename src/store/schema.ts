@@ -145,21 +145,32 @@ export const webhookEvents = table(
   ],
 );
 
+const counted = {
+  outcome: text("outcome").notNull(),
+  lagBucket: smallint("lag_bucket").notNull(),
+  events: bigint("events", { mode: "number" }).notNull(),
+  lagMsSum: doublePrecision("lag_ms_sum").notNull().default(0),
+};
+
 /**
- * Event figures, written in the transaction of the events. `hour` is `-infinity` for the totals of all time;
- * `lag_bucket` is round(ln(lag in ms) / ln 1.1), -1 where the lag is unknown or the row is a total; `lag_ms_sum` adds up
- * the lags of its events, so that their mean is exact.
+ * Event figures up to the second that `event_counters_recent` holds. `hour` is `-infinity` for the totals of all time, in
+ * which all other rows are counted as well; retention folds old hours into their day (UTC), and old days into their year.
+ * `lag_bucket` is round(ln(lag in ms) / ln 1.1), -1 where the lag is unknown or no longer kept, or the row is a total;
+ * `lag_ms_sum` adds up the lags of its events, so that their mean is exact.
  */
-export const eventCounters = table(
-  "event_counters",
-  {
-    hour: instant("hour").notNull(),
-    outcome: text("outcome").notNull(),
-    lagBucket: smallint("lag_bucket").notNull(),
-    events: bigint("events", { mode: "number" }).notNull(),
-    lagMsSum: doublePrecision("lag_ms_sum").notNull().default(0),
-  },
-  (columns) => [primaryKey({ columns: [columns.hour, columns.outcome, columns.lagBucket] })],
+export const eventCounters = table("event_counters", { hour: instant("hour").notNull(), ...counted }, (columns) => [
+  primaryKey({ columns: [columns.hour, columns.outcome, columns.lagBucket] }),
+]);
+
+/**
+ * Event figures of the last second with deliveries, written in the transaction of the events and folded into
+ * `event_counters` by the first one after it. So no row is updated more than some hundred times: while another program
+ * holds a snapshot, all its versions stay, and each look-up reads them.
+ */
+export const recentEventCounters = table(
+  "event_counters_recent",
+  { second: instant("second").notNull(), ...counted },
+  (columns) => [primaryKey({ columns: [columns.second, columns.outcome, columns.lagBucket] })],
 );
 
 /** Who linked, released or unlinked what, when, and because of which event or operator. Ids only. */

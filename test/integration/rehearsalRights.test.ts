@@ -67,6 +67,11 @@ test.each<[string, string, RegExp]>([
     /GRANT UPDATE ON TABLE public.event_counters TO/,
   ],
   [
+    "delete on the recent counters",
+    "revoke delete on event_counters_recent from ROLE",
+    /GRANT DELETE ON TABLE public.event_counters_recent TO/,
+  ],
+  [
     "a table of the runs",
     "revoke all on sync_run_pages from ROLE",
     /GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE public.sync_run_pages TO/,

@@ -63,6 +63,29 @@ test("a sweep waits for no writer, and no writer for it", async () => {
   expect(await retention.sweep()).toBe(1);
 });
 
+test("of the runs the newest 10,000 are kept, and the newest of each kind and end", async () => {
+  const r = await openRunsTest(3);
+  await r.run("backfill");
+  await r.t.sql`update sync_runs set started_at = started_at - interval '3 years'`;
+  await r.t.sql`
+    insert into sync_runs (id, kind, status, started_by, "full", started_at, cursor)
+    select gen_random_uuid(), 'reconcile', 'done', 'schedule', n % 24 = 0, now() - n * interval '1 hour', '{}'
+    from generate_series(1, 10600) n`;
+  await r.t.sql`
+    insert into sync_run_pages (run_id, step, user_ids) select id, 0, '{}' from sync_runs order by started_at limit 10`;
+  const retention = createRetention({ database: r.t.database, keepMs: dayMs, log: silentLog });
+  await Promise.all([retention.sweep(), retention.sweep()]);
+  const rows = await r.t.sql<{ kind: string; runs: number }[]>`
+    select kind, count(*)::int as runs from sync_runs group by kind order by kind`;
+  expect([...rows]).toEqual([
+    { kind: "backfill", runs: 1 },
+    { kind: "reconcile", runs: 10_000 },
+  ]);
+  expect(
+    await r.t.sql`select from sync_run_pages p where not exists (select from sync_runs where id = run_id)`,
+  ).toHaveLength(0);
+});
+
 test.each([0, 1_000])("with a reconcile every %p ms payloads are erased by themselves", async (reconcileEveryMs) => {
   const r = await openRunsTest(0);
   await r.t.deliver({ type: "x.y", data: {} });

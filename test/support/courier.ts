@@ -178,10 +178,10 @@ export async function emptyTables(sql: TestApp["sql"]): Promise<void> {
   emptied += 1;
   // Emptying tables of a few rows is quicker than truncating them, until what is left behind adds up.
   if (emptied % 50 === 1) {
-    await sql`truncate users, mentorados, webhook_events, mentorado_links, event_counters, sync_runs restart identity cascade`;
+    await sql`truncate users, mentorados, webhook_events, mentorado_links, event_counters, event_counters_recent, sync_runs restart identity cascade`;
     return;
   }
   await sql.unsafe(
-    "delete from mentorados; delete from users; delete from webhook_events; delete from mentorado_links; delete from event_counters; delete from sync_runs",
+    "delete from mentorados; delete from users; delete from webhook_events; delete from mentorado_links; delete from event_counters; delete from event_counters_recent; delete from sync_runs",
   );
 }

@@ -2,6 +2,7 @@ import type { Database } from "../connection/database.ts";
 import { findPercentileMs, type LagGroup } from "../status/figures.ts";
 import { toIsoTime } from "../toIsoTime.ts";
 import { databaseNow } from "../migration/sqlFunctions.ts";
+import { recentCounters } from "./recentCounters.ts";
 
 /** What became of the deliveries of one hour. Lag: Clerk's `timestamp` to the commit here, null where unknown. */
 export interface EventHour {
@@ -21,18 +22,26 @@ export interface EventHour {
 export async function listEventHours(database: Database, { hours }: { hours: number }): Promise<EventHour[]> {
   const rows = await database.run(
     (sql) => sql<{ hour: string; outcomes: Record<string, number> | null; lags: LagGroup[] | null }[]>`
-      select hour,
-             (select json_object_agg(outcome, total) from (
-                select outcome, sum(events) as total from public.event_counters c where c.hour = h.hour group by outcome
-              ) o) as outcomes,
-             (select json_agg(json_build_array(total, lag_ms_sum) order by lag_bucket) from (
-                select lag_bucket, sum(events) as total, sum(lag_ms_sum) as lag_ms_sum from public.event_counters c
-                where c.hour = h.hour and lag_bucket >= 0 group by lag_bucket
-              ) l) as lags
-      from (
-        select distinct hour from public.event_counters
+      with counters as not materialized (
+        select * from (
+          select hour, outcome, lag_bucket, events, lag_ms_sum from public.event_counters
+          union all
+          select date_trunc('hour', second, 'UTC'), outcome, lag_bucket, events, lag_ms_sum
+          from ${recentCounters(sql)} r
+        ) c
         where hour >= date_trunc('hour', ${databaseNow(sql)}, 'UTC') - make_interval(hours => ${hours}::int)
-      ) h
+      )
+      select hour, o.outcomes, l.lags
+      from (
+        select hour, json_object_agg(outcome, total) as outcomes
+        from (select hour, outcome, sum(events) as total from counters group by hour, outcome) c group by hour
+      ) o left join (
+        select hour, json_agg(json_build_array(total, lag_ms_sum) order by lag_bucket) as lags
+        from (
+          select hour, lag_bucket, sum(events) as total, sum(lag_ms_sum) as lag_ms_sum
+          from counters where lag_bucket >= 0 group by hour, lag_bucket
+        ) c group by hour
+      ) l using (hour)
       order by hour`,
   );
   return rows.map(({ hour, outcomes, lags }) => ({

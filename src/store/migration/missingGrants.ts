@@ -6,9 +6,10 @@ export const tableRights: Readonly<Record<string, readonly string[]>> = {
   users: ["select", "insert", "update"],
   mentorados: ["select", "insert", "update"],
   webhook_events: ["select", "insert", "update", "delete"],
-  event_counters: ["select", "insert", "update"],
+  event_counters: ["select", "insert", "update", "delete"],
+  event_counters_recent: ["select", "insert", "update", "delete"],
   mentorado_links: ["select", "insert"],
-  sync_runs: ["select", "insert", "update"],
+  sync_runs: ["select", "insert", "update", "delete"],
   sync_run_pages: ["select", "insert", "update", "delete"],
 };
 

@@ -3,6 +3,8 @@
 /// <reference path="../sql.d.ts" />
 import { createHash } from "node:crypto";
 import type { ISql, PendingQuery, Row } from "postgres";
+import countEvents from "../sql/events/count_events.sql" with { type: "text" };
+import rollUpCounters from "../sql/events/roll_up_counters.sql" with { type: "text" };
 import settleDeliveries from "../sql/events/settle_deliveries.sql" with { type: "text" };
 import settleRefused from "../sql/events/settle_refused.sql" with { type: "text" };
 import handOverMentorados from "../sql/links/hand_over_mentorados.sql" with { type: "text" };
@@ -37,6 +39,8 @@ const functionTexts: readonly string[] = [
   applyDeletions,
   applyUpserts,
   linkMentorados,
+  countEvents,
+  rollUpCounters,
   settleDeliveries,
   settleRefused,
   applyChanges,

@@ -12,12 +12,13 @@
 --   public.mentorados       the mentees; user_id is written by link_mentorados, hand_over_mentorados, apply_deletions,
 --                           resolve_link and unlink_mentorado; rows are created by link_mentorados
 --   public.webhook_events   the ledger: one row per svix-id; written by settle_deliveries, settle_refused and retention
---   public.event_counters   figures of the ledger by hour; written with it
+--   public.event_counters, public.event_counters_recent  figures of the ledger by hour, and of the last second; written
+--                           with it by count_events, old ones folded by roll_up_counters
 --   public.mentorado_links  trail of links: who linked or released what, when, because of what
 --   public.sync_runs, public.sync_run_pages  backfills and reconciles; written by open_run, apply_run_page and the lease
 --
 -- Entry points: apply_user_changes, apply_and_report, apply_run_page, open_run, resolve_link, unlink_mentorado,
---   user_state, user_figures, list_unseen_users, list_linkable_users. All others are helpers.
+--   user_state, user_figures, list_unseen_users, list_linkable_users, roll_up_counters. All others are helpers.
 --
 -- Locks, in this order: the writer's advisory lock (lock_writer), then rows, none of which is waited for long. open_run
 --   has an advisory lock of its own and takes no other.

@@ -1,4 +1,5 @@
 import type { Database } from "../connection/database.ts";
+import { recentCounters } from "../events/recentCounters.ts";
 import { toIsoTime } from "../toIsoTime.ts";
 import { databaseNow, functionsSchema } from "../migration/sqlFunctions.ts";
 import { fromWire } from "../wire.ts";
@@ -51,11 +52,18 @@ export async function findEventFigures(database: Database): Promise<EventFigures
       }[]
     >`
       select
-        (select json_object_agg(outcome, events) from public.event_counters where hour = '-infinity') as totals,
+        (select json_object_agg(outcome, events) from (
+           select outcome, sum(events) as events from (
+             select outcome, events from public.event_counters where hour = '-infinity'
+             union all select outcome, events from ${recentCounters(sql)} r
+           ) t group by outcome) o) as totals,
         (select json_agg(json_build_array(events, lag_ms_sum) order by lag_bucket) from (
-           select lag_bucket, sum(events) as events, sum(lag_ms_sum) as lag_ms_sum from public.event_counters
-           where hour >= ${databaseNow(sql)} - make_interval(hours => ${lagWindowHours}) and lag_bucket >= 0 group by lag_bucket
-         ) l) as lags,
+           select lag_bucket, sum(events) as events, sum(lag_ms_sum) as lag_ms_sum from (
+             select hour as counted_at, lag_bucket, events, lag_ms_sum from public.event_counters
+             union all select second, lag_bucket, events, lag_ms_sum from ${recentCounters(sql)} r
+           ) c
+           where counted_at >= ${databaseNow(sql)} - make_interval(hours => ${lagWindowHours}) and lag_bucket >= 0
+           group by lag_bucket) l) as lags,
         (select max(received_at) from public.webhook_events) as last,
         (select min(received_at) from public.webhook_events where outcome = 'dead') as dead`,
   );

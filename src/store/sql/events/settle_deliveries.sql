@@ -8,6 +8,8 @@ create function clerk_sync.settle_deliveries(
 )
 language plpgsql
 as $$
+declare
+  counts clerk_sync.event_count[];
 begin
   if reopens then
     perform clerk_sync.uncount_events(array(
@@ -46,8 +48,8 @@ begin
       where e.outcome in ('dead', 'ignored')
     returning e.outcome, e.occurred_at, e.settled_at
   ), counted as (
-    insert into public.event_counters as k (hour, outcome, lag_bucket, events, lag_ms_sum)
-    select h.hour, n.outcome, h.lag_bucket, count(*), coalesce(sum(h.lag_ms), 0)
+    select n.outcome, coalesce(round(ln(n.lag_ms) / ln(1.1::float8)), -1)::smallint as lag_bucket, count(*) as events,
+           coalesce(sum(n.lag_ms), 0) as lag_ms_sum
     from (
       select outcome,
              case when outcome in ('applied', 'unchanged', 'stale') and occurred_at <= settled_at
@@ -56,27 +58,11 @@ begin
       union all
       select 'duplicate', null from results where is_again and outcome = 'duplicate'
     ) n
-      cross join lateral (values
-        (date_trunc('hour', applied_at, 'UTC'), coalesce(round(ln(n.lag_ms) / ln(1.1::float8)), -1)::smallint, n.lag_ms),
-        ('-infinity', -1::smallint, null)) as h(hour, lag_bucket, lag_ms)
-    group by 1, 2, 3
-    on conflict (hour, outcome, lag_bucket) do update
-      set events = k.events + excluded.events, lag_ms_sum = k.lag_ms_sum + excluded.lag_ms_sum
+    group by 1, 2
   )
-  select jsonb_agg(outcome order by place) into outcomes from results;
+  select (select jsonb_agg(outcome order by place) from results),
+         array(select row(c.outcome, c.lag_bucket, c.events, c.lag_ms_sum)::clerk_sync.event_count from counted c)
+    into outcomes, counts;
+  perform clerk_sync.count_events(counts, applied_at);
 end
-$$;
-
--- Takes events without effect (dead, ignored) out of the figures, before they are settled anew.
-create function clerk_sync.uncount_events(events public.webhook_events[]) returns void
-language sql volatile
-as $$
-  update public.event_counters k set events = k.events - d.events
-  from (
-    select h.hour, e.outcome, count(*) as events
-    from unnest(uncount_events.events) e
-      cross join lateral (values (date_trunc('hour', e.settled_at, 'UTC')), ('-infinity')) as h(hour)
-    group by h.hour, e.outcome
-  ) d
-  where k.hour = d.hour and k.outcome = d.outcome and k.lag_bucket = -1
 $$;

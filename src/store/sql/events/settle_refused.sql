@@ -20,9 +20,6 @@ begin
   update public.webhook_events
   set outcome = 'stale', error_code = null, error_detail = null, refused_version = null, settled_at = applied_at
   where svix_id in (select o.svix_id from unnest(overtaken) o);
-  insert into public.event_counters as k (hour, outcome, lag_bucket, events)
-  select h.hour, 'stale', -1, cardinality(overtaken)
-  from (values (date_trunc('hour', applied_at, 'UTC')), ('-infinity')) as h(hour)
-  on conflict (hour, outcome, lag_bucket) do update set events = k.events + excluded.events;
+  perform clerk_sync.count_events(array[row('stale', -1, cardinality(overtaken), 0)::clerk_sync.event_count], applied_at);
 end
 $$;

@@ -48,6 +48,9 @@ begin
     when 'forget' then
       delete from public.webhook_events
       where svix_id in (select jsonb_array_elements_text(step -> 'svix_ids'));
+      -- For the rights alone.
+      perform clerk_sync.fold_counters('-infinity');
+      perform clerk_sync.roll_up_counters(0);
       found := step -> 'expected';
   end case;
   begin

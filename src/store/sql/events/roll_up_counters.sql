@@ -1,0 +1,41 @@
+-- Folds old figures, oldest first: lags are kept for 31 days, which is as far back as the series of hours goes, hours for
+-- a year, days for ten years; what is older is kept by the year. All counts stay. Days and years are those of UTC.
+-- Returns how many rows it folded, row_limit at most. Called by retention. The counts of the last second are moved to
+-- their hour as well, so that event_counters is complete on a quiet instance.
+create function clerk_sync.roll_up_counters(row_limit integer) returns integer
+language plpgsql
+set lock_timeout = '3s'
+as $$
+declare
+  started_at constant timestamptz := clerk_sync.clock();
+  -- Each is where a new row begins, so that no row is folded into one that is itself to be folded.
+  years_before constant timestamptz := date_trunc('year', started_at - interval '10 years', 'UTC');
+  days_before constant timestamptz := date_trunc('day', started_at - interval '1 year', 'UTC');
+  lags_before constant timestamptz := date_trunc('hour', started_at - interval '31 days', 'UTC');
+  old public.event_counters[];
+begin
+  -- Before the lock, because this reads all of the history. What another process folds meanwhile is not found below.
+  old := array(
+    select k from public.event_counters k
+    where k.hour > '-infinity' and k.hour < lags_before
+      and (k.lag_bucket >= 0
+           or k.hour < days_before and extract(epoch from k.hour) % 86400 <> 0
+           or k.hour < years_before and k.hour <> date_trunc('year', k.hour, 'UTC'))
+    order by k.hour limit row_limit);
+  perform clerk_sync.lock_writer();
+  perform clerk_sync.fold_counters(k.second)
+  from (select distinct second from public.event_counters_recent where second < date_trunc('second', started_at)) k;
+
+  with gone as (
+    delete from public.event_counters k using unnest(old) o
+    where k.hour = o.hour and k.outcome = o.outcome and k.lag_bucket = o.lag_bucket
+    returning k.hour, k.outcome, k.events
+  )
+  insert into public.event_counters as k (hour, outcome, lag_bucket, events)
+  select date_trunc(case when g.hour < years_before then 'year' when g.hour < days_before then 'day' else 'hour' end,
+                    g.hour, 'UTC'), g.outcome, -1, sum(g.events)
+  from gone g group by 1, 2
+  on conflict (hour, outcome, lag_bucket) do update set events = k.events + excluded.events;
+  return cardinality(old);
+end
+$$;
