@@ -19,6 +19,7 @@ import type { Services } from "./service/services.ts";
 import { createStatusService } from "./service/statusService.ts";
 import { createUserService as createUsers, type UserService } from "./service/userService.ts";
 import { openDatabase, type Database } from "./store/connection/database.ts";
+import { inBackground } from "./store/connection/inBackground.ts";
 import { createUserWriter } from "./store/users/userWriter.ts";
 import { createContextFactory as createFactory, type CreateContext } from "./trpc/context.ts";
 
@@ -137,7 +138,8 @@ function toScheduleDeps(deps: SyncDeps & { readonly services: Services }) {
   const ledgerKeepMs = config.ledgerRetentionDays === 0 ? undefined : config.ledgerRetentionDays * dayMs;
   return {
     runs: services.runs,
-    retention: createRetention({ database, keepMs, ledgerKeepMs, log, clock }),
+    retention: createRetention({ database: inBackground(database), keepMs, ledgerKeepMs, log, clock }),
+    database,
     reconcileEveryMs: config.reconcileEveryMinutes * 60_000,
     keepMs,
     hasClerkKey: toClerk(deps) !== null,

@@ -27,6 +27,8 @@ export interface RunCursor {
   readonly activeUsers: number;
   /** The newest `updated_at` at Clerk when the run began, epoch milliseconds: where the next one may stop. */
   readonly watermarkMs: number | null;
+  /** See `readClerkSnapshot`, of the time before the run did anything; null: not read yet. */
+  readonly snapshot: string | null;
   /** Elements of Clerk's lists that are no readable users. */
   readonly leftOut: number;
   /** The first few of them. */
@@ -47,6 +49,7 @@ export const runStart: RunCursor = {
   usersAtClerk: null,
   activeUsers: 0,
   watermarkMs: null,
+  snapshot: null,
   leftOut: 0,
   leftOutNames: [],
   busyIds: [],

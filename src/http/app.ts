@@ -73,7 +73,7 @@ export function createApp(deps: AppDeps): Hono {
     clockWatch,
     clock,
   });
-  const findReadiness = createReadiness({ ...deps, clockWatch, isDraining: deps.isDraining ?? (() => false) });
+  const findReadiness = createReadiness({ ...deps, clock, clockWatch, isDraining: deps.isDraining ?? (() => false) });
   const readMetrics = createMetricsRoute({ metrics, adminToken: deps.adminToken, rateLimits });
 
   for (const path of ["/api/webhooks/clerk", "/api/webhooks/clerk/"]) {

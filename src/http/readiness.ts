@@ -1,5 +1,7 @@
+import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
+import { awakeAfterUseMs, inBackground } from "../store/connection/inBackground.ts";
 import { version } from "../version.ts";
 import { findSchemaState } from "../store/migration/migrate.ts";
 import { listNames, type RehearsalReport } from "../store/migration/rehearsal.ts";
@@ -8,6 +10,8 @@ import { hasDefaultTurma } from "../store/migration/turma.ts";
 
 /** A probe that waits longer has its answer. */
 const readyDeadlineMs = 3_000;
+/** An answer about a database that sleeps is at most this old. */
+const answerAgeMsMax = 24 * 3_600_000;
 
 const turmaWarning =
   "DEFAULT_TURMA is no label of the enum turma: users are stored, new mentorados wait until it is one";
@@ -23,56 +27,84 @@ export interface Readiness {
   readonly checks: Readonly<Record<"server" | "database" | "migrations" | "rehearsal", string>>;
   /** What an operator should mend while the server works on. */
   readonly warnings: readonly string[];
+  /** When the database was asked, if not now: while it is right and unused, so that probes do not keep it awake. */
+  readonly databaseAskedAt?: string;
+}
+
+type SchemaState = Awaited<ReturnType<typeof findSchemaState>>;
+
+interface ReadinessDeps {
+  readonly database: Database;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly defaultTurma?: string | undefined;
+  readonly findRehearsal?: (() => RehearsalReport | undefined) | undefined;
+  readonly clockWatch: ClockWatch;
+  readonly isDraining: () => boolean;
+}
+
+/** What the database said; `schema` is null if it could not be asked. */
+interface DatabaseAnswer {
+  readonly schema: SchemaState | null;
+  readonly askedAtMs: number;
 }
 
 /**
- * What `/readyz` answers. One question to the database serves all who ask while it is under way. What keeps the database
- * from answering is logged when it begins, not at every probe.
+ * What `/readyz` answers. One question to the database serves all who ask while it is under way. A database that was
+ * right when it was last asked, and that deliveries and people have not used since it may have been suspended, is left
+ * alone. What keeps the database from answering is logged when it begins, not at every probe.
  */
-export function createReadiness(deps: {
-  database: Database;
-  log: Log;
-  defaultTurma?: string | undefined;
-  findRehearsal?: (() => RehearsalReport | undefined) | undefined;
-  clockWatch: ClockWatch;
-  isDraining: () => boolean;
-}): () => Promise<Readiness> {
-  let asking: Promise<Readiness> | undefined;
-  let isAway = false;
+export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
+  const { database, log, clock } = deps;
+  let asking: Promise<DatabaseAnswer> | undefined;
+  let last: DatabaseAnswer | undefined;
 
-  async function ask(): Promise<Readiness> {
-    const { readiness, error } = await askDatabase(deps);
-    if (error !== undefined && !isAway) deps.log.error({ err: error }, "[Readiness] The database cannot be asked");
-    isAway = error !== undefined;
-    return readiness;
+  async function ask(): Promise<DatabaseAnswer> {
+    const askedAtMs = clock.nowMs();
+    try {
+      const schema = await inBackground(database).run(findSchemaState, { deadlineMs: readyDeadlineMs });
+      last = { schema, askedAtMs };
+    } catch (error) {
+      // Why is for the log alone.
+      if (last?.schema !== null) log.error({ err: error }, "[Readiness] The database cannot be asked");
+      last = { schema: null, askedAtMs };
+    }
+    return last;
   }
 
-  return () => {
+  function findLastOfSleeping(): DatabaseAnswer | undefined {
+    const isAsleep = database.idleMs() >= awakeAfterUseMs && database.state() === "closed";
+    if (!isAsleep || !last?.schema || last.schema.pending.length > 0) return undefined;
+    return clock.nowMs() - last.askedAtMs < answerAgeMsMax ? last : undefined;
+  }
+
+  return async () => {
+    const known = findLastOfSleeping();
+    if (known) {
+      const databaseAskedAt = new Date(known.askedAtMs).toISOString();
+      return { ...toReadiness(deps, known.schema), databaseAskedAt };
+    }
     asking ??= ask().finally(() => {
       asking = undefined;
     });
-    return asking;
+    return toReadiness(deps, (await asking).schema);
   };
 }
 
-async function askDatabase(
-  deps: Parameters<typeof createReadiness>[0],
-): Promise<{ readiness: Readiness; error?: unknown }> {
+function toReadiness(deps: ReadinessDeps, schema: SchemaState | null): Readiness {
   const server = deps.isDraining() ? "draining" : "ok";
   const report = deps.findRehearsal?.();
   const rehearsal = report === undefined ? "unknown" : listNames(report.obstacles).join("\n") || "ok";
   const offsetSeconds = deps.clockWatch.findOffsetSeconds();
   const rehearsed = listNames(report?.warnings ?? []).map((text) => text.replace(/\.$/, ""));
   const known = [...rehearsed, ...(offsetSeconds === null ? [] : [toClockWarning(offsetSeconds)])];
-  try {
-    const { pending, turmaLabels } = await deps.database.run(findSchemaState, { deadlineMs: readyDeadlineMs });
-    const migrations = pending.length === 0 ? "ok" : "pending";
-    const ready = [server, migrations, report === undefined ? "ok" : rehearsal].every((check) => check === "ok");
-    const warnings = [...(hasDefaultTurma(turmaLabels, deps.defaultTurma) ? [] : [turmaWarning]), ...known];
-    return { readiness: { version, ready, checks: { server, database: "ok", migrations, rehearsal }, warnings } };
-  } catch (error) {
-    // Why is for the log alone.
+  if (schema === null) {
     const checks = { server, database: "unavailable", migrations: "unknown", rehearsal };
-    return { readiness: { version, ready: false, checks, warnings: known }, error };
+    return { version, ready: false, checks, warnings: known };
   }
+  const migrations = schema.pending.length === 0 ? "ok" : "pending";
+  const ready = [server, migrations, report === undefined ? "ok" : rehearsal].every((check) => check === "ok");
+  const warnings = [...(hasDefaultTurma(schema.turmaLabels, deps.defaultTurma) ? [] : [turmaWarning]), ...known];
+  const checks = { server, database: "ok", migrations, rehearsal };
+  return { version, ready, checks, warnings };
 }

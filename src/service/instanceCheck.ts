@@ -1,6 +1,7 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
 import { AppError } from "../errors.ts";
 import type { Database } from "../store/connection/database.ts";
+import { inBackground } from "../store/connection/inBackground.ts";
 import { findLedgerInstanceId } from "../store/events/findLedgerInstanceId.ts";
 import { listNewestActiveUsers } from "../store/runs/reconcileRows.ts";
 
@@ -30,7 +31,8 @@ export function createInstanceCheck(deps: {
   /** `CLERK_INSTANCE_ID` */
   clerkInstanceId?: string | undefined;
 }): InstanceCheck {
-  const { database, clerkInstanceId } = deps;
+  const { clerkInstanceId } = deps;
+  const database = inBackground(deps.database);
   let isProved = false;
 
   return {

@@ -2,6 +2,7 @@ import { systemClock, type Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
+import { awakeAfterUseMs, inBackground } from "../store/connection/inBackground.ts";
 import { listNames, rehearse, type RehearsalReport } from "../store/migration/rehearsal.ts";
 import { hasFunctions } from "../store/migration/sqlFunctions.ts";
 
@@ -10,6 +11,8 @@ const rehearsalDeadlineMs = 5_000;
 const unknownPauseMs = 5_000;
 /** An obstacle that was removed makes the server ready without a restart; each try holds the writer's lock for some 50 ms. */
 const obstaclePauseMs = 30_000;
+/** While nothing else uses the database the time between two tries doubles, up to this, so that it can sleep. */
+const pauseMsMax = 12 * 3_600_000;
 
 /** A rehearsal in the background. */
 export interface BackgroundRehearsal {
@@ -28,12 +31,25 @@ export function startRehearsal(deps: {
   log: Log;
   clock?: Clock | undefined;
 }): BackgroundRehearsal {
-  const { database, defaultTurma, log, clock = systemClock } = deps;
+  const { defaultTurma, log, clock = systemClock } = deps;
+  const database = inBackground(deps.database);
   let report: RehearsalReport | undefined;
   let isStopped = false;
   let cancel: () => void = () => undefined;
+  let triedAtMs = 0;
+  let unusedPauseMs = 0;
+
+  async function tryIfUsed(pauseMs: number): Promise<void> {
+    const isUsed = database.idleMs() < awakeAfterUseMs;
+    if (isUsed || clock.nowMs() >= triedAtMs + unusedPauseMs) {
+      unusedPauseMs = isUsed ? 0 : Math.min(pauseMsMax, Math.max(pauseMs, unusedPauseMs * 2));
+      return tryOnce();
+    }
+    cancel = clock.setTimer(obstaclePauseMs, () => void tryIfUsed(pauseMs), { isBackground: true });
+  }
 
   async function tryOnce(): Promise<void> {
+    triedAtMs = clock.nowMs();
     try {
       const isMigrated = await database.run(hasFunctions, { deadlineMs: rehearsalDeadlineMs });
       const found = isMigrated
@@ -49,7 +65,7 @@ export function startRehearsal(deps: {
     }
     if (isStopped || report?.obstacles.length === 0) return;
     const pauseMs = report === undefined ? unknownPauseMs : obstaclePauseMs;
-    cancel = clock.setTimer(pauseMs, () => void tryOnce(), { isBackground: true });
+    cancel = clock.setTimer(pauseMs, () => void tryIfUsed(pauseMs), { isBackground: true });
   }
 
   void tryOnce();

@@ -97,6 +97,7 @@ test.each([0, 1_000])("with a reconcile every %p ms payloads are erased by thems
   const scheduler = startScheduler({
     runs: r.runs,
     retention,
+    database: r.t.database,
     reconcileEveryMs,
     keepMs,
     hasClerkKey,

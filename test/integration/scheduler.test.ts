@@ -11,13 +11,15 @@ import { pagedId, pagedUser } from "../support/pagedClerk.ts";
 import { figuresOf, openRunsTest, waitUntil, type RunsTest } from "../support/runs.ts";
 
 const dayMs = 86_400_000;
+const inUse = { idleMs: () => 0 };
 
 /** The schedule of one process; `runs` are that process's. */
 function schedule(r: RunsTest, options: { clock?: Clock; everyMs: number }) {
   const { clock, everyMs: reconcileEveryMs } = options;
   const keepMs = 30 * dayMs;
   const retention = createRetention({ database: r.t.database, keepMs, log: silentLog });
-  const parts = { runs: r.otherProcess(), retention, reconcileEveryMs, keepMs, hasClerkKey: true };
+  const { database } = r.t;
+  const parts = { runs: r.otherProcess(), retention, database, reconcileEveryMs, keepMs, hasClerkKey: true };
   toClose.unshift(startScheduler({ ...parts, log: silentLog, clock }).stop);
 }
 
@@ -57,7 +59,6 @@ test("the first of a day compares every user, those after it what changed since,
   expect(figuresOf(await reconcileNow(r))).toEqual({ status: "done", seen: 1_200, applied: 1_200, drift: 1_200 });
   r.clerk.users.set(pagedId(3), pagedUser(3, { first_name: "Changed", updated_at: startMs + 1_300_000 }));
   r.clerk.users.set(pagedId(4_000), pagedUser(4_000));
-  r.clerk.users.delete(pagedId(8));
   await r.t.sql`delete from mentorados where id = ${second?.id ?? 0}`;
   r.clerk.asked.length = 0;
   const run = await reconcileNow(r);
@@ -65,11 +66,23 @@ test("the first of a day compares every user, those after it what changed since,
   expect(figuresOf(run)).toEqual({ status: "done", seen: 604, applied: 3, unchanged: 601, drift: 2 });
   expect(run.driftByKind).toEqual({ missing: 1, stale: 1, deleted: 0 });
   // "find 100", because no event names the instance: does Clerk know a user who is here?
-  expect(r.clerk.asked.join()).toBe("find 100,list -updated_at,list -updated_at 0,list -updated_at 450,find 1");
+  expect(r.clerk.asked.join()).toBe("find 100,list -updated_at,count,list -updated_at 0,list -updated_at 450,find 1");
   expect((await r.t.services.users.getUser(pagedId(5))).link).toBe("linked");
   await r.t.sql`update sync_runs set started_at = started_at - interval '25 hours'`;
-  expect(figuresOf(await reconcileNow(r))).toMatchObject({ status: "done", seen: 1_200, deleted: 1, drift: 1 });
+  expect(figuresOf(await reconcileNow(r))).toMatchObject({ status: "done", seen: 1_201 });
   expect((await scheduledRuns(r)).map((row) => row.full)).toEqual([true, false, true]);
+});
+
+test("a run that finds fewer users at Clerk than here compares every user, and deletes whom Clerk no longer has", async () => {
+  const r = await openRunsTest(1_200);
+  await reconcileNow(r);
+  r.clerk.users.set(pagedId(3), pagedUser(3, { first_name: "Changed", updated_at: startMs + 1_300_000 }));
+  r.clerk.users.set(pagedId(4_000), pagedUser(4_000));
+  r.clerk.users.delete(pagedId(8));
+  const run = await reconcileNow(r);
+  expect(figuresOf(run)).toEqual({ status: "done", seen: 1_200, applied: 2, unchanged: 1_200, deleted: 1, drift: 3 });
+  expect((await scheduledRuns(r)).map((row) => row.full)).toEqual([true, true]);
+  expect((await r.t.services.users.getUser(pagedId(8))).state).toBe("deleted");
 });
 
 test("a user whom Clerk dates far ahead hides no other user's changes from the runs of a day", async () => {
@@ -120,6 +133,7 @@ test("without a key nothing is scheduled, which is said once; with 0 nothing is 
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
   const runs = {
+    findSleepMs: () => Promise.reject(new Error("asked")),
     adopt: () => Promise.reject(new Error("asked")),
     startScheduled: () => Promise.reject(new Error("asked")),
   };
@@ -129,6 +143,7 @@ test("without a key nothing is scheduled, which is said once; with 0 nothing is 
     const scheduler = startScheduler({
       runs,
       retention,
+      database: inUse,
       reconcileEveryMs,
       keepMs: dayMs,
       hasClerkKey: reconcileEveryMs === 0,
@@ -141,58 +156,4 @@ test("without a key nothing is scheduled, which is said once; with 0 nothing is 
   expect(lines.length).toBe(1);
   expect(lines[0]).toContain("CLERK_SECRET_KEY is not set");
   expect(await scheduledRuns(r)).toHaveLength(0);
-});
-
-test("between its times a schedule leaves the database alone", async () => {
-  const calls: string[] = [];
-  const runs = {
-    adopt: () => Promise.resolve(void calls.push("adopt")),
-    startScheduled: () => Promise.resolve({ dueInMs: (calls.push("start"), 400) }),
-  };
-  const retention = { sweep: () => Promise.resolve(calls.push("sweep")) };
-  const clock = createTestClock();
-  const scheduler = startScheduler({
-    runs,
-    retention,
-    reconcileEveryMs: 300,
-    keepMs: 30 * dayMs,
-    hasClerkKey: true,
-    log: silentLog,
-    clock,
-  });
-  await clock.advance(299);
-  expect(calls).toEqual([]);
-  await clock.advance(400);
-  expect(calls).toEqual(["adopt", "start", "sweep"]);
-  await clock.advance(1);
-  expect(calls.length).toBe(6);
-  scheduler.stop();
-  await clock.advance(dayMs);
-  expect(calls.length).toBe(6);
-});
-
-test("a database that is away is asked again later, and the schedule goes on", async () => {
-  let fails = true;
-  let starts = 0;
-  const runs = {
-    adopt: () => (fails ? Promise.reject(new Error("away")) : Promise.resolve()),
-    startScheduled: () => Promise.resolve({ dueInMs: ((starts += 1), 100) }),
-  };
-  const retention = { sweep: () => Promise.resolve(0) };
-  const clock = createTestClock();
-  const scheduler = startScheduler({
-    runs,
-    retention,
-    reconcileEveryMs: 100,
-    keepMs: dayMs,
-    hasClerkKey: true,
-    log: silentLog,
-    clock,
-  });
-  await clock.advance(350);
-  expect(starts).toBe(0);
-  fails = false;
-  await clock.advance(300);
-  scheduler.stop();
-  expect(starts).toBe(3);
 });

@@ -15,10 +15,12 @@ async function openStage({ migrated = true, isAway = false, sql = "" }) {
   const db = await openForTest(openTestDatabase({ migrated }));
   await db.sql.unsafe(sql);
   const opened = await openForTest(openDatabase({ dsn: parseDsn(db.url), databasePoolMax: 2 }));
-  const state = { isAway };
+  const state = { isAway, idleMs: 0, tries: 0 };
   const database: Database = {
     ...opened,
+    idleMs: () => state.idleMs,
     run: (work, limits) => {
+      state.tries += 1;
       return state.isAway
         ? Promise.reject(new AppError("unavailable", "The database cannot be reached."))
         : opened.run(work, limits);
@@ -76,4 +78,21 @@ test("what a rehearsal warns of is among the warnings, and the server is ready",
     ready: true,
     warnings: [expect.stringMatching(/one_address.*applied$/) as string],
   });
+});
+
+test("while nothing uses the database it is tried less and less often, and soon again once it is used", async () => {
+  const stage = await openStage({ isAway: true });
+  await stage.settle();
+  stage.state.idleMs = 3_600_000;
+  const start = stage.state.tries;
+  await stage.clock.advance(86_400_000);
+  // The pauses are 5 s, 5, 10, 20 and so on, up to 12 hours.
+  expect(stage.state.tries - start).toBeLessThanOrEqual(17);
+  const before = stage.state.tries;
+  await stage.clock.advance(86_400_000);
+  expect(stage.state.tries - before).toBeLessThanOrEqual(2);
+  stage.state.isAway = false;
+  stage.state.idleMs = 0;
+  await stage.clock.advance(30_000);
+  await stage.known();
 });

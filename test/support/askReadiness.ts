@@ -9,6 +9,7 @@ import type { Database } from "../../src/store/connection/database.ts";
 export function askReadiness(database: Database, rehearsal: BackgroundRehearsal): Promise<Readiness> {
   return createReadiness({
     database,
+    clock: systemClock,
     log: silentLog,
     clockWatch: createClockWatch({ secrets: [], log: silentLog, clock: systemClock }),
     findRehearsal: rehearsal.findReport,

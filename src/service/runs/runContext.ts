@@ -8,6 +8,8 @@ import type { RunWriter } from "./runWriter.ts";
 /** What a backfill or reconcile works with. */
 export interface RunContext {
   readonly run: OpenRun;
+  /** This process, as its lease has it. */
+  readonly owner: string;
   readonly database: Database;
   /** See `createRetryingClerk`; its calls end when the run is stopped. */
   readonly clerk: ClerkApi;

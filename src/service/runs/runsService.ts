@@ -1,9 +1,12 @@
 import { AppError } from "../../errors.ts";
 import { requireClerk, type ClerkApi } from "../../clerk/clerkApi.ts";
 import { sleep, systemClock, type Clock } from "../../clock.ts";
+import type { RunCursor } from "../../domain/runCursor.ts";
 import type { RunKind, SyncRun } from "../../domain/syncRun.ts";
+import { inBackground } from "../../store/connection/inBackground.ts";
 import { openRun, requestCancel, type OpenRun, type OpenRunAnswer } from "../../store/runs/runLease.ts";
 import { findRun, listRuns, type RunPageKey } from "../../store/runs/syncRuns.ts";
+import { createSleepPlan } from "./sleepPlan.ts";
 import { RunStopped, type StopReason } from "./runStopped.ts";
 import { workOnRun, type RunsWorkerDeps } from "./workOnRun.ts";
 
@@ -48,6 +51,11 @@ export interface RunsService {
    * @throws AppError `precondition_failed` without `CLERK_SECRET_KEY`
    */
   readonly adopt: (options?: { resumeMs?: number }) => Promise<{ runIds: string[]; busyKinds: RunKind[] }>;
+  /**
+   * For how long the schedule may leave the database alone, milliseconds; 0: it has to be asked now. See `SleepPlan`.
+   * @throws AppError `precondition_failed` without `CLERK_SECRET_KEY`
+   */
+  readonly findSleepMs: () => Promise<number>;
   /** The schedule's reconcile, if it is due. @returns when the next one is, in milliseconds, and the run it started */
   readonly startScheduled: (input: {
     everyMs: number;
@@ -57,22 +65,24 @@ export interface RunsService {
   readonly close: () => Promise<void>;
 }
 
+type OpenInput = Omit<Parameters<typeof openRun>[1], "runId" | "owner" | "kind" | "full" | "resumeMs"> & {
+  resumeMs?: number;
+};
+
 export function createRunsService(deps: RunsServiceDeps): RunsService {
-  const { database, clock = systemClock } = deps;
+  const { clock = systemClock } = deps;
+  const database = inBackground(deps.database);
   const owner = crypto.randomUUID();
+  const sleepPlan = createSleepPlan({ database, log: deps.log, clock });
   const ownRuns = createOwnRuns({
     ...deps,
+    database,
     owner,
     clock,
     clerkRetryMs: deps.clerkRetryMs ?? defaultClerkRetryMs,
   });
 
-  async function open(
-    kind: RunKind,
-    input: Omit<Parameters<typeof openRun>[1], "runId" | "owner" | "kind" | "full" | "resumeMs"> & {
-      resumeMs?: number;
-    },
-  ): Promise<OpenRunAnswer> {
+  async function open(kind: RunKind, input: OpenInput): Promise<OpenRunAnswer> {
     const clerk = requireClerk(deps.clerk);
     const answer = await openRun(database, {
       runId: crypto.randomUUID(),
@@ -82,7 +92,8 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
       resumeMs: resumeWithinMs[kind],
       ...input,
     });
-    if ("run" in answer) ownRuns.work(answer.run, clerk);
+    const learnFromRun = sleepPlan.learnFromOpening(answer);
+    if ("run" in answer) ownRuns.work(answer.run, clerk, learnFromRun);
     return answer;
   }
 
@@ -121,6 +132,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
       }
       return { runIds, busyKinds };
     },
+    findSleepMs: async () => sleepPlan.findSleepMs(requireClerk(deps.clerk)),
     startScheduled: async ({ everyMs, firstDueInMs }) => {
       const answer = await open("reconcile", { dryRun: false, startedBy: "schedule", everyMs, firstDueInMs });
       const dueInMs = "dueInMs" in answer ? answer.dueInMs : everyMs;
@@ -142,9 +154,11 @@ function createOwnRuns(deps: Omit<RunsWorkerDeps, "clerk">) {
   }
 
   return {
-    work: (run: OpenRun, clerk: ClerkApi): void => {
+    work: (run: OpenRun, clerk: ClerkApi, onDone: (cursor: RunCursor) => void): void => {
       const controller = new AbortController();
-      const ended = workOnRun({ ...deps, clerk }, run, controller).finally(() => runs.delete(run.runId));
+      const ended = workOnRun({ ...deps, clerk }, run, controller)
+        .then((cursor) => void (cursor && onDone(cursor)))
+        .finally(() => runs.delete(run.runId));
       runs.set(run.runId, { controller, ended });
       // The lease was taken while this process was already closing.
       if (isClosed) controller.abort(new RunStopped("shutdown"));

@@ -2,6 +2,7 @@ import type { ClerkApi } from "../../clerk/clerkApi.ts";
 import { repeat, type Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { SyncObserver } from "../../domain/observer.ts";
+import type { RunCursor } from "../../domain/runCursor.ts";
 import type { RunStatus } from "../../domain/syncRun.ts";
 import type { Log } from "../../log.ts";
 import type { Database } from "../../store/connection/database.ts";
@@ -39,19 +40,31 @@ interface RunEnd {
   readonly status: Exclude<RunStatus, "running">;
   readonly error: string | null;
   readonly resumable: boolean;
+  /** Of one that is done. */
+  readonly cursor?: RunCursor;
 }
 
-/** Works on a run to its end, whatever that is. Never throws. `controller` is aborted with a `RunStopped` to stop it. */
-export async function workOnRun(deps: RunsWorkerDeps, run: OpenRun, controller: AbortController): Promise<void> {
+/**
+ * Works on a run to its end, whatever that is. Never throws. `controller` is aborted with a `RunStopped` to stop it.
+ * @returns the last cursor of a run that is `done`; of any other, null
+ */
+export async function workOnRun(
+  deps: RunsWorkerDeps,
+  run: OpenRun,
+  controller: AbortController,
+): Promise<RunCursor | null> {
   const log = deps.log.child({ runId: run.runId, kind: run.kind });
   const stopHeartbeat = repeat(deps.clock, renewEveryMs, () => void renew({ ...deps, log }, run, controller));
   log.info({ dryRun: run.dryRun, full: run.full, resumed: run.cursor !== null }, "[Runs] Started");
   deps.observer?.onRun?.({ kind: run.kind, status: "running" });
   try {
-    await finish({ ...deps, log }, run, await work({ ...deps, log }, run, controller.signal));
+    const end = await work({ ...deps, log }, run, controller.signal);
+    await finish({ ...deps, log }, run, end);
+    return (typeof end === "object" && end.cursor) || null;
   } catch (error) {
     // The lease runs out by itself, and another process goes on.
     log.error({ err: error }, "[Runs] The end of the run could not be written");
+    return null;
   } finally {
     stopHeartbeat();
     // Ends a request to Clerk whose answer is no longer needed.
@@ -60,21 +73,22 @@ export async function workOnRun(deps: RunsWorkerDeps, run: OpenRun, controller: 
 }
 
 async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Promise<RunEnd | "released" | "lost"> {
-  const { clock, database, log } = deps;
+  const { clock, log } = deps;
   const writer = createRunWriter({ ...deps, users: deps.writer, run, signal });
   const clerk = createRetryingClerk(deps.clerk, { signal, clock, log, retryMs: deps.clerkRetryMs });
   try {
     const instance = await deps.instanceCheck.requireSameInstance(clerk);
     if (instance !== "proved") await deps.instanceCheck.requireKnownUser(clerk);
-    await (run.kind === "backfill" ? backfill : reconcile)({ run, database, clerk, writer, log, clock });
+    await (run.kind === "backfill" ? backfill : reconcile)({ ...deps, run, clerk, writer });
     await writer.finish();
   } catch (cause) {
     return toEndOfStopped(run, signal.aborted ? (signal.reason as unknown) : cause, log);
   }
-  const { refused, refusedIds, leftOut, leftOutNames } = writer.cursor();
+  const cursor = writer.cursor();
+  const { refused, refusedIds, leftOut, leftOutNames } = cursor;
   const note =
     leftOut === 0 ? null : `${leftOut} elements of Clerk's lists are no readable users: ${leftOutNames.join(", ")}`;
-  if (refused === 0) return { status: "done", error: note, resumable: false };
+  if (refused === 0) return { status: "done", error: note, resumable: false, cursor };
   const error = `${note === null ? "" : `${note}. `}${refused} users could not be stored, all others were: ${refusedIds.join(", ")}`;
   return { status: "failed", error, resumable: false };
 }

@@ -32,6 +32,11 @@ export interface DatabaseConfig {
   readonly databasePoolMax?: number | undefined;
 }
 
+interface CallOptions {
+  /** See `inBackground`. */
+  readonly isBackground?: boolean;
+}
+
 /** A pool of connections where every call has a deadline and an absent database costs nothing. */
 export interface Database {
   /**
@@ -43,16 +48,18 @@ export interface Database {
   readonly callFunction: (
     name: string,
     argumentJson: string,
-    options: { deadlineMs: number; /** A second argument. */ texts?: string },
+    options: CallOptions & { deadlineMs: number; /** A second argument. */ texts?: string },
   ) => Promise<unknown>;
   /**
    * Anything else, with the same deadline and errors. `work` is called again if a statement met a connection that had
    * ended before anything was sent, or a database that is starting up: what it writes stands in one statement or in
    * one `sql.begin`. Without `deadlineMs` it has the time of an ordinary read.
    */
-  readonly run: <T>(work: (sql: Sql) => PromiseLike<T>, options?: { deadlineMs: number }) => Promise<T>;
+  readonly run: <T>(work: (sql: Sql) => PromiseLike<T>, options?: CallOptions & { deadlineMs?: number }) => Promise<T>;
   /** `open`: calls fail at once, but for one a second. */
   readonly state: () => "closed" | "half-open" | "open";
+  /** Milliseconds since the last call that is not of the background, or since the opening: how long the database may sleep already. */
+  readonly idleMs: () => number;
   /** Connection attempts made so far. */
   readonly connectionAttempts: () => number;
   /** Waits a moment for calls under way, then ends every connection. */
@@ -72,6 +79,7 @@ export function openDatabase(
   const sql = openPool(dsn, sockets, poolMax);
   const breaker = createBreaker({ log: withSafeErrors(log), clock });
   const calls = new Set<symbol>();
+  let usedAtMs = clock.monotonicMs();
 
   async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
     const deadline = Promise.withResolvers<never>();
@@ -102,9 +110,10 @@ export function openDatabase(
 
   async function run<T>(
     work: (sql: Sql) => PromiseLike<T>,
-    { deadlineMs } = { deadlineMs: readDeadlineMs },
+    { deadlineMs = readDeadlineMs, isBackground = false }: CallOptions & { deadlineMs?: number } = {},
   ): Promise<T> {
     const call = Symbol("call");
+    if (!isBackground) usedAtMs = clock.monotonicMs();
     calls.add(call);
     try {
       const probing = breaker.state !== CircuitState.Closed;
@@ -121,14 +130,12 @@ export function openDatabase(
     callFunction: (name, argumentJson, options) =>
       run(async (sql) => {
         const given = options.texts === undefined ? [argumentJson] : [argumentJson, options.texts];
-        const parameters = given.length === 1 ? "$1::text::jsonb" : "$1::text::jsonb, $2::text";
-        const [row] = dsn.pooled
-          ? await callThroughPooler(sql, name, given)
-          : await sql.unsafe(`select ${functionsSchema}.${name}(${parameters}) as answer`, given, { prepare: true });
+        const [row] = await (dsn.pooled ? callThroughPooler : callDirectly)(sql, name, given);
         return row?.["answer"] as unknown;
       }, options),
     state: () =>
       breaker.state === CircuitState.Closed ? "closed" : breaker.state === CircuitState.HalfOpen ? "half-open" : "open",
+    idleMs: () => clock.monotonicMs() - usedAtMs,
     connectionAttempts: sockets.attempts,
     close: async () => {
       const deadlineAtMs = clock.nowMs() + closeDeadlineMs;
@@ -137,6 +144,11 @@ export function openDatabase(
       await sql.end({ timeout: 0 });
     },
   };
+}
+
+function callDirectly(sql: Sql, name: string, given: string[]) {
+  const parameters = given.length === 1 ? "$1::text::jsonb" : "$1::text::jsonb, $2::text";
+  return sql.unsafe(`select ${functionsSchema}.${name}(${parameters}) as answer`, given, { prepare: true });
 }
 
 function openPool(dsn: Dsn, sockets: SocketSource, poolMax: number): Sql {

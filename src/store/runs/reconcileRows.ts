@@ -5,11 +5,19 @@ import { fromWire, toWire } from "../wire.ts";
 /** Counting a million rows takes a fraction of a second, comparing them with a million ids a second or two. */
 const scanDeadlineMs = 60_000;
 
-/** Active users whom Clerk can know; rows of another provider lift no brake. */
-export async function countActiveUsers(database: Database): Promise<number> {
+/**
+ * Active users whom Clerk can know; rows of another provider lift no brake.
+ * @param options.createdUntilMs only those who were created at Clerk until then, epoch milliseconds
+ */
+export async function countActiveUsers(
+  database: Database,
+  { createdUntilMs }: { createdUntilMs?: number } = {},
+): Promise<number> {
   const rows = await database.run(
     (sql) => sql<{ count: number }[]>`
-      select count(*)::int as count from public.users where deleted_at is null and clerk_id ~ ${clerkIdPattern.source}`,
+      select count(*)::int as count from public.users
+      where deleted_at is null and clerk_id ~ ${clerkIdPattern.source}
+        and (clerk_created_at <= to_timestamp(${createdUntilMs ?? null}::float8 / 1000)) is not false`,
     { deadlineMs: scanDeadlineMs },
   );
   return rows[0]?.count ?? 0;

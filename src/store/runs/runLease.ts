@@ -21,14 +21,24 @@ export interface OpenRun {
   readonly cursor: RunCursor | null;
 }
 
-export type OpenRunAnswer =
-  | { readonly run: OpenRun }
-  /** One of this kind is running, its lease valid until then (Postgres' own notation). */
-  | { readonly busy: { readonly runId: string; readonly leaseUntil: string } }
-  /** The schedule's next run of this kind is due in so many milliseconds. */
-  | { readonly dueInMs: number }
-  /** Nothing to take over. */
-  | { readonly none: true };
+/** For the schedule: what it has to know to leave the database alone. */
+interface ScheduleAnswer {
+  /** What the last finished reconcile saw of Clerk; null: none has, or it was an older program's. */
+  readonly snapshot?: string | null;
+  /** When the full run of the day is due, in milliseconds. */
+  readonly fullInMs?: number;
+}
+
+export type OpenRunAnswer = ScheduleAnswer &
+  (
+    | { readonly run: OpenRun }
+    /** One of this kind is running, its lease valid until then (Postgres' own notation). */
+    | { readonly busy: { readonly runId: string; readonly leaseUntil: string } }
+    /** The schedule's next run of this kind is due in so many milliseconds. */
+    | { readonly dueInMs: number }
+    /** Nothing to take over. */
+    | { readonly none: true }
+  );
 
 /** Opens a run or takes over one whose process died; of several processes one succeeds. See `open_run.sql`. */
 export async function openRun(
@@ -58,7 +68,7 @@ function toOpenRunAnswer(answer: unknown): OpenRunAnswer {
   const { run, ...other } = fromWire(answer) as { run?: Omit<OpenRun, "runId"> & { id: string } };
   if (!run) return other as OpenRunAnswer;
   const { id: runId, kind, dryRun, full, deleted, cursor } = run;
-  return { run: { runId, kind, dryRun, full, deleted, cursor } };
+  return { ...(other as ScheduleAnswer), run: { runId, kind, dryRun, full, deleted, cursor } };
 }
 
 /** Says that the process is alive. `lost`: the run is no longer this process's. */
@@ -76,6 +86,16 @@ export async function renewLease(
   const row = rows[0];
   if (!row) return "lost";
   return row.cancelled ? "cancelled" : "held";
+}
+
+/** From now on the run compares every user; those whom it has looked at are not counted yet. */
+export async function widenRun(database: Database, { runId, owner }: { runId: string; owner: string }): Promise<void> {
+  await database.run(
+    (sql) => sql`
+      update public.sync_runs set "full" = true, seen = 0, unchanged = 0, stale = 0
+      where id = ${runId} and status = 'running' and lease_owner = ${owner}`,
+    { deadlineMs: leaseDeadlineMs },
+  );
 }
 
 /** Lets another process go on at once. */

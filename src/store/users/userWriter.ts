@@ -3,6 +3,7 @@ import type { RunCursor } from "../../domain/runCursor.ts";
 import type { UserChange } from "../../domain/userChange.ts";
 import type { UserStatus } from "../../domain/userStatus.ts";
 import type { Database } from "../connection/database.ts";
+import { inBackground } from "../connection/inBackground.ts";
 import { leaseMs } from "../runs/runLease.ts";
 import { toWire } from "../wire.ts";
 import { isLocked } from "../connection/pgErrors.ts";
@@ -108,7 +109,8 @@ export function createUserWriter(deps: { database: Database; defaultTurma: strin
       const head = toWire({ ...rest, leaseMs, clerkIds: items.map((item) => item.clerkId) });
       const argument = `${head.slice(0, -1)},"batch":${json}}`;
       try {
-        const answer = await database.callFunction("apply_run_page", argument, { texts, deadlineMs: pageDeadlineMs });
+        const call = { texts, deadlineMs: pageDeadlineMs };
+        const answer = await inBackground(database).callFunction("apply_run_page", argument, call);
         const { state, busy, ms } = answer as { state: RunPageResult["state"]; busy: string[]; ms: number };
         return state === "saved" ? { state, busyClerkIds: busy, writerMs: ms } : { state };
       } catch (error) {

@@ -1,6 +1,7 @@
 -- Opens a run, or takes over one whose process died.
 -- {"run_id", "kind", "dry_run", "started_by", "full", "owner", "lease_ms", "resume_ms", "every_ms", "first_due_in_ms",
 -- "adopt"} → {"run": a row of sync_runs} | {"busy": {"run_id", "lease_until"}} | {"due_in_ms"} | {"none": true}
+-- For the schedule also "full_in_ms", when its full run is due, and "snapshot", what the last finished one saw of Clerk.
 --
 -- every_ms is given by the schedule: then nothing opens sooner than that after the scheduled run before, and whether
 -- the run is a full one is decided here; first_due_in_ms says when the first of all is due.
@@ -20,6 +21,8 @@ declare
   wanted_full boolean := (argument -> 'full')::boolean;
   opened_at timestamptz;
   due_at timestamptz;
+  full_due_at timestamptz;
+  schedule jsonb := '{}';
   run public.sync_runs;
   former public.sync_runs;
 begin
@@ -31,15 +34,21 @@ begin
     select coalesce(max(started_at) + every,
                     opened_at + make_interval(secs => (argument -> 'first_due_in_ms')::double precision / 1000))
       into due_at from public.sync_runs where kind = wanted_kind and started_by = 'schedule';
+    select coalesce(max(started_at) + interval '24 hours', opened_at) into full_due_at from public.sync_runs
+    where kind = wanted_kind and started_by = 'schedule' and "full" and not dry_run
+      -- While one is running no other is opened; if it fails, the process that runs it asks again.
+      and (status = 'done' or status = 'running' and lease_until > opened_at);
+    wanted_full := full_due_at <= opened_at;
+    schedule := jsonb_build_object(
+      'full_in_ms', greatest(0, ceil(extract(epoch from full_due_at - opened_at) * 1000)::bigint),
+      'snapshot', (
+        select cursor ->> 'snapshot' from public.sync_runs
+        where kind = wanted_kind and status = 'done' and not dry_run
+        order by started_at desc nulls last, id desc nulls last limit 1));
     -- Timers of several processes are never quite in step.
     if due_at - every * 0.1 > opened_at then
-      return jsonb_build_object('due_in_ms', ceil(extract(epoch from due_at - opened_at) * 1000)::bigint);
+      return schedule || jsonb_build_object('due_in_ms', ceil(extract(epoch from due_at - opened_at) * 1000)::bigint);
     end if;
-    wanted_full := not exists (
-      select from public.sync_runs
-      where kind = wanted_kind and started_by = 'schedule' and "full" and status = 'done' and not dry_run
-        and started_at > opened_at - interval '24 hours'
-    );
   end if;
 
   select * into run from public.sync_runs where kind = wanted_kind and status = 'running' for update;
@@ -84,6 +93,6 @@ begin
     returning * into run;
   end if;
   delete from public.sync_run_pages p using public.sync_runs r where r.id = p.run_id and r.kind = wanted_kind and r.id <> run.id;
-  return jsonb_build_object('run', to_jsonb(run));
+  return schedule || jsonb_build_object('run', to_jsonb(run));
 end
 $$;

@@ -1,0 +1,14 @@
+import type { Database } from "./database.ts";
+
+/** Neon suspends a compute this long after its last statement: until then one more statement keeps nothing awake. */
+export const awakeAfterUseMs = 5 * 60_000;
+
+/** The same database for work that no delivery and no person waits for: its calls do not count as use, see `idleMs`. */
+export function inBackground(database: Database): Database {
+  return {
+    ...database,
+    run: (work, options) => database.run(work, { ...options, isBackground: true }),
+    callFunction: (name, argumentJson, options) =>
+      database.callFunction(name, argumentJson, { ...options, isBackground: true }),
+  };
+}

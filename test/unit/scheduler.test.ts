@@ -1,0 +1,65 @@
+import { expect, test } from "bun:test";
+import { silentLog } from "../../src/log.ts";
+import { startScheduler } from "../../src/service/runs/scheduler.ts";
+import { createTestClock } from "../support/testClock.ts";
+
+const dayMs = 86_400_000;
+const inUse = { idleMs: () => 0 };
+
+test("between its times a schedule leaves the database alone", async () => {
+  const calls: string[] = [];
+  const runs = {
+    findSleepMs: () => Promise.resolve(0),
+    adopt: () => Promise.resolve(void calls.push("adopt")),
+    startScheduled: () => Promise.resolve({ dueInMs: (calls.push("start"), 400) }),
+  };
+  const retention = { sweep: () => Promise.resolve(calls.push("sweep")) };
+  const clock = createTestClock();
+  const scheduler = startScheduler({
+    runs,
+    retention,
+    database: inUse,
+    reconcileEveryMs: 300,
+    keepMs: 30 * dayMs,
+    hasClerkKey: true,
+    log: silentLog,
+    clock,
+  });
+  await clock.advance(299);
+  expect(calls).toEqual([]);
+  await clock.advance(400);
+  expect(calls).toEqual(["adopt", "start", "sweep"]);
+  await clock.advance(1);
+  expect(calls.length).toBe(6);
+  scheduler.stop();
+  await clock.advance(dayMs);
+  expect(calls.length).toBe(6);
+});
+
+test("a database that is away is asked again later, and the schedule goes on", async () => {
+  let fails = true;
+  let starts = 0;
+  const runs = {
+    findSleepMs: () => Promise.resolve(0),
+    adopt: () => (fails ? Promise.reject(new Error("away")) : Promise.resolve()),
+    startScheduled: () => Promise.resolve({ dueInMs: ((starts += 1), 100) }),
+  };
+  const retention = { sweep: () => Promise.resolve(0) };
+  const clock = createTestClock();
+  const scheduler = startScheduler({
+    runs,
+    retention,
+    database: inUse,
+    reconcileEveryMs: 100,
+    keepMs: dayMs,
+    hasClerkKey: true,
+    log: silentLog,
+    clock,
+  });
+  await clock.advance(350);
+  expect(starts).toBe(0);
+  fails = false;
+  await clock.advance(300);
+  scheduler.stop();
+  expect(starts).toBe(3);
+});
