@@ -1,6 +1,7 @@
 // `bun run test [files…]`: Bun's own runner and summary, then one line for scripts to read.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { installMajor, majorVariable } from "./support/postgresMajor.ts";
 
 /** Bun's own 5 s are not enough on a busy machine, and it then ends the Postgres that all other tests of a file need. */
 const testDeadlineMs = 30_000;
@@ -16,6 +17,14 @@ const runs =
 
 let passed = 0;
 let failed = 0;
+try {
+  const version = await installMajor(process.env[majorVariable]);
+  if (version !== undefined) console.log(`On Postgres ${version}`);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  console.log("0 passed, 1 failed");
+  process.exit(1);
+}
 for (const args of runs) {
   const counts = await runTests(args);
   passed += counts.passed;

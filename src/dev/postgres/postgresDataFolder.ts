@@ -93,8 +93,8 @@ async function createDataFolder({
       "--encoding=UTF8",
       // Neon's own default, and the same on every machine whatever locales it has.
       "--locale=C",
-      "--locale-provider=builtin",
-      "--builtin-locale=C.UTF-8",
+      // There since Postgres 17.
+      ...(Number(binaries.major) >= 17 ? ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] : []),
       ...(durable ? [] : ["--no-sync"]),
     ];
     const made = await runCommand(binaries.initdb, flags, { user, deadlineMs: initdbDeadlineMs });
