@@ -10,6 +10,7 @@ import { createCliLog, withContext } from "./withContext.ts";
 import { findDatabaseAdvice } from "./findDatabaseAdvice.ts";
 import { runDoctor } from "./runDoctor.ts";
 import { createOutput, toCheckLine, toLines, type Output } from "./output.ts";
+import { toErasureLines } from "./toErasureLines.ts";
 import { followRun } from "./followRun.ts";
 import { simulate } from "./simulate.ts";
 
@@ -65,6 +66,18 @@ program
   .description("bring one user in step with what Clerk says now")
   .action((clerkId: string, options: { dryRun?: boolean }) =>
     answer((ctx) => ctx.services.users.resync({ clerkId: checkId(clerkId), dryRun: options.dryRun })),
+  );
+
+program
+  .command("erasure-report")
+  .argument("<clerkId>")
+  .description("show where something of a user is stored; exit 1 while anything personal is left")
+  .action((clerkId: string) =>
+    withContext(env, async (ctx) => {
+      const report = await ctx.services.users.getErasureReport(checkId(clerkId));
+      output().answer(report, toErasureLines(report));
+      if (!report.erased) process.exitCode = 1;
+    }),
   );
 
 program

@@ -9,6 +9,7 @@ import type { Log } from "../log.ts";
 import { toBatchItem } from "../store/users/batchItem.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
+import { findErasureReport, type ErasureReport } from "../store/users/erasureReport.ts";
 import { findUserStatus } from "../store/users/userStatus.ts";
 import { withRefusals } from "../store/connection/refusal.ts";
 import { createApplyBatch } from "./applyBatch.ts";
@@ -65,6 +66,8 @@ export interface UserService {
   readonly applyChange: (change: UserChange, options?: ApplyOptions) => Promise<Outcome>;
   /** What is known here of a user; never asks Clerk. */
   readonly getUser: (clerkId: string) => Promise<UserStatus>;
+  /** Where something of a user is stored, and whether all that is personal has been erased; reads the whole ledger. */
+  readonly getErasureReport: (clerkId: string) => Promise<ErasureReport>;
   /**
    * Brings one user in step with what Clerk says now.
    * @throws AppError `not_found` if neither Clerk nor the database knows the user; `refused` by a rule of the database; what `ClerkApi` and `InstanceCheck`
@@ -113,6 +116,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
   return {
     applyChange,
     getUser: (clerkId) => findUserStatus(database, clerkId),
+    getErasureReport: (clerkId) => findErasureReport(database, clerkId),
     resync: async ({ clerkId, dryRun = false, requestId }) =>
       resyncUser({
         clerkId,

@@ -15,7 +15,7 @@ export interface ChunkOptions {
   readonly lookedAt: boolean;
   /** What the cursor says when the first `count` of them are written. */
   readonly advance: (count: number) => CursorChanges;
-  /** At the end of a run: everybody whom a unique value refused before. They are recorded now if it still does. */
+  /** At the end of a run: the users whom a unique value refused before. They are recorded now if it still does. */
   readonly leaving?: readonly BatchItem[];
 }
 
