@@ -52,6 +52,30 @@ test.each<[string, string, RegExp]>([
     "create table users_standing_index ()",
     /users_standing_index is taken by a table/,
   ],
+  [
+    "a webhook_events with this program's columns in other types",
+    `create table webhook_events (svix_id uuid primary key, type text, clerk_id integer, instance_id text,
+       occurred_at timestamptz, received_at timestamptz, settled_at timestamptz, outcome text, error_code text,
+       attempts integer, payload jsonb)`,
+    /webhook_events is taken by a table.*: column svix_id is uuid, not text, column clerk_id is integer, not character varying\(64\), column payload is jsonb, not text\. Rename it/,
+  ],
+  [
+    "a sync_run_pages without a key",
+    "create table sync_run_pages (run_id uuid, step integer, user_ids integer[])",
+    /sync_run_pages is taken by a table that is not this program's: it has no primary key/,
+  ],
+  [
+    "an index with the name of a constraint",
+    `${olderTables}; alter table users drop constraint users_clerk_id_key;
+     create index users_clerk_id_unique on users (clerk_id)`,
+    /needs a name that is taken.*"users_clerk_id_unique".*Rename what has it/,
+  ],
+  [
+    "a check with the name of a foreign key",
+    `${olderTables}; alter table mentorados drop constraint mentorados_user_id_fkey;
+     alter table mentorados add constraint mentorados_user_id_users_id_fk check (id > 0)`,
+    /needs a name that is taken.*"mentorados_user_id_users_id_fk" for relation "mentorados".*Rename what has it/,
+  ],
   ["users that is a view", "create view users as select 1 as id", /public.users is a view, but/],
   [
     "mentorados that is partitioned",
@@ -66,6 +90,26 @@ test.each<[string, string, RegExp]>([
 });
 
 const columns: [string, string, RegExp][] = [
+  [
+    "a mentorado's user_id that is text",
+    "drop view mentorados_ativos; alter table mentorados drop constraint mentorados_user_id_fkey; alter table mentorados alter user_id type text",
+    /mentorados.user_id is of type text, which the sync cannot write: it needs int4 or int8/,
+  ],
+  [
+    "a mentorado's user_id that is a uuid",
+    "alter table mentorados drop column user_id cascade, add column user_id uuid",
+    /mentorados.user_id is of type uuid/,
+  ],
+  [
+    "a clerk_version that is a number",
+    "alter table users add column clerk_version bigint",
+    /users.clerk_version is of type int8, which the sync cannot write: it needs text/,
+  ],
+  [
+    "users without a primary key",
+    "alter table users drop constraint users_pkey cascade",
+    /Column users.id has no primary key, and mentorados.user_id refers to it/,
+  ],
   [
     "a generated name",
     "alter table users drop column name, add column name text generated always as (clerk_id) stored",

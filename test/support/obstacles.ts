@@ -78,7 +78,17 @@ export const obstacles: readonly Obstacle[] = [
   {
     what: "a rule that does something else",
     sql: "create rule keep_users as on update to users where old.clerk_id is not null do instead nothing",
-    named: /Table users: .*Drop rule keep_users/,
+    named: /Table users: .*Drop rule keep_users of table users/,
+  },
+  {
+    what: "a rule that does something besides when a user is inserted",
+    sql: "create rule noted as on insert to users do also insert into audit default values",
+    named: /Table users: DO ALSO rules.*Drop rule noted of table users, or make it a trigger/,
+  },
+  {
+    what: "a rule that does something besides when a mentorado is updated",
+    sql: "create rule noted as on update to mentorados do also insert into audit default values",
+    named: /Table mentorados: DO ALSO rules.*Drop rule noted of table mentorados/,
   },
   {
     what: "a check on the name",

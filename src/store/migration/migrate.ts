@@ -148,7 +148,10 @@ function refuse(error: unknown): never {
   }
   // Connection trouble is told from a refusal by the caller.
   if (/^(?:08|57|53|58|40)/.test(error.code)) throw error;
-  throw refusal(` Postgres says: ${error.message} (${error.code}).${error.detail ? ` ${error.detail}` : ""}`, error);
+  const says = `Postgres says: ${error.message} (${error.code}).${error.detail ? ` ${error.detail}` : ""}`;
+  // duplicate_table (any relation), duplicate_object (a constraint)
+  const isTaken = error.code === "42P07" || error.code === "42710";
+  throw refusal(isTaken ? ` The migration needs a name that is taken. ${says} Rename what has it.` : ` ${says}`, error);
 }
 
 function refusal(why: string, cause?: unknown): AppError {

@@ -31,11 +31,14 @@ export async function findMigrationObstacles(sql: ISql, tags: readonly string[])
     select coalesce(bool_or(row_security_active(c.oid)), false) as hides
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relname in ('users', 'mentorados')`;
-  if (!security?.hides) obstacles.push(...(await findBrokenRows(sql, has)));
+  const unusable = await findUnusableColumns(sql);
+  // Ids of another type cannot be compared.
+  if (!security?.hides && unusable.length === 0) obstacles.push(...(await findBrokenRows(sql, has)));
   return [
     ...obstacles,
     ...(await findUnloggedTables(sql)),
-    ...(await findUnusableColumns(sql)),
+    ...unusable,
+    ...(has("users.id") ? await findMissingKey(sql) : []),
     ...(await findNarrowUserIds(sql)),
   ];
 }
@@ -68,6 +71,18 @@ async function findBrokenRows(sql: ISql, has: (column: string) => boolean): Prom
     );
   }
   return obstacles;
+}
+
+/** mentorados.user_id refers to users.id, which an inherited table or a plain copy has without a key. */
+async function findMissingKey(sql: ISql): Promise<string[]> {
+  const keys = await sql`
+    select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+    where i.indrelid = 'public.users'::regclass and i.indisunique and i.indimmediate and i.indnkeyatts = 1
+      and i.indpred is null and a.attname = 'id'`;
+  if (keys.length > 0) return [];
+  return [
+    "Column users.id has no primary key, and mentorados.user_id refers to it. ALTER TABLE users ADD PRIMARY KEY (id).",
+  ];
 }
 
 /** Where mentorados.user_id is narrower than the ids that it refers to. */

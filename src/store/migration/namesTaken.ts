@@ -66,7 +66,10 @@ async function findTakenTables(sql: ISql, text: string): Promise<string[]> {
   const tables = [...text.matchAll(/create table if not exists "(\w+)" \(\n([\s\S]*?)\n\);/g)]
     .map(([, name = "", body = ""]) => ({
       name,
-      columns: [...body.matchAll(/^\t"(\w+)"/gm)].map(([, column = ""]) => column),
+      columns: [...body.matchAll(/^\t"(\w+)" ([a-z ]+(?:\(\d+\)|\[\])?)/gm)].map(([, column = "", type = ""]) => ({
+        column,
+        type: toFamily(type),
+      })),
     }))
     .filter(({ name }) => !sharedTables.has(name));
   if (tables.length === 0) return [];
@@ -79,19 +82,39 @@ async function findTakenTables(sql: ISql, text: string): Promise<string[]> {
     if (found === undefined) return [];
     const why = `The name ${name} is taken by ${kinds[found.kind] ?? "a type"} that is not this program's`;
     if (found.kind !== "r") return `${why}. Rename it.`;
-    const missing = columns.filter((column) => !found.columns.includes(column));
-    return missing.length === 0 ? [] : `${why}: it has no column ${missing.join(", ")}. Rename it.`;
+    const missing = columns.filter(({ column }) => found.columns[column] === undefined).map(({ column }) => column);
+    if (missing.length > 0) return `${why}: it has no column ${missing.join(", ")}. Rename it.`;
+    const other = columns.filter(({ column, type }) => toFamily(found.columns[column] ?? "") !== type);
+    const types = other.map(({ column, type }) => `column ${column} is ${found.columns[column]}, not ${type}`);
+    if (types.length > 0) return `${why}: ${types.join(", ")}. Rename it.`;
+    return found.hasKey ? [] : `${why}: it has no primary key. Rename it.`;
   });
 }
 
+/** A type as the catalogue calls it; integers of all widths are one, because later migrations widen some. */
+function toFamily(type: string): string {
+  return type
+    .replace(/^varchar/, "character varying")
+    .replace(/^(?:bigserial|serial|bigint)/, "integer")
+    .replace(/ (?:collate|not null|default|primary key).*$/, "")
+    .trim();
+}
+
+interface Relation {
+  readonly name: string;
+  readonly kind: string;
+  /** Types by name. */
+  readonly columns: Readonly<Record<string, string>>;
+  readonly hasKey: boolean;
+}
+
 /** Relations and types of these names. */
-async function listRelations(
-  sql: ISql,
-  names: readonly string[],
-): Promise<{ name: string; kind: string; columns: string[] }[]> {
-  return sql<{ name: string; kind: string; columns: string[] }[]>`
+async function listRelations(sql: ISql, names: readonly string[]): Promise<Relation[]> {
+  return sql<Relation[]>`
     select t.name, coalesce(c.relkind, 'type')::text as kind,
-           to_jsonb(array(select attname::text from pg_attribute where attrelid = c.oid and attnum > 0)) as columns
+           coalesce((select jsonb_object_agg(attname, format_type(atttypid, atttypmod)) from pg_attribute
+                     where attrelid = c.oid and attnum > 0 and not attisdropped), '{}') as columns,
+           exists (select from pg_index where indrelid = c.oid and indisprimary) as "hasKey"
     from jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb) as t(name)
       join pg_namespace n on n.nspname = 'public'
       left join pg_class c on c.relnamespace = n.oid and c.relname = t.name

@@ -7,6 +7,7 @@ export interface Catalogue {
   readonly triggers: readonly { name: string; table: string; fn: string; isOurs: boolean }[];
   /** Tables with policies that hold for this role. */
   readonly policies: readonly { table: string; names: string }[];
+  /** Of updates and inserts; which table has a DO ALSO rule, Postgres does not say. */
   readonly rules: readonly { table: string; names: string }[];
   readonly columns: readonly {
     name: string;
@@ -45,7 +46,7 @@ export async function readCatalogue(sql: ISql): Promise<Catalogue> {
           coalesce((select string_agg(polname, ', ') from pg_policy where polrelid = c.oid), 'none'))), '[]')
         from ours c where row_security_active(c.oid)),
       'rules', (select coalesce(jsonb_agg(jsonb_build_object('table', c.relname, 'names', r.rulename)), '[]')
-        from ours c join pg_rewrite r on r.ev_class = c.oid),
+        from ours c join pg_rewrite r on r.ev_class = c.oid and r.ev_type in ('2', '3')),
       'columns', (select coalesce(jsonb_agg(jsonb_build_object(
           'name', c.relname || '.' || a.attname, 'column', a.attname,
           'type', format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), greatest(a.atttypmod, t.typtypmod)),

@@ -97,9 +97,10 @@ const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogu
     ];
   },
   "0A000": (failure, { rules }) => {
-    const named = rules.filter((one) => place(failure) === `Table ${one.table}`).map((one) => one.names);
+    const named = rules.filter((one) => / rules /.test(failure.message) || place(failure) === `Table ${one.table}`);
     if (named.length === 0) return explainOther(failure);
-    return [place(failure), `: ${toWords(failure)}. Drop rule ${named.join(", ")}, or make it a trigger.`];
+    const list = named.map((one) => `${one.names} of table ${one.table}`).join(", ");
+    return [`Table ${named[0]?.table}`, `: ${toWords(failure)}. Drop rule ${list}, or make it a trigger.`];
   },
   "23505": (failure) =>
     failure.constraint?.endsWith("_pkey")
