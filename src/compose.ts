@@ -31,7 +31,7 @@ export interface SyncDeps {
   readonly config: Config;
   /** What `openDatabase` answers; one per process. */
   readonly database: Database;
-  /** A pino logger; by default nothing is logged. Only ids are ever passed to it. */
+  /** A pino logger, or another with its methods; by default nothing is logged. Only ids are ever passed to it. */
   readonly log?: Log | undefined;
   /** Clerk's Backend API; by default the real one with the config's key. Null: none, as without a key. */
   readonly clerk?: ClerkApi | null | undefined;

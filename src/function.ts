@@ -32,7 +32,7 @@ async function open(): Promise<Fetch> {
     console.error(message);
     return () => toErrorResponse(new AppError("unavailable", message));
   }
-  const { log, droppedLines } = await createServerLog({ level: config.logLevel, format: config.logFormat });
+  const { log, droppedLines, flush } = await createServerLog({ level: config.logLevel, format: config.logFormat });
   const program = openProgram(config, log, { droppedLogLines: droppedLines });
   const dueWork = createDueWork(program);
   const cutShort = new Set<(res: Response) => void>();
@@ -66,10 +66,10 @@ async function open(): Promise<Fetch> {
   onStopSignal((signal) => {
     log.info({ signal }, "[Function] Stopping; what is in flight is answered first");
     stop().then(
-      () => log.flush(() => process.exit(0)),
+      () => flush(() => process.exit(0)),
       (error: unknown) => {
         log.error({ err: error }, "[Function] Stopping failed");
-        log.flush(() => process.exit(1));
+        flush(() => process.exit(1));
       },
     );
   });

@@ -14,7 +14,7 @@ function readConfig(): StartConfig {
 }
 
 const config = readConfig();
-const { log, droppedLines } = await createServerLog({ level: config.logLevel, format: config.logFormat });
+const { log, droppedLines, flush } = await createServerLog({ level: config.logLevel, format: config.logFormat });
 const server = start();
 
 function start(): RunningServer {
@@ -31,10 +31,10 @@ function start(): RunningServer {
 onStopSignal((signal) => {
   log.info({ signal }, "[Server] Stopping; deliveries in flight are answered first");
   server.stop().then(
-    () => log.flush(() => process.exit(0)),
+    () => flush(() => process.exit(0)),
     (error: unknown) => {
       log.error({ err: error }, "[Server] Stopping failed");
-      log.flush(() => process.exit(1));
+      flush(() => process.exit(1));
     },
   );
 });
