@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { resolveConfig } from "@neon/config/v1";
-import { findDifferences } from "../../src/dev/clerk/findDifferences.ts";
 import { createSyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { openFaultyClerk, type FaultyClerk } from "../support/faultyClerk.ts";
@@ -11,7 +10,8 @@ import { buildNeonFunction, type BuiltFunction, type FunctionApp } from "../supp
 import { declarePageCases } from "../support/pageCases.ts";
 import { waitUntil } from "../support/runs.ts";
 import { signSession, testJwtKey } from "../support/sessionTokens.ts";
-import { testAdminToken } from "../support/testApp.ts";
+import { signDelivery, testAdminToken } from "../support/testApp.ts";
+import { codeOf } from "../support/trpcClient.ts";
 import { openForTest, toClose } from "../support/toClose.ts";
 import { declareWebhookCases, webhookCaseSecrets } from "../support/webhookCases.ts";
 
@@ -20,13 +20,12 @@ let built: BuiltFunction;
 let clerk: FaultyClerk;
 const t = {} as FunctionApp;
 
-const clerkEnv = (of: FaultyClerk) => ({ CLERK_SECRET_KEY: of.secretKey, CLERK_API_URL: of.apiUrl });
-
 beforeAll(async () => {
   [built, clerk] = await Promise.all([buildNeonFunction(), openFaultyClerk({ users: 3, instanceId: "ins_1" })]);
   const opened = await built.open({
     env: {
-      ...clerkEnv(clerk),
+      CLERK_SECRET_KEY: clerk.secretKey,
+      CLERK_API_URL: clerk.apiUrl,
       CLERK_WEBHOOK_SECRET: webhookCaseSecrets.join(" "),
       CLERK_INSTANCE_ID: clerk.instanceId,
       CLERK_JWT_KEY: testJwtKey,
@@ -43,8 +42,6 @@ afterAll(async () => {
 declareWebhookCases(t);
 declareHttpCases(t);
 declarePageCases(t);
-
-const schedule = (of: FunctionApp) => of.app.request("/api/schedule", { method: "POST", body: "{}" });
 
 test("health, readiness with a rehearsal, and metrics", async () => {
   expect((await t.app.request("/healthz")).status).toBe(200);
@@ -66,6 +63,20 @@ test("metadata as deep as Clerk's 8 KB can make them are applied, what is deeper
     expect((await t.deliver(nested(`user_Deep${levels}`, levels))).said).toBe("applied");
   for (const levels of [4_199, 20_000])
     expect((await t.deliver(nested(`user_Deep${levels}`, levels))).said).toBe("invalid_event");
+});
+
+test("where a request is a stream of Node's own, bodies are read, and one that is too large harms no connection", async () => {
+  const own = await openForTest(built.open({ env: { FUNCTION_ADAPTER: "plain" } }));
+  const large = "x".repeat(1024 * 1024 + 1);
+  const post = (body: RequestInit["body"]) =>
+    own.app.request("/api/webhooks/clerk", { method: "POST", body, headers: signDelivery("") });
+  for (let round = 0; round < 3; round += 1) {
+    expect((await post(large)).status).toBe(413);
+    expect((await post(new Response(large).body)).status).toBe(413);
+    expect((await own.deliver(userEvent(clerkUser("user_Stream")))).status).toBe(200);
+  }
+  const sync = createSyncClient({ url: own.server.url, token: testAdminToken });
+  expect(await codeOf(sync.sync.resync.mutate({ clerkId: "user_Stream" }))).toBe("PRECONDITION_FAILED");
 });
 
 test("every procedure works", async () => {
@@ -93,47 +104,6 @@ test("every procedure works", async () => {
   expect((await sync.links.resolve.mutate({ clerkId: "user_Linked", mentoradoId })).link).toBe("linked");
   const caller = createSyncClient({ url: t.server.url, token: signSession(clerkId) });
   expect(await caller.me.get.query()).toMatchObject({ clerkId, state: "synced" });
-});
-
-test("the schedule's call does what is due and answers when it is done; what is not due it leaves", async () => {
-  const own = await openForTest(built.open({ env: { ...clerkEnv(clerk), RECONCILE_EVERY_MINUTES: "60" } }));
-  const got = await own.app.request("/api/schedule");
-  expect([got.status, got.headers.get("allow")]).toEqual([405, "POST"]);
-  const first = await schedule(own);
-  expect([first.status, await first.json()]).toEqual([
-    200,
-    { runs: [{ kind: "reconcile", status: "done" }], dueInMs: 3_600_000, note: null },
-  ]);
-  expect(await findDifferences(own.sql, clerk.directory, [])).toEqual([]);
-  expect(await (await schedule(own)).json()).toMatchObject({ runs: [], note: null });
-  expect(await own.sql`select from sync_runs`).toHaveLength(1);
-});
-
-test("at SIGINT what is in flight is answered and the run let go within 5 s; the next call of the schedule goes on", async () => {
-  const large = await openForTest(openFaultyClerk({ users: 1_500, requestsPer10s: Number.POSITIVE_INFINITY }));
-  large.setFault({ kind: "slow", ms: 200 });
-  const env = { ...clerkEnv(large), RECONCILE_EVERY_MINUTES: "60" };
-  const leaving = await openForTest(built.open({ env }));
-  const scheduled = schedule(leaving);
-  await waitUntil(async () => Number((await leaving.sql`select seen from sync_runs`)[0]?.["seen"] ?? 0) >= 500, 20_000);
-  const locked = await leaving.sql.reserve();
-  toClose.unshift(() => locked.release());
-  await locked`begin`;
-  await locked`lock table webhook_events in access exclusive mode`;
-  const delivery = leaving.deliver(userEvent(clerkUser("user_InFlight")));
-  await Bun.sleep(100);
-  const toldAtMs = performance.now();
-  leaving.server.signal("SIGINT");
-  expect(await (await scheduled).json()).toMatchObject({ runs: [{ kind: "reconcile", status: "paused" }] });
-  expect([(await delivery).status, await leaving.server.ended]).toEqual([503, 0]);
-  expect(performance.now() - toldAtMs).toBeLessThan(5_000);
-  await locked`rollback`;
-  large.setFault(undefined);
-  const next = await openForTest(built.open({ databaseUrl: leaving.db.url, env }));
-  expect(await (await schedule(next)).json()).toMatchObject({ runs: [{ kind: "reconcile", status: "done" }] });
-  const runs = await leaving.sql`select status, seen from sync_runs`;
-  expect(runs.map((run) => ({ ...run }))).toEqual([{ status: "done", seen: 1_500 }]);
-  expect(await findDifferences(leaving.sql, large.directory, [])).toEqual([]);
 });
 
 test("a configuration that is not usable is said in every answer, by name and without a value", async () => {

@@ -49,6 +49,12 @@ test("of calls at the same moment one works, to one copy or to several; the othe
   expect(await codeOf(openDueWork(r).perform())).toBe("conflict");
   held.letGo();
   expect(await first).toMatchObject({ runs: [{ status: "done" }] });
+  const sweeping = Promise.withResolvers<number>();
+  const busy = openDueWork(r, { retention: { sweep: () => sweeping.promise } });
+  const sweep = busy.perform();
+  expect(await codeOf(busy.perform())).toBe("conflict");
+  sweeping.resolve(0);
+  expect(await sweep).toEqual(nothingDue);
   await r.t.sql`update sync_runs set started_at = started_at - interval '1 hour'`;
   const codes = await Promise.all(Array.from({ length: 4 }, () => codeOf(openDueWork(r).perform())));
   expect(codes.filter((code) => code === "no error").length).toBeGreaterThanOrEqual(1);
@@ -98,6 +104,12 @@ test("a copy that is to go lets go of what it works on and begins nothing more",
   dueWork.stop();
   await leaving.close();
   expect((await call).runs).toEqual([{ kind: "reconcile", status: "paused" }]);
+  // One that is told to go while it takes the run over does not keep it either.
+  const late = r.otherProcess();
+  const told: DueWork = openDueWork(r, {
+    runs: { ...late, adopt: (options) => late.adopt(options).finally(() => told.stop()) },
+  });
+  expect((await told.perform()).runs).toEqual([{ kind: "reconcile", status: "paused" }]);
   held.letGo();
   expect(await openDueWork(r).perform()).toMatchObject({ runs: [{ status: "done" }] });
   expect(await countRuns(r)).toBe(1);
