@@ -28,6 +28,7 @@ begin
                then 'applied'
              else verdicts ->> c.clerk_id
            end as outcome,
+           c.kind = 'upsert' and verdicts ->> c.clerk_id in ('applied', 'unchanged') as is_written,
            settled ? coalesce(c.svix_id, '') as is_again
     from unnest(changes) with ordinality as c
   ), ledger as (
@@ -35,8 +36,10 @@ begin
                                             outcome, error_code, error_detail, refused_version, payload)
     select r.svix_id, r.type, r.clerk_id, r.instance_id, r.occurred_at, r.received_at, applied_at, r.outcome,
            r.error_code, r.error_detail, case when r.error_code = 'refused' then coalesce(r.version, '') end,
-           -- A scalar subquery, for of a `not exists` the planner may make a list of every deleted user.
-           case when (select u.deleted_at from public.users u where u.clerk_id = r.clerk_id) is null
+           -- A user just written is not deleted. Of the others a scalar subquery asks, for of a `not exists` the planner may
+           -- make a list of every deleted user.
+           case when r.is_written
+                     or (select u.deleted_at from public.users u where u.clerk_id = r.clerk_id) is null
                 -- Of an ignored event an empty one is none: its text names several users.
                 then case r.outcome when 'ignored' then nullif(parts[r.place * 2], '') else parts[r.place * 2] end end
     from results r where r.svix_id is not null and not r.is_again and r.outcome <> 'busy'
