@@ -81,6 +81,26 @@ test("a table that a crash empties is an obstacle, before the migration and when
   });
 });
 
+test.each([
+  ["email", "lower(new.email)"],
+  ["name", "upper(new.name)"],
+])(
+  "a trigger that rewrites the %s is a warning that says that each reconcile will report drift",
+  async (column, value) => {
+    await migrate();
+    await db.sql.unsafe(`create function rewrite() returns trigger language plpgsql
+      as $f$ begin new.${column} := ${value}; return new; end $f$;
+    create trigger rewrite before insert or update on users for each row execute function rewrite()`);
+    const { obstacles, warnings } = await db.rehearse();
+    expect(obstacles).toEqual([]);
+    expect(warnings.map(({ sentence }) => sentence)).toEqual([
+      expect.stringMatching(
+        /trigger rewrite of table users: make it leave.*each reconcile does, which will report drift/,
+      ),
+    ]);
+  },
+);
+
 test("a class that some labels of turma lack is a warning for these users alone", async () => {
   await db.sql.unsafe(olderTables);
   await db.sql.unsafe(`create table classes (turma turma primary key);

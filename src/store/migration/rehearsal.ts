@@ -3,7 +3,7 @@ import { AppError } from "../../errors.ts";
 import type { Database } from "../connection/database.ts";
 import { isLocked, isPostgresError, isTransient } from "../connection/pgErrors.ts";
 import { describeFailures, type RehearsalFailure, type RehearsalFinding } from "./rehearsalFailures.ts";
-import { toRehearsalSteps, toTurmaSteps } from "./rehearsalSteps.ts";
+import { comparedStep, toRehearsalSteps, toTurmaSteps } from "./rehearsalSteps.ts";
 import { functionsSchema } from "./sqlFunctions.ts";
 import { listTurmaLabels } from "./turma.ts";
 import { findUnloggedTables } from "./unloggedTables.ts";
@@ -71,7 +71,7 @@ async function rehearseOn(stage: Stage, defaultTurma: string | undefined): Promi
 
   const failures = await call(stage, [...toRehearsalSteps(turma), ...turmaSteps]);
   const described = failures.length === 0 ? [] : await stage.run((sql) => describeFailures(sql, failures));
-  const isWarning = (step: string) => turmaSteps.some(({ name }) => name === step);
+  const isWarning = (step: string) => step === comparedStep || turmaSteps.some(({ name }) => name === step);
   const obstacles = new Map<string, RehearsalFinding>();
   const warnings = new Map<string, RehearsalFinding>();
   for (const { sentence, names, step } of described) {
