@@ -1,4 +1,7 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import Counter from "prom-client/lib/counter.js";
+import Gauge from "prom-client/lib/gauge.js";
+import Histogram from "prom-client/lib/histogram.js";
+import Registry from "prom-client/lib/registry.js";
 import { systemClock, type Clock } from "../clock.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import { version } from "../version.ts";
@@ -32,7 +35,7 @@ export interface Metrics {
 export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => number } = {}): Metrics {
   const { clock = systemClock, droppedLogLines = () => 0 } = options;
   const registry = new Registry();
-  let collectsDefaults = false;
+  let collectsDefaults: Promise<void> | undefined;
   let sources: MetricSources | undefined;
   createGauges(registry, () => sources);
   countWhenRead(registry, "log_lines_dropped_total", "Log lines that found no room.", droppedLogLines);
@@ -49,11 +52,17 @@ export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => 
     },
     read: async () => {
       // They watch the event loop and the collector, which only a scrape should pay for.
-      if (!collectsDefaults) collectDefaultMetrics({ register: registry });
-      collectsDefaults = true;
+      collectsDefaults ??= collectDefaults(registry);
+      await collectsDefaults;
       return { text: await registry.metrics(), contentType: registry.contentType };
     },
   };
+}
+
+/** Loaded here alone: a server's first answer need not wait for it. */
+async function collectDefaults(registry: Registry): Promise<void> {
+  const { collectDefaultMetrics } = await import("prom-client");
+  collectDefaultMetrics({ register: registry });
 }
 
 function createObserver(registry: Registry, clock: Clock): SyncObserver {
