@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { clerkUser, userEvent } from "../support/events.ts";
+import { findNode24 } from "../support/node24.ts";
+import { openServer } from "../support/openServer.ts";
 import { signSession, testJwtKey } from "../support/sessionTokens.ts";
-import { testAdminToken, testSecret } from "../support/testApp.ts";
+import { openTestApp, testAdminToken, testSecret } from "../support/testApp.ts";
 import { openTestDatabase, type TestDatabase } from "../support/testDatabase.ts";
+import { openForTest, toClose } from "../support/toClose.ts";
 
 const root = join(import.meta.dir, "../..");
 let folder: string;
@@ -114,3 +118,26 @@ test("a page that bundles the client carries nothing of the server, and little a
     );
   expect(Bun.gzipSync(new TextEncoder().encode(text)).byteLength).toBeLessThan(15_000);
 });
+
+test("client and tables work on Node 24, bundled by esbuild, without any code of the server", async () => {
+  const t = await openForTest(openTestApp());
+  const server = openServer((req) => t.app.fetch(req));
+  toClose.unshift(server.close);
+  await t.deliver(userEvent(clerkUser("user_OnNode")));
+  const esbuild = join(root, "node_modules/esbuild/bin/esbuild");
+  const flags = ["--bundle", "--platform=node", "--format=esm", "--preserve-symlinks", "--metafile=meta.json"];
+  run(process.execPath, [esbuild, "node.ts", ...flags, "--outfile=node.mjs"], folder);
+  const { inputs } = JSON.parse(readFileSync(join(folder, "meta.json"), "utf8")) as { inputs: Record<string, unknown> };
+  const own = Object.keys(inputs).filter((path) => path.includes("clerk-neon-sync/"));
+  expect(own.map((path) => path.replace("node_modules/clerk-neon-sync/", "")).sort()).toEqual([
+    "src/store/schema.ts",
+    "src/trpc/client.ts",
+  ]);
+  const env = { SYNC_URL: server.origin, ADMIN_API_TOKEN: testAdminToken, DATABASE_URL: t.db.url };
+  // Another process has to answer while this one waits.
+  const child = spawn(findNode24(), ["node.mjs"], { cwd: folder, env });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  await once(child, "close");
+  expect(output).toBe("on Node synced Ana Souza\n");
+}, 60_000);
