@@ -128,12 +128,14 @@ export const webhookEvents = table(
     payload: text("payload"),
   },
   (columns) => [
-    index("webhook_events_clerk_id_index").on(columns.clerkId, columns.receivedAt.desc()),
-    index("webhook_events_outcome_index").on(columns.outcome, columns.receivedAt.desc()),
-    index("webhook_events_received_at_index").on(columns.receivedAt.desc(), columns.svixId.desc()),
-    index("webhook_events_dead_index")
-      .on(columns.receivedAt)
-      .where(sql`${columns.outcome} = 'dead'`),
+    // No second column: the events of one user, or of one moment, are few enough to be sorted, and equal keys are stored
+    // once.
+    index("webhook_events_user_index").on(columns.clerkId),
+    index("webhook_events_arrival_index").on(columns.receivedAt.desc()),
+    // Nearly all others are `applied`; those are found by the time of arrival.
+    index("webhook_events_no_effect_index")
+      .on(columns.outcome, columns.receivedAt.desc())
+      .where(sql`${columns.outcome} <> 'applied'`),
     // What the retention sweep still has to do.
     index("webhook_events_payload_index")
       .on(columns.settledAt)
@@ -174,25 +176,18 @@ export const recentEventCounters = table(
 );
 
 /** Who linked, released or unlinked what, when, and because of which event or operator. Ids only. */
-export const mentoradoLinks = table(
-  "mentorado_links",
-  {
-    id: bigserial("id", { mode: "number" }).primaryKey(),
-    mentoradoId: bigint("mentorado_id", { mode: "number" }).notNull(),
-    userId: bigint("user_id", { mode: "number" }).notNull(),
-    clerkId: varchar("clerk_id", { length: 64 }).notNull(),
-    /** `linked`, `created`, `released`, `resolved` or `unlinked`. */
-    action: text("action").notNull(),
-    /** A sync source, or `operator:` and who. */
-    actor: text("actor").notNull(),
-    svixId: text("svix_id"),
-    at: instant("at").defaultNow().notNull(),
-  },
-  (columns) => [
-    index("mentorado_links_clerk_id_index").on(columns.clerkId),
-    index("mentorado_links_mentorado_id_index").on(columns.mentoradoId),
-  ],
-);
+export const mentoradoLinks = table("mentorado_links", {
+  id: bigserial("id", { mode: "number" }).primaryKey(),
+  mentoradoId: bigint("mentorado_id", { mode: "number" }).notNull(),
+  userId: bigint("user_id", { mode: "number" }).notNull(),
+  clerkId: varchar("clerk_id", { length: 64 }).notNull(),
+  /** `linked`, `created`, `released`, `resolved` or `unlinked`. */
+  action: text("action").notNull(),
+  /** A sync source, or `operator:` and who. */
+  actor: text("actor").notNull(),
+  svixId: text("svix_id"),
+  at: instant("at").defaultNow().notNull(),
+});
 
 /** Backfills and reconciles, with their progress. At most one of a kind is `running`. */
 export const syncRuns = table(

@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from "bun:test";
 import type { Services } from "../../src/service/services.ts";
+import { findLedgerInstanceId } from "../../src/store/events/findLedgerInstanceId.ts";
 import { openTestApp } from "../support/testApp.ts";
 import { openForFile } from "../support/toClose.ts";
 
@@ -44,30 +45,36 @@ test.each<[string, string, string, (to: Services) => Promise<unknown>]>([
   ["the status", "users", "users_standing_index", (to) => to.status.getStatus()],
   ["conflicts", "users", "users_standing_index", (to) => to.links.listConflicts({ afterUserId: 0, limit: 50 })],
   ["a user", "users", "users_clerk_id_unique", (to) => to.users.getUser("user_7")],
-  ["events", "webhook_events", "webhook_events_received_at_index", (to) => to.events.list({ limit: 50 })],
+  ["events", "webhook_events", "webhook_events_arrival_index", (to) => to.events.list({ limit: 50 })],
   [
     "events by outcome",
     "webhook_events",
-    "webhook_events_outcome_index",
+    "webhook_events_no_effect_index",
     (to) => to.events.list({ outcome: "stale", limit: 50 }),
   ],
   [
     "events of an outcome that never came",
     "webhook_events",
-    "webhook_events_outcome_index",
+    "webhook_events_no_effect_index",
     (to) => to.events.list({ outcome: "ignored", limit: 50 }),
   ],
   [
     "events of a user",
     "webhook_events",
-    "webhook_events_clerk_id_index",
+    "webhook_events_user_index",
     (to) => to.events.list({ clerkId: "user_7", limit: 50 }),
   ],
   [
     "the last page of events",
     "webhook_events",
-    "webhook_events_received_at_index",
+    "webhook_events_arrival_index",
     (to) => to.events.list({ after: aStale, limit: 50 }),
+  ],
+  [
+    "the instance that the newest events name",
+    "webhook_events",
+    "webhook_events_arrival_index",
+    () => findLedgerInstanceId(t.database),
   ],
 ])(
   "%s are found without reading %s from end to end, by %s",

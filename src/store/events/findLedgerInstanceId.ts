@@ -13,7 +13,7 @@ export async function findLedgerInstanceId(database: Database): Promise<string |
       select instance_id as "instanceId"
       from (
         select instance_id, received_at, type, outcome from public.webhook_events
-        order by received_at desc, svix_id desc limit ${newestEvents}
+        order by received_at desc nulls last, svix_id desc nulls last limit ${newestEvents}
       ) newest
       where instance_id is not null and not (outcome = 'ignored' and coalesce(type, '') like 'user.%')
       group by instance_id order by count(*) desc, max(received_at) desc limit 1`,

@@ -8,6 +8,7 @@ import runPages from "../../../drizzle/0002_run_pages.sql" with { type: "text" }
 import lagSums from "../../../drizzle/0003_lag_sums.sql" with { type: "text" };
 import refusedEvents from "../../../drizzle/0004_refused_events.sql" with { type: "text" };
 import recentCounters from "../../../drizzle/0005_recent_counters.sql" with { type: "text" };
+import lighterLedger from "../../../drizzle/0006_lighter_ledger.sql" with { type: "text" };
 
 /**
  * The migrations as part of the program, so that a single-file build carries them. Add a line for each new one; a test
@@ -21,4 +22,5 @@ export const migrationTexts: Readonly<Record<string, string>> = {
   "0003_lag_sums": lagSums,
   "0004_refused_events": refusedEvents,
   "0005_recent_counters": recentCounters,
+  "0006_lighter_ledger": lighterLedger,
 };
