@@ -9,6 +9,7 @@ import { version } from "../version.ts";
 import { createCliLog, withContext } from "./withContext.ts";
 import { findDatabaseAdvice } from "./findDatabaseAdvice.ts";
 import { runDoctor } from "./runDoctor.ts";
+import { toExampleText } from "./examples.ts";
 import { createOutput, toCheckLine, toLines, type Output } from "./output.ts";
 import { toErasureLines } from "./toErasureLines.ts";
 import { followRun } from "./followRun.ts";
@@ -83,7 +84,7 @@ program
 program
   .command("replay")
   .argument("<svixId>")
-  .description("take an event of the ledger the way a webhook goes once more")
+  .description("reprocess a stored event")
   .action((svixId: string) =>
     answer(async (ctx) => {
       const replayed = await ctx.services.events.replay({ svixId, actor: "operator:cli" });
@@ -140,6 +141,9 @@ program
     const isFine = await simulate({ ...options, env }, output());
     if (!isFine) process.exitCode = 1;
   });
+
+for (const command of program.commands) command.addHelpText("after", toExampleText(program.name(), command.name()));
+program.addHelpText("after", "\nIn the repository: bun run cli <command>. Examples: clerk-neon-sync <command> --help");
 
 function answer(ask: (ctx: SyncParts) => Promise<object>): Promise<void> {
   return withContext(env, async (ctx) => {

@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { examples } from "../../src/cli/examples.ts";
+import { parseConfig } from "../../src/config.ts";
+import { configSchema } from "../../src/configSchema.ts";
+import { startCli } from "../support/cli.ts";
 
 const root = join(import.meta.dir, "../..");
 const read = (path: string) => Bun.file(join(root, path)).text();
@@ -18,4 +22,33 @@ test("every file and folder that the documents name is there", async () => {
     const named = (await read(place)).match(/(?<=`)(?:src|test|drizzle|\.github|\.ci)\/[\w./-]*\w(?=`)/g) ?? [];
     expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   }
+});
+
+test(".env.example has every variable that the configuration reads, with values that it takes, and no other", async () => {
+  const lines = [...(await read(".env.example")).matchAll(/^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$/gm)];
+  const given = lines.map(([, name = "", value = ""]) => [name, value] as const);
+  expect(given.map(([name]) => name).sort((a, b) => (a < b ? -1 : 1))).toEqual(
+    Object.keys(configSchema.shape).sort((a, b) => (a < b ? -1 : 1)),
+  );
+  // Every line in use, as after taking out the number signs.
+  const config = parseConfig(Object.fromEntries(given));
+  const defaults: Readonly<Record<string, unknown>> = { ...parseConfig({}) };
+  const others = Object.entries(config).filter(([name, value]) => !Bun.deepEquals(value, defaults[name]));
+  // Those without a default; of the rest the line shows it.
+  expect(others.map(([name]) => name)).toEqual([
+    "clerkAuthorizedParties",
+    "corsOrigins",
+    "defaultTurma",
+    "otelExporterOtlpEndpoint",
+  ]);
+});
+
+test("every command has an example in its help, and no example is of a command that is not there", async () => {
+  const help = async (...command: string[]) => (await startCli([...command, "--help"], {}).ended).stdout;
+  const [all, one] = await Promise.all([help(), help("resync")]);
+  const commands = [...(all.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z][\w-]*) /gm)].map(([, name]) => name);
+  expect(new Set(commands)).toEqual(new Set([...Object.keys(examples), "help"]));
+  expect(one).toEndWith(
+    "Examples:\n  clerk-neon-sync resync user_2abc --dry-run\n  clerk-neon-sync resync user_2abc\n",
+  );
 });
