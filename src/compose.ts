@@ -19,7 +19,7 @@ import type { Services } from "./service/services.ts";
 import { createStatusService } from "./service/statusService.ts";
 import { createUserService as createUsers, type UserService } from "./service/userService.ts";
 import { openDatabase, type Database } from "./store/connection/database.ts";
-import { inBackground } from "./store/connection/inBackground.ts";
+import { awakeAfterUseMs, inBackground } from "./store/connection/inBackground.ts";
 import { createUserWriter } from "./store/users/userWriter.ts";
 import { createContextFactory as createFactory, type CreateContext } from "./trpc/context.ts";
 
@@ -46,7 +46,7 @@ export interface SyncDeps {
 /** What only the HTTP side takes. */
 export type SyncAppOptions = Pick<
   AppDeps,
-  "isDraining" | "findRehearsal" | "metrics" | "rateLimits" | "hasPage" | "dueWork"
+  "isDraining" | "findRehearsal" | "onReadinessAsked" | "metrics" | "rateLimits" | "hasPage" | "dueWork"
 >;
 
 /** Every part of a process but its HTTP side. */
@@ -80,12 +80,12 @@ export function createServices(deps: Omit<SyncDeps, "services">): Services {
   const { config, database, observer, clock } = deps;
   const log = toSafeLog(deps);
   const writer = createUserWriter({ database, defaultTurma: config.defaultTurma });
-  const instanceCheck = createInstanceCheck({ database, clerkInstanceId: config.clerkInstanceId });
+  const instanceCheck = createInstanceCheck({ database, clerkInstanceId: config.clerkInstanceId, clock });
   const parts = { database, writer, clerk: toClerk(deps), instanceCheck, log, observer, clock };
   const users = createUsers(parts);
   return {
     users,
-    status: createStatusService(parts),
+    status: createStatusService({ ...parts, defaultTurma: config.defaultTurma }),
     events: createEventsService({ ...parts, users, instanceId: config.clerkInstanceId }),
     links: createLinksService({ ...parts, users }),
     runs: createRunsService(parts),
@@ -138,6 +138,11 @@ function toScheduleDeps(deps: SyncDeps & { readonly services: Services }) {
   const ledgerKeepMs = config.ledgerRetentionDays === 0 ? undefined : config.ledgerRetentionDays * dayMs;
   return {
     runs: services.runs,
+    // Only while the database is in use, which a sleeping one is not: brings up to date what `/metrics` shows of alarms.
+    afterJob: async () => {
+      await services.runs.whenIdle();
+      if (database.idleMs() < awakeAfterUseMs) await services.status.getStatus();
+    },
     retention: createRetention({ database: inBackground(database), keepMs, ledgerKeepMs, log, clock }),
     database,
     reconcileEveryMs: config.reconcileEveryMinutes * 60_000,

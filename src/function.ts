@@ -43,10 +43,10 @@ async function open(): Promise<Fetch> {
     dueWork,
     isDraining: () => isDraining,
     // With the first request for readiness, not at each start: a function starts often, and a rehearsal delays deliveries.
-    findRehearsal: () => {
+    onReadinessAsked: () => {
       rehearsal ??= startRehearsal({ ...program, defaultTurma: config.defaultTurma });
-      return rehearsal.findReport();
     },
+    findRehearsal: () => rehearsal?.findReport(),
   });
 
   async function stop(): Promise<void> {

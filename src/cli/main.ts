@@ -10,7 +10,7 @@ import { createCliLog, withContext } from "./withContext.ts";
 import { findDatabaseAdvice } from "./findDatabaseAdvice.ts";
 import { runDoctor } from "./runDoctor.ts";
 import { toExampleText } from "./examples.ts";
-import { createOutput, toCheckLine, toLines, type Output } from "./output.ts";
+import { createOutput, toAlarmLines, toCheckLine, toLines, type Output } from "./output.ts";
 import { toErasureLines } from "./toErasureLines.ts";
 import { followRun } from "./followRun.ts";
 import { simulate } from "./simulate.ts";
@@ -53,12 +53,20 @@ program
 program
   .command("status")
   .argument("[clerkId]", "one user; without it the whole sync")
+  .option("--check", "only the alarms; exit 1 if there is one, for cron and monitors")
   .description("show what is known here")
-  .action((clerkId: string | undefined) =>
-    answer((ctx) =>
-      clerkId === undefined ? ctx.services.status.getStatus() : ctx.services.users.getUser(checkId(clerkId)),
-    ),
-  );
+  .action(async (clerkId: string | undefined, options: { check?: boolean }) => {
+    if (clerkId !== undefined) {
+      if (options.check) throw new AppError("bad_request", "--check is about the whole sync: leave the user id out.");
+      return answer((ctx) => ctx.services.users.getUser(checkId(clerkId)));
+    }
+    return withContext(env, async (ctx) => {
+      const status = await ctx.services.status.getStatus();
+      const { alarms, ...figures } = status;
+      output().answer(status, [...(options.check ? [] : toLines(figures)), ...toAlarmLines(alarms)]);
+      if (options.check && alarms.length > 0) process.exitCode = 1;
+    });
+  });
 
 program
   .command("resync")

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import type { Alarm } from "../domain/alarm.ts";
 import { isObject } from "../domain/json.ts";
 
 /** How a command answers: text for people, or one JSON document. */
@@ -60,4 +61,15 @@ const marks = { ok: ["green", "ok     "], warning: ["yellow", "warning"], failur
 export function toCheckLine({ name, status, message }: Check): string {
   const [colour, text] = marks[status];
   return `${styleText(colour, text, { stream: process.stdout })}  ${name}: ${message}`;
+}
+
+const severities = { critical: ["red", "critical"], warning: ["yellow", "warning "] } as const;
+
+/** A line for each alarm, or one that says that there is none. */
+export function toAlarmLines(alarms: readonly Alarm[]): string[] {
+  if (alarms.length === 0) return ["No alarms."];
+  return alarms.map(({ code, severity, since, text }) => {
+    const [colour, name] = severities[severity];
+    return `${styleText(colour, name, { stream: process.stdout })}  ${code}: ${toText(text)}${since === null ? "" : ` (since ${since})`}`;
+  });
 }

@@ -7,8 +7,9 @@ import type { SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
 import type { DueWork } from "../service/runs/dueWork.ts";
 import type { Services } from "../service/services.ts";
+import type { TimedReport } from "../service/startRehearsal.ts";
 import type { Database } from "../store/connection/database.ts";
-import type { RehearsalReport } from "../store/migration/rehearsal.ts";
+import { listNames } from "../store/migration/rehearsal.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createContextFactory, type ContextDeps } from "../trpc/context.ts";
 import { createRateLimits, type RateLimits } from "../auth/rateLimits.ts";
@@ -36,7 +37,9 @@ export interface AppDeps {
   /** True once the server is to go down: `/readyz` then says no. */
   readonly isDraining?: (() => boolean) | undefined;
   /** What a rehearsal has found, for `/readyz`; see `startRehearsal`. */
-  readonly findRehearsal?: (() => RehearsalReport | undefined) | undefined;
+  readonly findRehearsal?: (() => TimedReport | undefined) | undefined;
+  /** Before each answer of `/readyz`. */
+  readonly onReadinessAsked?: (() => void) | undefined;
   /** What `/metrics` shows; by default a registry of this app's own, which then knows only what passes through HTTP. */
   readonly metrics?: Metrics | undefined;
   /** Told of every delivery; by default the metrics. */
@@ -60,9 +63,17 @@ export function createApp(deps: AppDeps): Hono {
     queueItems: services.users.queueItems,
     breakerState: database.state,
     connectionAttempts: database.connectionAttempts,
+    alarms: services.status.listKnownAlarms,
   });
   const bodyBudget = createBodyBudget();
   const clockWatch = createClockWatch({ secrets: deps.webhookSecrets, log: deps.log, clock });
+  services.status.watch(() => {
+    const report = deps.findRehearsal?.();
+    return {
+      clockOffsetSeconds: clockWatch.findOffsetSeconds(),
+      rehearsal: report === undefined ? null : { obstacles: listNames(report.obstacles), since: report.since },
+    };
+  });
   const webhook = createClerkWebhook({
     verifyBody: createBodyVerifier(deps.webhookSecrets),
     userService: services.users,
@@ -82,6 +93,7 @@ export function createApp(deps: AppDeps): Hono {
   route(app, "/healthz", { GET: (c) => c.json({ status: "ok" }) });
   route(app, "/readyz", {
     GET: async (c) => {
+      deps.onReadinessAsked?.();
       const readiness = await findReadiness();
       return c.json(readiness, readiness.ready ? 200 : 503);
     },

@@ -1,5 +1,4 @@
 import { useState } from "preact/hooks";
-import { findAlarms } from "./status/alarms.ts";
 import { NowContext, useNow, useVisible } from "./shared/clock.ts";
 import { Conflicts } from "./conflicts/Conflicts.tsx";
 import { DeadEvents } from "./events/DeadEvents.tsx";
@@ -28,7 +27,7 @@ export function Console() {
     <NowContext.Provider value={Math.max(nowMs, data?.loadedAtMs ?? 0)}>
       <Header view={view} search={search} />
       <main>
-        <Verdict alarms={data && findAlarms(data, Math.max(nowMs, data.loadedAtMs))} />
+        <Verdict alarms={data && data.status.alarms} />
         {search.clerkId !== null && (
           <UserPanel
             key={`${search.clerkId} ${search.asked}`}

@@ -1,7 +1,7 @@
 import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
 import { toFailure, type Failure } from "./shared/failure.ts";
 import { LeaveContext } from "./shared/session.ts";
-import { client, serverUrl } from "./shared/syncClient.ts";
+import { client } from "./shared/syncClient.ts";
 import type { EventHour, EventSummary, SyncStatus, LinkConflict, SyncRun } from "./shared/types.ts";
 
 /** Only while a run is going on; otherwise nothing polls. */
@@ -20,8 +20,6 @@ export interface PageData {
   readonly dead: readonly EventSummary[];
   readonly conflicts: readonly LinkConflict[];
   readonly runs: readonly SyncRun[];
-  /** What the server warns of at `/readyz`. */
-  readonly warnings: readonly string[];
   /** Epoch milliseconds. */
   readonly loadedAtMs: number;
 }
@@ -34,19 +32,13 @@ export interface PageDataView {
   readonly refresh: () => void;
 }
 
-async function loadWarnings(): Promise<readonly string[]> {
-  const res = await fetch(new URL("readyz", serverUrl));
-  return ((await res.json()) as { warnings: readonly string[] }).warnings;
-}
-
 async function loadPageData(plotHours: number): Promise<PageData> {
-  const [status, series, dead, conflicts, runs, warnings] = await Promise.all([
+  const [status, series, dead, conflicts, runs] = await Promise.all([
     client.sync.status.query(),
     client.events.series.query({ hours: plotHours }),
     client.events.list.query({ outcome: "dead" }),
     client.links.conflicts.query(),
     client.runs.list.query({ limit: runsShown }),
-    loadWarnings(),
   ]);
   return {
     status,
@@ -54,7 +46,6 @@ async function loadPageData(plotHours: number): Promise<PageData> {
     dead: dead.items,
     conflicts: conflicts.items,
     runs: runs.items,
-    warnings,
     loadedAtMs: Date.now(),
   };
 }

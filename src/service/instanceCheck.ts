@@ -1,4 +1,5 @@
 import type { ClerkApi } from "../clerk/clerkApi.ts";
+import { systemClock, type Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Database } from "../store/connection/database.ts";
 import { inBackground } from "../store/connection/inBackground.ts";
@@ -9,6 +10,9 @@ import { listNewestActiveUsers } from "../store/runs/reconcileRows.ts";
 const groupUsers = 100;
 /** Two thousand of the newest users, and Clerk knows none of them: that is no chance. */
 const groupsMax = 20;
+
+/** The end of what is said of a key of another instance, in a run's `error` too. */
+export const wrongKeyAdvice = "Nothing was written or deleted; set the CLERK_SECRET_KEY of the right instance.";
 
 /** Whether `CLERK_SECRET_KEY` belongs to the Clerk instance whose users are here (CONTRACT 8.7). */
 export interface InstanceCheck {
@@ -24,16 +28,26 @@ export interface InstanceCheck {
    * @throws AppError `precondition_failed` if it knows none; what `ClerkApi` and the database throw
    */
   readonly requireKnownUser: (clerk: ClerkApi, options?: { readonly except?: string }) => Promise<void>;
+  /** The first refusal of this process, as long as its key is not proved. */
+  readonly findRefusal: () => { readonly text: string; readonly since: string } | null;
 }
 
 export function createInstanceCheck(deps: {
   database: Database;
   /** `CLERK_INSTANCE_ID` */
   clerkInstanceId?: string | undefined;
+  clock?: Clock | undefined;
 }): InstanceCheck {
-  const { clerkInstanceId } = deps;
+  const { clerkInstanceId, clock = systemClock } = deps;
   const database = inBackground(deps.database);
   let isProved = false;
+  let refusal: { text: string; since: string } | null = null;
+
+  function refuse(why: string): never {
+    const text = `${why}. ${wrongKeyAdvice}`;
+    refusal ??= { text, since: new Date(clock.nowMs()).toISOString() };
+    throw new AppError("precondition_failed", text);
+  }
 
   return {
     requireSameInstance: async (clerk) => {
@@ -42,12 +56,7 @@ export function createInstanceCheck(deps: {
       if (named === null) return "unnamed";
       const difference = findDifference(named, await findExpectedInstance(database, clerkInstanceId));
       if (difference === undefined) return "unexpected";
-      if (difference !== null) {
-        throw new AppError(
-          "precondition_failed",
-          `${difference}. Nothing was written or deleted; set the CLERK_SECRET_KEY of the right instance.`,
-        );
-      }
+      if (difference !== null) refuse(difference);
       isProved = true;
       return "proved";
     },
@@ -65,11 +74,9 @@ export function createInstanceCheck(deps: {
         }
         beforeUserId = last.userId;
       }
-      throw new AppError(
-        "precondition_failed",
-        "Clerk knows none of the users who are active here. Nothing was written or deleted; check that CLERK_SECRET_KEY belongs to the right instance.",
-      );
+      refuse("Clerk knows none of the users who are active here");
     },
+    findRefusal: () => (isProved ? null : refusal),
   };
 }
 

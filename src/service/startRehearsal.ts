@@ -14,10 +14,13 @@ const obstaclePauseMs = 30_000;
 /** While nothing else uses the database the time between two tries doubles, up to this, so that it can sleep. */
 const pauseMsMax = 12 * 3_600_000;
 
+/** `since`: when a rehearsal first found this, ISO 8601. */
+export type TimedReport = RehearsalReport & { readonly since: string };
+
 /** A rehearsal in the background. */
 export interface BackgroundRehearsal {
   /** What the last one found; undefined: none has ended yet. */
-  readonly findReport: () => RehearsalReport | undefined;
+  readonly findReport: () => TimedReport | undefined;
   readonly stop: () => void;
 }
 
@@ -33,7 +36,7 @@ export function startRehearsal(deps: {
 }): BackgroundRehearsal {
   const { defaultTurma, log, clock = systemClock } = deps;
   const database = inBackground(deps.database);
-  let report: RehearsalReport | undefined;
+  let report: TimedReport | undefined;
   let isStopped = false;
   let cancel: () => void = () => undefined;
   let triedAtMs = 0;
@@ -56,8 +59,9 @@ export function startRehearsal(deps: {
         ? await rehearse(database, { defaultTurma, deadlineMs: rehearsalDeadlineMs })
         : undefined;
       if (found !== undefined) {
-        if (JSON.stringify(found) !== JSON.stringify(report)) logReport(log, found);
-        report = found;
+        const isNew = report === undefined || toKey(found) !== toKey(report);
+        if (isNew) logReport(log, found);
+        report = { ...found, since: isNew || !report ? new Date(clock.nowMs()).toISOString() : report.since };
       }
     } catch (error) {
       const isUnavailable = error instanceof AppError && error.code === "unavailable";
@@ -76,6 +80,11 @@ export function startRehearsal(deps: {
       cancel();
     },
   };
+}
+
+/** Sentences differ from one rehearsal to the next: the made-up addresses do. */
+function toKey({ obstacles, warnings }: RehearsalReport): string {
+  return JSON.stringify([listNames(obstacles), listNames(warnings)]);
 }
 
 function logReport(log: Log, { obstacles, warnings }: RehearsalReport): void {

@@ -1,8 +1,13 @@
 import { systemClock, type Clock } from "../clock.ts";
 import type { Database } from "../store/connection/database.ts";
 import { findEventFigures, findUserFigures, type EventFigures, type UserFigures } from "../store/status/figures.ts";
-import { findLastReconcileDrift, findNewestRun } from "../store/runs/syncRuns.ts";
+import { findLastReconcile, findNewestRun } from "../store/runs/syncRuns.ts";
+import type { Alarm } from "../domain/alarm.ts";
 import type { SyncRun } from "../domain/syncRun.ts";
+import { findAlarmFigures } from "../store/status/alarmFigures.ts";
+import { hasDefaultTurma, listTurmaLabels } from "../store/migration/turma.ts";
+import { findAlarms, type ProcessFacts, type StoredFigures } from "./findAlarms.ts";
+import type { InstanceCheck } from "./instanceCheck.ts";
 
 /**
  * Counting a million users takes a core some 0.4 s, so figures are shared for a while: two seconds old at most when they
@@ -14,14 +19,36 @@ export interface SyncStatus extends UserFigures, EventFigures {
   readonly lastRun: SyncRun | null;
   /** Creates, updates and deletes that the last finished reconcile found; null before the first. */
   readonly drift: number | null;
+  /** What has to be settled, the critical ones first. */
+  readonly alarms: readonly Alarm[];
 }
+
+/** What only the HTTP side of a server knows. */
+export type ServerFacts = Omit<ProcessFacts, "wrongKey">;
 
 export interface StatusService {
   readonly getStatus: () => Promise<SyncStatus>;
+  /** The alarms by the figures that this process last read, and by what it knows itself; asks no database. */
+  readonly listKnownAlarms: () => readonly Alarm[];
+  /** Tells where a server's own facts are read; the newest wins. */
+  readonly watch: (findFacts: () => ServerFacts) => void;
 }
 
-export function createStatusService(deps: { database: Database; clock?: Clock | undefined }): StatusService {
+export function createStatusService(deps: {
+  database: Database;
+  defaultTurma?: string | undefined;
+  instanceCheck?: Pick<InstanceCheck, "findRefusal"> | undefined;
+  clock?: Clock | undefined;
+}): StatusService {
   const { database, clock = systemClock } = deps;
+  let findServerFacts: () => ServerFacts = () => ({ clockOffsetSeconds: null, rehearsal: null });
+  let known: { readonly figures: StoredFigures; readonly atMs: number } | undefined;
+
+  function listKnownAlarms(): readonly Alarm[] {
+    const facts = { ...findServerFacts(), wrongKey: deps.instanceCheck?.findRefusal() ?? null };
+    // Of the moment of the figures: what arrived since is not known.
+    return findAlarms(known?.figures ?? null, facts, known?.atMs ?? clock.nowMs());
+  }
   let cached: { figures: Promise<UserFigures>; atMs: number; isUnderWay: boolean } | undefined;
 
   async function findCachedUserFigures(): Promise<UserFigures> {
@@ -48,14 +75,25 @@ export function createStatusService(deps: { database: Database; clock?: Clock | 
   }
 
   return {
+    listKnownAlarms,
+    watch: (findFacts) => {
+      findServerFacts = findFacts;
+    },
     getStatus: async () => {
-      const [userFigures, eventFigures, lastRun, drift] = await Promise.all([
+      const atMs = clock.nowMs();
+      const [userFigures, eventFigures, alarmFigures, lastRun, lastReconcile, labels] = await Promise.all([
         findCachedUserFigures(),
         findEventFigures(database),
+        findAlarmFigures(database),
         findNewestRun(database),
-        findLastReconcileDrift(database),
+        findLastReconcile(database),
+        database.run(listTurmaLabels),
       ]);
-      return { ...userFigures, ...eventFigures, lastRun, drift };
+      const hasTurma = hasDefaultTurma(labels, deps.defaultTurma);
+      const figures = { ...userFigures, ...eventFigures, ...alarmFigures, lastReconcile, hasDefaultTurma: hasTurma };
+      known = { figures, atMs };
+      const drift = lastReconcile?.drift ?? null;
+      return { ...userFigures, ...eventFigures, lastRun, drift, alarms: listKnownAlarms() };
     },
   };
 }

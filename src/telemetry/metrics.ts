@@ -3,6 +3,7 @@ import Gauge from "prom-client/lib/gauge.js";
 import Histogram from "prom-client/lib/histogram.js";
 import Registry from "prom-client/lib/registry.js";
 import { systemClock, type Clock } from "../clock.ts";
+import { alarmCodes, type Alarm } from "../domain/alarm.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import { version } from "../version.ts";
 
@@ -18,6 +19,7 @@ export interface MetricSources {
   readonly queueItems: () => number;
   readonly breakerState: () => "closed" | "half-open" | "open";
   readonly connectionAttempts: () => number;
+  readonly alarms: () => readonly Alarm[];
 }
 
 export interface Metrics {
@@ -38,6 +40,7 @@ export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => 
   let collectsDefaults: Promise<void> | undefined;
   let sources: MetricSources | undefined;
   createGauges(registry, () => sources);
+  createAlarmGauge(registry, () => sources);
   countWhenRead(registry, "log_lines_dropped_total", "Log lines that found no room.", droppedLogLines);
   new Gauge({
     name: "clerk_sync_build_info",
@@ -161,6 +164,21 @@ function createGauges(registry: Registry, findSources: () => MetricSources | und
     "connection_attempts_total",
     "Attempts to connect to the database.",
     () => findSources()?.connectionAttempts() ?? 0,
+  );
+}
+
+function createAlarmGauge(registry: Registry, findSources: () => MetricSources | undefined): void {
+  registry.registerMetric(
+    new Gauge({
+      name: "clerk_sync_alarm",
+      help: "1 while there is an alarm of the code, by what this process last knew.",
+      labelNames: ["code"],
+      registers: [],
+      collect() {
+        const alarms = findSources()?.alarms() ?? [];
+        for (const code of alarmCodes) this.set({ code }, alarms.some((alarm) => alarm.code === code) ? 1 : 0);
+      },
+    }),
   );
 }
 

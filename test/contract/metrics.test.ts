@@ -16,6 +16,7 @@ const t = openForFile(() => openTestApp({ app: { metrics, observer: metrics.obse
 
 /** What the README documents, without the process's own. */
 const documented = [
+  "clerk_sync_alarm",
   "clerk_sync_answer_seconds",
   "clerk_sync_batch_changes",
   "clerk_sync_breaker_open",

@@ -26,7 +26,18 @@ test("event figures are those of this moment, and say each delivery once", async
   expect(Object.fromEntries(grown)).toEqual({ applied: 1, unchanged: 1, stale: 1, ignored: 1, dead: 1 });
   expect(after.duplicates - before.duplicates).toBe(2);
   expect(Object.keys(after).sort()).toEqual(
-    ["drift", "duplicates", "events", "lag", "lastEventAt", "lastRun", "links", "oldestDeadAt", "users"].sort(),
+    [
+      "alarms",
+      "drift",
+      "duplicates",
+      "events",
+      "lag",
+      "lastEventAt",
+      "lastRun",
+      "links",
+      "oldestDeadAt",
+      "users",
+    ].sort(),
   );
 });
 

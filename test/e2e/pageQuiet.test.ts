@@ -71,11 +71,15 @@ test("a week without a webhook is the first thing said, and a quiet minute is no
   });
 });
 
-test("what the server warns of is shown among what needs attention", async () => {
+test("the page shows the server's alarms in its words", async () => {
   await t.sql`alter type turma rename value 'neon_estrutura' to 'neon_base'`;
   try {
     await t.enter(async (page) => {
+      const { alarms } = await t.services.status.getStatus();
+      expect(alarms.map(({ code }) => code)).toContain("default_turma");
       await page.getByText("DEFAULT_TURMA is no label of the enum turma").waitFor();
+      const shown = await page.locator(".verdict li").allInnerTexts();
+      expect(shown).toEqual(alarms.map(({ text }) => text));
     });
   } finally {
     await t.sql`alter type turma rename value 'neon_base' to 'neon_estrutura'`;

@@ -50,6 +50,24 @@ test("a replay fails if the event stays dead, and its answer is on standard outp
   expect((await replay("msg_ignored")).code).toBe(0);
 });
 
+test("status --check prints each alarm and ends with 1 if there is one; with --json it is the answer of sync.status", async () => {
+  const db = await openForTest(openTestDatabase());
+  const check = (...args: string[]) => startCli(["status", "--check", ...args], { DATABASE_URL: db.url }).ended;
+  const silent = await check();
+  expect([silent.code, silent.stdout]).toEqual([
+    1,
+    "warning   silence: No webhook has ever arrived; add the endpoint in Clerk's dashboard.\n",
+  ]);
+  const json = await check("--json");
+  expect([json.code, JSON.parse(json.stdout)]).toMatchObject([
+    1,
+    { alarms: [{ code: "silence", since: null }], drift: null },
+  ]);
+  await db.sql`insert into webhook_events (svix_id, received_at, settled_at, outcome) values ('msg_1', now(), now(), 'applied')`;
+  expect(await check()).toMatchObject({ code: 0, stdout: "No alarms.\n" });
+  expect(await check("user_A")).toMatchObject({ code: 1, stderr: expect.stringContaining("--check") as string });
+});
+
 test("--version is the version of package.json", async () => {
   const { code, stdout } = await startCli(["--version"], {}).ended;
   expect([code, stdout]).toEqual([0, `${manifest.version}\n`]);

@@ -1,76 +1,12 @@
 import { expect, test } from "bun:test";
 import { array, assert, integer, nat, property } from "fast-check";
-import { findAlarms, toSilence } from "../../src/page/status/alarms.ts";
-import { formatAgo, formatMs } from "../../src/page/shared/format.ts";
+import { formatMs } from "../../src/domain/words.ts";
+import { formatAgo } from "../../src/page/shared/format.ts";
 import { outcomeNames, sumOf, toLagShare, toLagTicks, toPlotHours, toTicks } from "../../src/page/events/plotScale.ts";
-import type { SyncStatus, SyncRun } from "../../src/page/shared/types.ts";
 
 const nowMs = Date.UTC(2026, 4, 1, 12, 30);
 const hourMs = 3_600_000;
 const ago = (ms: number) => new Date(nowMs - ms).toISOString();
-
-const calm: SyncStatus = {
-  users: { total: 3, active: 3, deleted: 0 },
-  links: { linked: 3, unverified: 0, noEmail: 0, conflict: 0 },
-  events: { applied: 3, unchanged: 0, stale: 0, ignored: 0, dead: 0 },
-  duplicates: 0,
-  lastEventAt: ago(1000),
-  lag: { p50Ms: 100, p95Ms: 200 },
-  oldestDeadAt: null,
-  lastRun: null,
-  drift: null,
-};
-const run: SyncRun = {
-  runId: "r",
-  kind: "reconcile",
-  status: "done",
-  dryRun: false,
-  startedAt: ago(hourMs),
-  finishedAt: ago(hourMs),
-  seen: 3,
-  applied: 0,
-  unchanged: 3,
-  stale: 0,
-  deleted: 0,
-  drift: 0,
-  driftByKind: { missing: 0, stale: 0, deleted: 0 },
-  error: null,
-};
-
-test("nothing is said of a calm sync, and everything of one in trouble, the worst first", () => {
-  expect(findAlarms({ status: calm, runs: [run] }, nowMs)).toEqual([]);
-  const troubled: SyncStatus = {
-    ...calm,
-    links: { ...calm.links, conflict: 1 },
-    events: { ...calm.events, dead: 2 },
-    oldestDeadAt: ago(72 * hourMs),
-    lastEventAt: ago(48 * hourMs),
-    lag: { p50Ms: 100, p95Ms: 120_000 },
-  };
-  const failed: SyncRun = { ...run, kind: "backfill", status: "failed", error: "Clerk said no" };
-  const alarms = findAlarms({ status: troubled, runs: [failed, { ...run, dryRun: true, drift: 5 }] }, nowMs);
-  expect(alarms.map(({ tone, at, text }) => `${tone} ${at} ${text}`)).toEqual([
-    "bad deliveries No webhook for 2 days. Check that the endpoint in Clerk is enabled.",
-    "bad runs The last backfill failed: Clerk said no",
-    "warn dead 2 dead events, the oldest from 3 days ago.",
-    "warn conflicts 1 user whose mentorado could not be decided.",
-    "warn deliveries Changes arrive late: 2 min for the slowest of twenty.",
-    "warn runs The last reconcile, a dry run, found 5 differences and repaired none.",
-  ]);
-});
-
-test("silence is judged by its length: a night is nothing, six hours are odd, a day is an alarm, never is said", () => {
-  const toneAfter = (ms: number) => toSilence(ago(ms), nowMs).tone;
-  expect([0, 5.9, 6, 23.9, 24, 240].map((hours) => toneAfter(hours * hourMs))).toEqual([
-    "good",
-    "good",
-    "warn",
-    "warn",
-    "bad",
-    "bad",
-  ]);
-  expect(toSilence(null, nowMs)).toEqual({ tone: "warn", silentForMs: null });
-});
 
 test("the axis begins at zero, ends at or above the greatest value, in at most six round and equal steps", () => {
   assert(

@@ -1,4 +1,4 @@
-import { formatCounted } from "../shared/format.ts";
+import { formatCounted } from "../../domain/words.ts";
 import type { Candidate, LinkConflict } from "../shared/types.ts";
 
 /** Why the mentorado of this user is not decided. */

@@ -1,4 +1,4 @@
-import { formatCount, formatMs } from "../shared/format.ts";
+import { formatCount, formatMs } from "../../domain/words.ts";
 import { outcomeNames, type PlotHour } from "./plotScale.ts";
 import { formatHour } from "./plotWords.ts";
 

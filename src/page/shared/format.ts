@@ -1,4 +1,3 @@
-const numbers = new Intl.NumberFormat("en");
 const relative = {
   narrow: new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" }),
   long: new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" }),
@@ -7,24 +6,6 @@ const secondMs = 1_000;
 const minuteMs = 60 * secondMs;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
-
-export function formatCount(count: number): string {
-  return numbers.format(count);
-}
-
-/** `1 event`, `1,204 events`. */
-export function formatCounted(count: number, one: string, many = `${one}s`): string {
-  return `${formatCount(count)} ${count === 1 ? one : many}`;
-}
-
-/** How long, with at most two digits that matter: `480 ms`, `3.2 s`, `14 min`, `3 days`. */
-export function formatMs(ms: number): string {
-  if (ms < secondMs) return `${Math.round(ms)} ms`;
-  if (ms < minuteMs) return `${ms < 10 * secondMs ? Math.round(ms / 100) / 10 : Math.round(ms / secondMs)} s`;
-  if (ms < hourMs) return `${Math.round(ms / minuteMs)} min`;
-  if (ms < 2 * dayMs) return `${Math.round(ms / hourMs)} h`;
-  return `${Math.round(ms / dayMs)} days`;
-}
 
 /** `just now`, `4m ago`, `yesterday`; in the long style `4 minutes ago`. */
 export function formatAgo(atMs: number, nowMs: number, style: keyof typeof relative = "narrow"): string {

@@ -1,22 +1,22 @@
 import type { ComponentChildren } from "preact";
-import { useContext } from "preact/hooks";
-import { findLastReconcile, toSilence } from "./alarms.ts";
-import { NowContext } from "../shared/clock.ts";
-import { formatCount, formatMs } from "../shared/format.ts";
-import type { Tone } from "../shared/types.ts";
+import { formatCount, formatMs } from "../../domain/words.ts";
+import { toneOf, type Alarm, type SyncRun, type SyncStatus, type Tone } from "../shared/types.ts";
 import { Ago } from "../shared/Ago.tsx";
 import type { PageData } from "../usePageData.ts";
 
 /** The figures that show whether the sync works. */
 export function Health({ data }: { data: PageData | null }) {
-  const nowMs = useContext(NowContext);
   const status = data?.status;
-  const silence = status && toSilence(status.lastEventAt, nowMs);
-  const reconcile = data && findLastReconcile(data.runs);
+  // The one that `drift` is of.
+  const reconcile = data?.runs.find((run) => run.kind === "reconcile" && run.status === "done");
   const lag = status?.lag;
+  const toneFor = (...codes: Alarm["code"][]) => {
+    const alarm = status?.alarms.find(({ code }) => codes.includes(code));
+    return alarm && toneOf[alarm.severity];
+  };
   return (
     <section class="tiles" aria-label="Health">
-      <Tile name="Last webhook" tone={silence?.tone} note={silence && toSilenceNote(silence)}>
+      <Tile name="Last webhook" tone={status && (toneFor("silence") ?? "good")} note={status && toSilenceNote(status)}>
         {status && (status.lastEventAt === null ? "never" : <Ago at={status.lastEventAt} />)}
       </Tile>
       <Tile name="Active users" note={status && `${formatCount(status.users.deleted)} deleted`}>
@@ -26,20 +26,20 @@ export function Health({ data }: { data: PageData | null }) {
       <Tile
         name="Lag, last 24 h"
         note={lag && (lag.p95Ms === null ? "no delivery" : `19 of 20 within ${formatMs(lag.p95Ms)}`)}
-        tone={(lag?.p95Ms ?? 0) > 60_000 ? "warn" : undefined}
+        tone={toneFor("lag")}
       >
         {lag && (lag.p50Ms === null ? "–" : formatMs(lag.p50Ms))}
       </Tile>
       <Tile
         name="Drift at last reconcile"
-        tone={reconcile?.dryRun && reconcile.drift > 0 ? "warn" : undefined}
+        tone={toneFor("drift")}
         note={status && (reconcile ? <DriftNote run={reconcile} /> : status.drift === null ? "none has run yet" : "")}
       >
         {status && (status.drift === null ? "–" : formatCount(status.drift))}
       </Tile>
       <Tile
         name="Dead events"
-        tone={status && status.events.dead > 0 ? "warn" : undefined}
+        tone={toneFor("refused_events", "dead_events")}
         note={
           status &&
           (status.oldestDeadAt === null ? (
@@ -57,13 +57,14 @@ export function Health({ data }: { data: PageData | null }) {
   );
 }
 
-function toSilenceNote({ tone, silentForMs }: ReturnType<typeof toSilence>): string {
-  if (silentForMs === null) return "none so far";
-  if (tone === "bad") return "silent: check the endpoint";
-  return tone === "warn" ? "unusually quiet" : "webhooks arrive";
+function toSilenceNote({ lastEventAt, alarms }: SyncStatus): string {
+  if (lastEventAt === null) return "none so far";
+  const silence = alarms.find(({ code }) => code === "silence");
+  if (silence === undefined) return "webhooks arrive";
+  return silence.severity === "critical" ? "silent: check the endpoint" : "unusually quiet";
 }
 
-function DriftNote({ run }: { run: NonNullable<ReturnType<typeof findLastReconcile>> }) {
+function DriftNote({ run }: { run: SyncRun }) {
   return (
     <>
       {run.drift === 0 ? "in step" : run.dryRun ? "not repaired (dry run)" : "repaired"}, <Ago at={run.startedAt} />

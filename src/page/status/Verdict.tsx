@@ -1,10 +1,22 @@
 import { useEffect } from "preact/hooks";
-import type { Alarm } from "./alarms.ts";
-import { formatCounted } from "../shared/format.ts";
+import { formatCounted } from "../../domain/words.ts";
+import { toneOf, type Alarm } from "../shared/types.ts";
 
 const pageTitle = document.title;
 
-/** What needs a decision, worst first, each with a link to its place on the page. Null: not loaded yet. */
+/** The section of the page that an alarm is about. */
+const sectionOf: Partial<Record<Alarm["code"], string>> = {
+  silence: "deliveries",
+  refused_events: "dead",
+  dead_events: "dead",
+  conflicts: "conflicts",
+  failed_run: "runs",
+  wrong_key: "runs",
+  drift: "runs",
+  lag: "deliveries",
+};
+
+/** The server's alarms, each with a link to its place on the page. Null: not loaded yet. */
 export function Verdict({ alarms }: { alarms: readonly Alarm[] | null }) {
   const count = alarms?.length ?? 0;
   useEffect(() => {
@@ -23,12 +35,12 @@ export function Verdict({ alarms }: { alarms: readonly Alarm[] | null }) {
           <strong>All is well.</strong> <span>Nothing needs a decision.</span>
         </p>
       ) : (
-        <div class={`verdict toned ${alarms[0]?.tone}`}>
+        <div class={`verdict toned ${toneOf[alarms[0]?.severity ?? "warning"]}`}>
           <strong>{formatCounted(count, "thing needs you", "things need you")}</strong>
           <ul>
-            {alarms.map(({ text, at, tone }) => (
-              <li key={text} class={tone}>
-                {at === null ? text : <JumpLink to={at}>{text}</JumpLink>}
+            {alarms.map(({ code, severity, text }) => (
+              <li key={code} class={toneOf[severity]}>
+                {sectionOf[code] === undefined ? text : <JumpLink to={sectionOf[code]}>{text}</JumpLink>}
               </li>
             ))}
           </ul>

@@ -1,4 +1,4 @@
-import { formatCounted } from "../shared/format.ts";
+import { formatCounted } from "../../domain/words.ts";
 import type { ResyncResult, Tone, UserStatus } from "../shared/types.ts";
 
 /** What a state means, and what the on-call engineer does about it. */

@@ -42,6 +42,8 @@ export interface RunsService {
   readonly interrupt: (runId: string) => Promise<void>;
   /** Resolves when this process no longer works on the run. */
   readonly waitFor: (runId: string) => Promise<void>;
+  /** Resolves when this process works on no run. */
+  readonly whenIdle: () => Promise<void>;
   /** Stops a run of this process; another process, or the next `adopt`, goes on with it at once. */
   readonly release: (runId: string) => Promise<void>;
   /**
@@ -120,6 +122,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
     },
     interrupt: (runId) => ownRuns.stop(runId, "interrupted"),
     waitFor: ownRuns.waitFor,
+    whenIdle: ownRuns.whenIdle,
     release: (runId) => ownRuns.stop(runId, "shutdown"),
     adopt: async ({ resumeMs = 0 } = {}) => {
       const runIds: string[] = [];
@@ -167,6 +170,9 @@ function createOwnRuns(deps: Omit<RunsWorkerDeps, "clerk">) {
     stop,
     waitFor: async (runId: string): Promise<void> => {
       await runs.get(runId)?.ended;
+    },
+    whenIdle: async (): Promise<void> => {
+      await Promise.all([...runs.values()].map(({ ended }) => ended));
     },
     close: async (): Promise<void> => {
       isClosed = true;

@@ -33,6 +33,8 @@ interface SchedulerDeps {
   /** How long payloads are kept. */
   keepMs: number;
   hasClerkKey: boolean;
+  /** Follows each job that succeeded; a failure is only logged. */
+  afterJob?: (() => Promise<void>) | undefined;
   log: Log;
   clock?: Clock | undefined;
 }
@@ -53,7 +55,7 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
     if (stopping.signal.aborted) return;
     const run = () => {
       timers.delete(cancel);
-      job().catch((error: unknown) => {
+      job().then(follow, (error: unknown) => {
         if (stopping.signal.aborted) return;
         log.warn({ err: error }, `[Scheduler] ${what} has to wait`);
         if (retryMs !== undefined) after(retryMs, what, job, retryMs);
@@ -61,6 +63,13 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
     };
     const cancel = clock.setTimer(ms, run, { isBackground: true });
     timers.add(cancel);
+  }
+
+  function follow(): void {
+    if (stopping.signal.aborted) return;
+    deps.afterJob?.().catch((error: unknown) => {
+      if (!stopping.signal.aborted) log.warn({ err: error }, "[Scheduler] The status cannot be read");
+    });
   }
 
   async function reconcile(): Promise<void> {

@@ -46,8 +46,8 @@ export async function listRuns(
   return rows.map(toSyncRun);
 }
 
-/** What the last finished reconcile found, dry or not; null before the first. */
-export async function findLastReconcileDrift(database: Database): Promise<number | null> {
+/** The newest reconcile that came to its end, dry or not; null before the first. */
+export async function findLastReconcile(database: Database): Promise<SyncRun | null> {
   const [row] = await database.run((sql) =>
     drizzle(sql)
       .select()
@@ -56,7 +56,7 @@ export async function findLastReconcileDrift(database: Database): Promise<number
       .orderBy(newestFirst)
       .limit(1),
   );
-  return row ? toSyncRun(row).drift : null;
+  return row ? toSyncRun(row) : null;
 }
 
 // As the index has it.
