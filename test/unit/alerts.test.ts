@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { alarmCodes } from "../../src/domain/alarm.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -53,6 +54,14 @@ test("alerts and dashboard use no metric that /metrics does not have, and the da
   const used = namesIn(dashboard);
   for (const name of [...namesIn(rules), ...used]) expect(typed).toContain(name);
   for (const name of typed) if (name.startsWith("clerk_sync_")) expect(used).toContain(name);
+});
+
+test("every alarm of the server has a rule: by its code, or by the rate of what it is about", () => {
+  const byRate = ["clock", "lag"];
+  const byCode = [...rules.matchAll(/clerk_sync_alarm\{code=~"([^"]+)"/g)].flatMap(([, codes = ""]) =>
+    codes.split("|"),
+  );
+  expect(new Set([...byCode, ...byRate])).toEqual(new Set<string>(alarmCodes));
 });
 
 test("every counter whose first increase is an alert is there at 0 from the start of the process", () => {
