@@ -81,7 +81,8 @@ async function open(): Promise<Fetch> {
       return await Promise.race([app.fetch(lingering), ending.promise]);
     } finally {
       cutShort.delete(ending.resolve);
-      if (lingering !== req && !lingering.bodyUsed) void lingering.body?.cancel();
+      // A sender that has hung up leaves nothing to cancel.
+      if (lingering !== req && !lingering.bodyUsed) lingering.body?.cancel().catch(() => undefined);
     }
   };
 }

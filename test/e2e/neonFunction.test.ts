@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { connect } from "node:net";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { resolveConfig } from "@neon/config/v1";
@@ -78,6 +79,36 @@ test("where a request is a stream of Node's own, bodies are read, and one that i
   const sync = createSyncClient({ url: own.server.url, token: testAdminToken });
   expect(await codeOf(sync.sync.resync.mutate({ clerkId: "user_Stream" }))).toBe("PRECONDITION_FAILED");
 });
+
+test.each(["plain", "hono"])(
+  "senders that hang up within a body do not end the process (%s adapter)",
+  async (adapter) => {
+    const own = await openForTest(built.open({ env: { FUNCTION_ADAPTER: adapter } }));
+    const hangUp = (request: string, afterMs: number) =>
+      new Promise<void>((resolve) => {
+        const socket = connect(Number(new URL(own.server.url).port), "127.0.0.1", () => {
+          socket.write(request);
+          setTimeout(() => socket.destroy(), afterMs);
+        });
+        socket.on("error", () => undefined).on("close", () => resolve());
+      });
+    const bodies = [
+      "content-length: 5000000\r\n\r\nx",
+      `content-length: 5000000\r\n\r\n${"x".repeat(200_000)}`,
+      "content-length: 500\r\n\r\nx",
+      "transfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n",
+      // No chunk at all: the body has failed before any answer is there.
+      "transfer-encoding: chunked\r\n\r\nzz\r\n",
+      `transfer-encoding: chunked\r\n\r\nFFFFFF\r\n${"x".repeat(1_500_000)}`,
+    ];
+    const signed = Object.entries(signDelivery("")).map(([name, value]) => `${name}: ${value}\r\n`);
+    for (const path of ["/api/webhooks/clerk", "/api/trpc/sync.resync", "/nothing"]) {
+      const head = `POST ${path} HTTP/1.1\r\nhost: x\r\n${signed.join("")}`;
+      await Promise.all(bodies.flatMap((body) => [0, 5, 50].map((afterMs) => hangUp(head + body, afterMs))));
+    }
+    expect((await own.deliver(userEvent(clerkUser("user_AfterHangUps")))).said).toBe("applied");
+  },
+);
 
 test("every procedure works", async () => {
   const sync = createSyncClient({ url: t.server.url, token: testAdminToken });
