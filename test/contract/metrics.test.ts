@@ -68,7 +68,7 @@ test("every documented name is there, with a type and a text, and none that is n
   for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "nodejs_eventloop_lag_seconds"]) {
     expect(typed.length > 0 && text.includes(`# TYPE ${name} `)).toBe(true);
   }
-  const readme = await Bun.file(join(import.meta.dir, "../../README.md")).text();
+  const readme = await Bun.file(join(import.meta.dir, "../../.github/OPERATIONS.md")).text();
   for (const name of readme.match(/clerk_sync_\w+/g) ?? []) expect(documented).toContain(name);
 });
 

@@ -16,9 +16,9 @@ import { connectTo } from "../support/trpcClient.ts";
 // Real servers on a machine that may be busy.
 setDefaultTimeout(60_000);
 
-/** The grants that README.md names, each as one right on one object, for the role. */
+/** The grants that OPERATIONS.md names, each as one right on one object, for the role. */
 async function readGrants(role: string): Promise<{ right: string; on: string; statement: string }[]> {
-  const text = await Bun.file(`${import.meta.dir}/../../README.md`).text();
+  const text = await Bun.file(`${import.meta.dir}/../../.github/OPERATIONS.md`).text();
   const block = /```sql\n(create role clerk_sync[^`]+)```/.exec(text)?.[1] ?? "";
   return [...block.matchAll(/^grant (.+) on (schema |sequence |)(.+) to clerk_sync;$/gm)].flatMap(
     ([, rights = "", kind = "", objects = ""]) =>

@@ -1,4 +1,4 @@
--- The created and updated users among the changes, each compared with its row. Called by apply_batch, under its lock and
+-- The created and updated users among the changes, each compared with its row. Called by apply_user_changes, under its lock and
 -- settings.
 --
 -- parts: two texts for each change, see there. settled: deliveries settled before, by svix_id. widths: those of the
