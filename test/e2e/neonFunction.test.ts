@@ -97,11 +97,10 @@ test.each(["plain", "hono"])(
       `content-length: 5000000\r\n\r\n${"x".repeat(200_000)}`,
       "content-length: 500\r\n\r\nx",
       "transfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n",
-      // No chunk at all: the body has failed before any answer is there.
-      "transfer-encoding: chunked\r\n\r\nzz\r\n",
-      `transfer-encoding: chunked\r\n\r\nFFFFFF\r\n${"x".repeat(1_500_000)}`,
     ];
     const signed = Object.entries(signDelivery("")).map(([name, value]) => `${name}: ${value}\r\n`);
+    // At work for a moment, connecting to its database, with a body that it does not read and that has failed meanwhile.
+    await hangUp("POST /api/schedule HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", 0);
     for (const path of ["/api/webhooks/clerk", "/api/trpc/sync.resync", "/nothing"]) {
       const head = `POST ${path} HTTP/1.1\r\nhost: x\r\n${signed.join("")}`;
       await Promise.all(bodies.flatMap((body) => [0, 5, 50].map((afterMs) => hangUp(head + body, afterMs))));
