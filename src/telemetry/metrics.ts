@@ -1,3 +1,5 @@
+// oxlint-disable-next-line typescript/triple-slash-reference -- else programs that use this one as a library lack it
+/// <reference path="./promClientParts.d.ts" />
 import Counter from "prom-client/lib/counter.js";
 import Gauge from "prom-client/lib/gauge.js";
 import Histogram from "prom-client/lib/histogram.js";
