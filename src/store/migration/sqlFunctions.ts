@@ -3,7 +3,7 @@
 /// <reference path="../sql.d.ts" />
 import { createHash } from "node:crypto";
 import type { ISql, PendingQuery, Row } from "postgres";
-import countEvents from "../sql/events/count_events.sql" with { type: "text" };
+import foldCounters from "../sql/events/fold_counters.sql" with { type: "text" };
 import rollUpCounters from "../sql/events/roll_up_counters.sql" with { type: "text" };
 import settleDeliveries from "../sql/events/settle_deliveries.sql" with { type: "text" };
 import settleRefused from "../sql/events/settle_refused.sql" with { type: "text" };
@@ -39,7 +39,7 @@ const functionTexts: readonly string[] = [
   applyDeletions,
   applyUpserts,
   linkMentorados,
-  countEvents,
+  foldCounters,
   rollUpCounters,
   settleDeliveries,
   settleRefused,

@@ -13,7 +13,7 @@
 --                           resolve_link and unlink_mentorado; rows are created by link_mentorados
 --   public.webhook_events   the ledger: one row per svix-id; written by settle_deliveries, settle_refused and retention
 --   public.event_counters, public.event_counters_recent  figures of the ledger by hour, and of the last second; written
---                           with it by count_events, old ones folded by roll_up_counters
+--                           with it, old ones folded by fold_counters and roll_up_counters
 --   public.mentorado_links  trail of links: who linked or released what, when, because of what
 --   public.sync_runs, public.sync_run_pages  backfills and reconciles; written by open_run, apply_run_page and the lease
 --

@@ -9,7 +9,10 @@ create function clerk_sync.settle_deliveries(
 language plpgsql
 as $$
 declare
-  counts clerk_sync.event_count[];
+  -- The one second before this one that is not folded yet, if there is one.
+  counted_second timestamptz;
+  -- The outcomes of this batch that an operator's replay may take back.
+  effectless text[];
 begin
   if reopens then
     perform clerk_sync.uncount_events(array(
@@ -50,7 +53,7 @@ begin
           refused_version = excluded.refused_version, payload = excluded.payload
       where e.outcome in ('dead', 'ignored')
     returning e.outcome, e.occurred_at, e.settled_at
-  ), counted as (
+  ), counts as materialized (
     select n.outcome, coalesce(round(ln(n.lag_ms) / ln(1.1::float8)), -1)::smallint as lag_bucket, count(*) as events,
            coalesce(sum(n.lag_ms), 0) as lag_ms_sum
     from (
@@ -62,10 +65,28 @@ begin
       select 'duplicate', null from results where is_again and outcome = 'duplicate'
     ) n
     group by 1, 2
+  ), counted as (
+    insert into public.event_counters_recent as k (second, outcome, lag_bucket, events, lag_ms_sum)
+    select date_trunc('second', applied_at), c.outcome, c.lag_bucket, c.events, c.lag_ms_sum from counts c
+    on conflict (second, outcome, lag_bucket) do update
+      set events = k.events + excluded.events, lag_ms_sum = k.lag_ms_sum + excluded.lag_ms_sum
   )
   select (select jsonb_agg(outcome order by place) from results),
-         array(select row(c.outcome, c.lag_bucket, c.events, c.lag_ms_sum)::clerk_sync.event_count from counted c)
-    into outcomes, counts;
-  perform clerk_sync.count_events(counts, applied_at);
+         (select k.second from public.event_counters_recent k
+          where k.second <> date_trunc('second', applied_at)
+          order by k.second desc limit 1),
+         array(select distinct c.outcome from counts c where c.outcome in ('dead', 'ignored'))
+    into outcomes, counted_second, effectless;
+  if counted_second is not null then
+    perform clerk_sync.fold_counters(counted_second);
+  end if;
+  -- Copies of older versions take an event that is settled anew out of rows that have to be there.
+  if cardinality(effectless) > 0 then
+    insert into public.event_counters (hour, outcome, lag_bucket, events)
+    select h.hour, o.outcome, -1, 0
+    from unnest(effectless) as o(outcome)
+      cross join lateral (values (date_trunc('hour', applied_at, 'UTC')), ('-infinity')) as h(hour)
+    on conflict do nothing;
+  end if;
 end
 $$;

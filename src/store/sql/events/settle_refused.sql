@@ -20,6 +20,8 @@ begin
   update public.webhook_events
   set outcome = 'stale', error_code = null, error_detail = null, refused_version = null, settled_at = applied_at
   where svix_id in (select o.svix_id from unnest(overtaken) o);
-  perform clerk_sync.count_events(array[row('stale', -1, cardinality(overtaken), 0)::clerk_sync.event_count], applied_at);
+  insert into public.event_counters_recent as k (second, outcome, lag_bucket, events, lag_ms_sum)
+  values (date_trunc('second', applied_at), 'stale', -1, cardinality(overtaken), 0)
+  on conflict (second, outcome, lag_bucket) do update set events = k.events + excluded.events;
 end
 $$;
