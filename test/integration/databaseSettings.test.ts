@@ -19,11 +19,15 @@ const pooler = openForFile(async () => openPgBouncer({ serverUrl: await testServ
 /** By name, what is never the same twice. */
 const ids = /^(?:runId|lagMs|p50Ms|p95Ms|requestId|nextCursor)$/;
 
+/** In the text of an alarm. */
+const ages = /(, the oldest for )\d+ ms/;
+
 /** What was answered, without what differs between two tellings: moments of this test, ids of runs, lags. */
 function toComparable(value: unknown, key = ""): unknown {
   if (ids.test(key) && value !== null) return key;
   if (Array.isArray(value)) return value.map((inner) => toComparable(inner));
-  if (typeof value === "string") return Math.abs(Date.now() - Date.parse(value)) < 600_000 ? "recent" : value;
+  if (typeof value === "string")
+    return Math.abs(Date.now() - Date.parse(value)) < 600_000 ? "recent" : value.replace(ages, "$1");
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, toComparable(inner, name)]));
 }
