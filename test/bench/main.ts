@@ -104,7 +104,8 @@ async function publish(parts: { markdown: string; summary: string; svg: string }
   const folder = join(root, options.write ? ".github" : ".tmp");
   await mkdir(folder, { recursive: true });
   await Bun.write(join(folder, "bench.svg"), parts.svg);
-  const head = "# Bench\n\nWritten by `bun run bench --write`.\n\n![Deliveries per second by distance](bench.svg)\n\n";
+  const command = `bun run bench${options.quick ? " --quick" : ""} --write`;
+  const head = `# Bench\n\nWritten by \`${command}\`.\n\n![Deliveries per second by distance](bench.svg)\n\n`;
   await Bun.write(join(folder, "BENCH.md"), `${head}${parts.markdown}\n`);
   say(`The figures are in ${join(folder, "BENCH.md")}`);
   if (!options.write) return;
