@@ -81,13 +81,18 @@ export function createStatusService(deps: {
     },
     getStatus: async () => {
       const atMs = clock.nowMs();
-      const [userFigures, eventFigures, alarmFigures, lastRun, lastReconcile, labels] = await Promise.all([
+      // Four at once: a pooler may have as few as five connections for all of its clients.
+      const [userFigures, eventFigures, { alarmFigures, labels }, { lastRun, lastReconcile }] = await Promise.all([
         findCachedUserFigures(),
         findEventFigures(database),
-        findAlarmFigures(database),
-        findNewestRun(database),
-        findLastReconcile(database),
-        database.run(listTurmaLabels),
+        findAlarmFigures(database).then(async (figures) => ({
+          alarmFigures: figures,
+          labels: await database.run(listTurmaLabels),
+        })),
+        findNewestRun(database).then(async (run) => ({
+          lastRun: run,
+          lastReconcile: await findLastReconcile(database),
+        })),
       ]);
       const hasTurma = hasDefaultTurma(labels, deps.defaultTurma);
       const figures = { ...userFigures, ...eventFigures, ...alarmFigures, lastReconcile, hasDefaultTurma: hasTurma };

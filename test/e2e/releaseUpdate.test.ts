@@ -65,7 +65,7 @@ test(`from ${lastRelease.version}: both versions serve while one replaces the ot
   await expectNothingLost(update, traffic);
   // What this version has counted in the last second it adds to the older one's figures once that second is over.
   await waitUntil(async () => {
-    await db.sql`select ${db.sql(functionsSchema)}.roll_up_counters(500)`;
+    await db.sql`select ${db.sql(functionsSchema)}.roll_up_counters('{"row_limit": 500}')`;
     return (await db.sql`select from event_counters_recent`).length === 0;
   }, 5_000);
   const [figures, oldFigures] = await Promise.all([readFigures(update), readFigures(update, folder)]);

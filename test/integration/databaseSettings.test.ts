@@ -20,7 +20,7 @@ const pooler = openForFile(async () => openPgBouncer({ serverUrl: await testServ
 const ids = /^(?:runId|lagMs|p50Ms|p95Ms|requestId|nextCursor)$/;
 
 /** In the text of an alarm. */
-const ages = /(, the oldest for )\d+ ms/;
+const ages = /(, the oldest for )[\d.]+ m?s/;
 
 /** What was answered, without what differs between two tellings: moments of this test, ids of runs, lags. */
 function toComparable(value: unknown, key = ""): unknown {

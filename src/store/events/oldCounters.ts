@@ -1,5 +1,8 @@
 import type { Database } from "../connection/database.ts";
-import { functionsSchema } from "../migration/sqlFunctions.ts";
+import { toWire } from "../wire.ts";
+
+/** Reading a history of years takes some 0.2 s; waiting for the writer's lock 3 s at most. */
+const rollUpDeadlineMs = 8_000;
 
 /**
  * Folds old event figures into coarser rows, the oldest first; see roll_up_counters.sql.
@@ -7,8 +10,6 @@ import { functionsSchema } from "../migration/sqlFunctions.ts";
  * @returns how many rows it folded
  */
 export async function rollUpCounters(database: Database, { limit }: { limit: number }): Promise<number> {
-  const rows = await database.run(
-    (sql) => sql<{ folded: number }[]>`select ${sql(functionsSchema)}.roll_up_counters(${limit}) as folded`,
-  );
-  return rows[0]?.folded ?? 0;
+  const json = toWire({ rowLimit: limit });
+  return (await database.callFunction("roll_up_counters", json, { deadlineMs: rollUpDeadlineMs })) as number;
 }

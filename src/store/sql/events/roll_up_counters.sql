@@ -1,12 +1,13 @@
 -- Folds old figures, oldest first: lags are kept for 31 days, which is as far back as the series of hours goes, hours for
 -- a year, days for ten years; what is older is kept by the year. All counts stay. Days and years are those of UTC.
--- Returns how many rows it folded, row_limit at most. Called by retention. The counts of the last second are moved to
--- their hour as well, so that event_counters is complete on a quiet instance.
-create function clerk_sync.roll_up_counters(row_limit integer) returns integer
+-- limits: {"row_limit": number}. Returns how many rows it folded, row_limit at most. Called by retention. The counts of the
+-- last second are moved to their hour as well, so that event_counters is complete on a quiet instance.
+create function clerk_sync.roll_up_counters(limits jsonb) returns integer
 language plpgsql
 set lock_timeout = '3s'
 as $$
 declare
+  row_limit constant integer := limits ->> 'row_limit';
   started_at constant timestamptz := clerk_sync.clock();
   -- Each is where a new row begins, so that no row is folded into one that is itself to be folded.
   years_before constant timestamptz := date_trunc('year', started_at - interval '10 years', 'UTC');

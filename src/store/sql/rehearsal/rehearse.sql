@@ -50,7 +50,7 @@ begin
       where svix_id in (select jsonb_array_elements_text(step -> 'svix_ids'));
       -- For the rights alone.
       perform clerk_sync.fold_counters('-infinity');
-      perform clerk_sync.roll_up_counters(0);
+      perform clerk_sync.roll_up_counters('{"row_limit": 0}');
       found := step -> 'expected';
   end case;
   begin
