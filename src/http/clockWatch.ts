@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
-import { Webhook } from "svix";
 import type { SignatureHeaders } from "../clerk/bodyVerifier.ts";
+import { createSvixWebhook } from "../clerk/svixWebhook.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 
@@ -24,7 +24,7 @@ export interface ClockWatch {
 
 export function createClockWatch(deps: { secrets: readonly string[]; log: Log; clock: Clock }): ClockWatch {
   const { log, clock } = deps;
-  const webhooks = deps.secrets.map((secret) => new Webhook(secret));
+  const webhooks = deps.secrets.map(createSvixWebhook);
   /** By svix-id and timestamp: a delivery that was recorded and is sent again and again counts once. */
   let refusals = new Map<string, { readonly atMs: number; readonly offsetSeconds: number }>();
   let hasWarned = false;

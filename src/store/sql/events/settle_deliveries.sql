@@ -9,7 +9,8 @@ create function clerk_sync.settle_deliveries(
 language plpgsql
 as $$
 declare
-  -- The one second before this one that is not folded yet, if there is one.
+  -- The newest second that has counts: this one, or the one that is to be folded. Looked for from the newest on, or
+  -- while a snapshot is held all rows that were folded meanwhile would be read.
   counted_second timestamptz;
   -- The outcomes of this batch that an operator's replay may take back.
   effectless text[];
@@ -72,12 +73,10 @@ begin
       set events = k.events + excluded.events, lag_ms_sum = k.lag_ms_sum + excluded.lag_ms_sum
   )
   select (select jsonb_agg(outcome order by place) from results),
-         (select k.second from public.event_counters_recent k
-          where k.second <> date_trunc('second', applied_at)
-          order by k.second desc limit 1),
+         (select k.second from public.event_counters_recent k order by k.second desc limit 1),
          array(select distinct c.outcome from counts c where c.outcome in ('dead', 'ignored'))
     into outcomes, counted_second, effectless;
-  if counted_second is not null then
+  if counted_second <> date_trunc('second', applied_at) then
     perform clerk_sync.fold_counters(counted_second);
   end if;
   -- Copies of older versions take an event that is settled anew out of rows that have to be there.
