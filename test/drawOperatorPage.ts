@@ -1,17 +1,13 @@
 // `bun test/drawOperatorPage.ts`: the picture of the operator page in the README, from the data of the demo.
 import { join } from "node:path";
-import { registeredMentorados, tellStory } from "../src/dev/demoStory.ts";
-import { openOperatorPageTest } from "./support/operatorPage.ts";
+import { deliverDemo, openOperatorPageTest } from "./support/operatorPage.ts";
 
 const path = join(import.meta.dir, "..", ".github", "operator-page.png");
 const viewport = { width: 1_180, height: 960 };
 
 const opened = await openOperatorPageTest();
 try {
-  for (const { nomeCompleto, ...rest } of registeredMentorados)
-    await opened.sql`insert into mentorados ${opened.sql({ nome_completo: nomeCompleto, ...rest })}`;
-  for (const { event, forged } of tellStory(opened.clerk))
-    if (forged !== true) await opened.deliver(JSON.parse(event.body), { svixId: event.svixId });
+  await deliverDemo(opened);
   await opened.enter(
     async (page) => {
       await page.getByRole("button", { name: "Link" }).first().waitFor();

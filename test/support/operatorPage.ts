@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import type { Browser, Page } from "playwright-core";
 import { openServer } from "./openServer.ts";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
+import { registeredMentorados, tellStory } from "../../src/dev/demoStory.ts";
 import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import type { AppDeps } from "../../src/http/app.ts";
 import { silentLog } from "../../src/log.ts";
@@ -60,13 +61,22 @@ export async function openOperatorPageTest(
   };
 }
 
+/** Fills the database with what `bun run demo` ends with: dead event, conflict, deleted users and all. */
+export async function deliverDemo({ clerk, sql, deliver }: OperatorPageTest): Promise<void> {
+  for (const { nomeCompleto, ...rest } of registeredMentorados)
+    await sql`insert into mentorados ${sql({ nome_completo: nomeCompleto, ...rest })}`;
+  for (const { event, forged } of tellStory(clerk))
+    if (forged !== true) await deliver(JSON.parse(event.body), { svixId: event.svixId });
+}
+
+/** Enters the admin token and waits until the figures are loaded. */
 export async function giveToken(page: Page, token = testAdminToken): Promise<void> {
   await page.getByLabel("Admin token").fill(token);
   await page.getByRole("button", { name: "Continue" }).click();
-  // Until the figures are there.
   await page.locator(".updated time").waitFor({ state: "attached" });
 }
 
+/** Searches for a user and waits until its panel is open. */
 export async function findUser(page: Page, clerkId: string): Promise<void> {
   await page.getByLabel("User id").fill(clerkId);
   await page.getByRole("button", { name: "Find" }).click();
