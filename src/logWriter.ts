@@ -1,4 +1,4 @@
-import { write, writeSync } from "node:fs";
+import { write } from "node:fs";
 
 /** UTF-16 units; some seconds of the highest throughput. What comes beyond is dropped and counted. */
 const bufferedCharsMax = 4 * 1024 * 1024;
@@ -76,21 +76,4 @@ export function createLogWriter(fd: number, toText: (line: string) => string = (
     },
     droppedLines: () => dropped,
   };
-}
-
-/** Of a descriptor that takes nothing for now. */
-const pauseMs = 5;
-
-/** Writes a text and waits until it is written; where its reader has gone it is dropped. @throws the system's error */
-export function writeWhole(fd: number, text: string): void {
-  for (let rest = Buffer.from(text); rest.length > 0;) {
-    try {
-      rest = rest.subarray(writeSync(fd, rest));
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (code === "EPIPE") return;
-      if (code !== "EAGAIN") throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
-    }
-  }
 }

@@ -16,6 +16,8 @@ const result = await Bun.build({
   naming: "index.mjs",
   target: "node",
   format: "esm",
+  // Else the folders of this machine; the threads that pino could start from there are not used.
+  define: { __dirname: '"."' },
   // Names stay, for the stacks in the log.
   minify: { whitespace: true, syntax: true },
   plugins: [
