@@ -172,6 +172,6 @@ test("neon.ts declares the function, what it needs, and the trigger that calls t
     },
   ]);
   expect(Object.values(config.triggers ?? {})).toMatchObject([
-    { type: "schedule", function: "clerksync", functionPath: "/api/schedule" },
+    { type: "schedule", function: "clerksync", functionPath: "/api/schedule", cron: "7 */12 * * *" },
   ]);
 });

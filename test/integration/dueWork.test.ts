@@ -11,7 +11,13 @@ const nothingDue = { runs: [], dueInMs: expect.any(Number), note: null };
 /** The schedule of a copy that is called from outside; `runs` are that copy's. */
 function openDueWork(r: RunsTest, options: Partial<Parameters<typeof createDueWork>[0]> = {}): DueWork {
   const retention = createRetention({ database: r.t.database, keepMs: 30 * 24 * hourMs, log: silentLog });
-  const parts = { runs: r.otherProcess(), retention, reconcileEveryMs: hourMs, hasClerkKey: true };
+  const parts = {
+    runs: r.otherProcess(),
+    retention,
+    database: r.t.database,
+    reconcileEveryMs: hourMs,
+    hasClerkKey: true,
+  };
   return createDueWork({ ...parts, ...options });
 }
 
@@ -37,6 +43,10 @@ test("the first call of all compares every user; however often it is called, not
     true,
     false,
   ]);
+  // Of two calls a day the second next is the full one, also if it comes a little early.
+  await r.t.sql`update sync_runs set started_at = started_at - interval '22 hours 58 minutes'`;
+  await dueWork.perform();
+  expect(await r.t.sql`select from sync_runs where "full"`).toHaveLength(2);
 });
 
 test("of calls at the same moment one works, to one copy or to several; the others are a conflict", async () => {

@@ -56,6 +56,25 @@ test("what changed at Clerk while the webhook was lost is found by the next sche
   expect(server?.link.accepted()).toBeGreaterThan(0);
 });
 
+test("a function that is kept running and called each hour does so too, and finds what changed and what is too old", async () => {
+  const stage = await openSleepStage({ isFunction: true });
+  await stage.pass(dayMs);
+  for (let day = 0; day < 3; day += 1) expect((await stage.pass(dayMs))[0]).toBeLessThanOrEqual(2);
+  const runs = await stage.db.sql`select from sync_runs where "full" and status = 'done'`;
+  expect(runs).toHaveLength(4);
+  stage.clerk.users.set(pagedId(2), pagedUser(2, { first_name: "Changed", updated_at: stage.clock.nowMs() }));
+  await stage.pass(hourMs);
+  const [user] = await stage.db.sql`select name from users where clerk_id = ${pagedId(2)}`;
+  expect(user).toMatchObject({ name: "Changed Souza" });
+  const keyless = await openSleepStage({ isFunction: true, env: { NO_KEY: "1", EVENT_RETENTION_DAYS: "1" } });
+  await keyless.db.sql`
+    insert into webhook_events (svix_id, received_at, settled_at, outcome, payload)
+    values ('msg_1', now(), now(), 'ignored', '{}')`;
+  await keyless.pass(dayMs);
+  for (let day = 0; day < 2; day += 1) expect((await keyless.pass(dayMs))[0]).toBeLessThanOrEqual(2);
+  expect(await keyless.db.sql`select from webhook_events where payload is not null`).toHaveLength(0);
+});
+
 test("without a Clerk key the database is woken once a day, and payloads go when their time is over", async () => {
   const stage = await openSleepStage({ env: { NO_KEY: "1", EVENT_RETENTION_DAYS: "1" } });
   await stage.db.sql`

@@ -1,4 +1,4 @@
-import { createApp, createServices, startSchedule } from "../../src/compose.ts";
+import { createApp, createDueWork, createServices, startSchedule } from "../../src/compose.ts";
 import { systemClock, type Clock } from "../../src/clock.ts";
 import { parseConfig } from "../../src/config.ts";
 import { silentLog } from "../../src/log.ts";
@@ -13,18 +13,24 @@ import { openTestDatabase, type TestDatabase } from "./testDatabase.ts";
 import { openForTest } from "./toClose.ts";
 
 const stepMs = 15 * 60_000;
+const hourMs = 4 * stepMs;
 
-/** Servers whose readiness is asked every quarter of an hour, by a clock that tests move; connections last no longer. */
+/**
+ * Servers whose readiness is asked every quarter of an hour, by a clock that tests move; connections last no longer.
+ * Functions have no timers: their trigger calls each hour.
+ */
 export async function openSleepStage(
-  options: { processes?: number; users?: number; env?: Record<string, string> } = {},
+  options: { processes?: number; users?: number; env?: Record<string, string>; isFunction?: boolean } = {},
 ) {
-  const { processes: count = 1, users = 10, env = {} } = options;
+  const { processes: count = 1, users = 10, env = {}, isFunction = false } = options;
   const db = await openForTest(openTestDatabase());
   const clerk = createPagedClerk(users);
   const startMs = Date.now();
   const clock = createTestClock(startMs);
   const processes = await Promise.all(
-    Array.from({ length: count }, () => openProcess({ db, clock, env, clerk: env["NO_KEY"] ? null : clerk.api })),
+    Array.from({ length: count }, () =>
+      openProcess({ db, clock, env, clerk: env["NO_KEY"] ? null : clerk.api, isFunction }),
+    ),
   );
 
   async function step(): Promise<void> {
@@ -53,6 +59,7 @@ async function openProcess(deps: {
   clock: Clock;
   env: Record<string, string>;
   clerk: ReturnType<typeof createPagedClerk>["api"] | null;
+  isFunction: boolean;
 }) {
   const { db, clock, clerk } = deps;
   const link = await openForTest(openTcpProxy({ targetPort: Number(new URL(db.url).port) }));
@@ -72,13 +79,16 @@ async function openProcess(deps: {
   const services = createServices(parts);
   const rehearsal = startRehearsal(parts);
   const config = { ...parts.config, webhookSecrets: [testSecret] };
-  const app = createApp({ ...parts, config, services, findRehearsal: rehearsal.findReport });
-  const schedule = startSchedule({ ...parts, services });
+  const dueWork = deps.isFunction ? createDueWork({ ...parts, services }) : undefined;
+  const app = createApp({ ...parts, config, services, findRehearsal: rehearsal.findReport, dueWork });
+  const schedule = dueWork ? undefined : startSchedule({ ...parts, services });
+  const openedAtMs = clock.nowMs();
   await openForTest(
     Promise.resolve({
       close: async () => {
         rehearsal.stop();
-        await schedule.stop();
+        await schedule?.stop();
+        await services.runs.close();
       },
     }),
   );
@@ -94,6 +104,8 @@ async function openProcess(deps: {
       return { status: res.status, body: (await res.json()) as { databaseAskedAt?: string } };
     },
     endStep: async () => {
+      if (dueWork && (clock.nowMs() - openedAtMs) % hourMs === 0)
+        await app.request("/api/schedule", { method: "POST" });
       await app.request("/readyz");
       await settle();
       if (link.accepted() > seen) touches += 1;

@@ -1,6 +1,8 @@
 import { startDeadline, systemClock, type Clock } from "../../clock.ts";
 import type { RunKind } from "../../domain/syncRun.ts";
 import { AppError } from "../../errors.ts";
+import type { Database } from "../../store/connection/database.ts";
+import { awakeAfterUseMs } from "../../store/connection/inBackground.ts";
 import type { RetentionService } from "../retention.ts";
 import type { RunsService } from "./runsService.ts";
 
@@ -8,8 +10,13 @@ import type { RunsService } from "./runsService.ts";
 const workMsMax = 10 * 60_000;
 /** However seldom it is called: what a stopped run saw within a day is built on, and what changed since is compared again. */
 const resumeMs = 24 * 3_600_000;
+/** Then the database is asked whatever Clerk says: for what is too old, and for runs that other copies had to leave. */
+const restMsMax = 24 * 3_600_000;
+/** A trigger may call a little early, and is then not to be told to come again. */
+const earlyMs = 60_000;
 
 const noKey = "CLERK_SECRET_KEY is not set: no reconcile is scheduled, old payloads and rows are removed.";
+const resting = "Nothing has moved since the last call that asked the database; it was left asleep.";
 
 export interface DueWorkReport {
   /** What this call worked on; `paused`: the next call goes on with it. */
@@ -20,7 +27,12 @@ export interface DueWorkReport {
   readonly note: string | null;
 }
 
-/** The schedule of a process without timers of its own. A caller decides when it looks, the database whether work is due. */
+/**
+ * The schedule of a process without timers of its own. A caller decides when it looks, the database whether work is due.
+ * A copy that is kept running asks Clerk first, as the server's schedule does, and wakes an unused database once a day.
+ * One that has just been started knows nothing of the calls before it and has to ask the database: there the trigger's
+ * `cron` says how often it is woken.
+ */
 export interface DueWork {
   /**
    * Goes on with runs that were stopped, starts the scheduled reconcile if it is due, removes what is too old, and
@@ -35,14 +47,28 @@ export interface DueWork {
 export function createDueWork(deps: {
   runs: RunsService;
   retention: RetentionService;
+  database: Pick<Database, "idleMs">;
   /** 0: never. */
   reconcileEveryMs: number;
   hasClerkKey: boolean;
   clock?: Clock | undefined;
 }): DueWork {
   const { runs, retention, reconcileEveryMs: everyMs, clock = systemClock } = deps;
+  const isReconciling = deps.hasClerkKey && everyMs > 0;
   const stopping = new AbortController();
   let isUnderWay = false;
+  // What this copy remembers, epoch milliseconds: when it asks the database whatever Clerk says, and when it asks Clerk.
+  let asksAtMs = 0;
+  let looksAtMs = 0;
+
+  /** How long nothing is due for as far as this copy and Clerk know, milliseconds; 0: the database has to be asked. */
+  async function findRestMs(): Promise<number> {
+    const nowMs = clock.nowMs();
+    // In use it is awake anyway.
+    if (nowMs >= asksAtMs - earlyMs || deps.database.idleMs() < awakeAfterUseMs) return 0;
+    if (isReconciling && nowMs >= looksAtMs - earlyMs) looksAtMs = nowMs + Math.min(everyMs, await runs.findSleepMs());
+    return Math.max(0, (isReconciling ? looksAtMs : asksAtMs) - nowMs);
+  }
 
   async function work(
     runIds: readonly string[],
@@ -93,7 +119,14 @@ export function createDueWork(deps: {
       isUnderWay = true;
       const deadline = startDeadline(clock, workMsMax);
       try {
-        return await perform(AbortSignal.any([stopping.signal, deadline.signal]));
+        const restMs = await findRestMs();
+        if (restMs > 0) return { runs: [], dueInMs: isReconciling ? restMs : null, note: resting };
+        asksAtMs = 0;
+        const startedAtMs = clock.nowMs();
+        const report = await perform(AbortSignal.any([stopping.signal, deadline.signal]));
+        if (report.runs.every(({ status }) => status !== "paused")) asksAtMs = startedAtMs + restMsMax;
+        looksAtMs = startedAtMs + (report.dueInMs ?? 0);
+        return report;
       } finally {
         isUnderWay = false;
         deadline.cancel();

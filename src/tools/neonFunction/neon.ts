@@ -33,7 +33,7 @@ export default defineConfig({
     },
   },
   triggers: {
-    // As often as RECONCILE_EVERY_MINUTES says; called more often it finds nothing to do.
-    "clerk-sync": { type: "schedule", function: "clerksync", cron: "7 * * * *", functionPath: "/api/schedule" },
+    // Twice a day, because each call wakes the database of an idle branch; see the README.md for more often.
+    "clerk-sync": { type: "schedule", function: "clerksync", cron: "7 */12 * * *", functionPath: "/api/schedule" },
   },
 });

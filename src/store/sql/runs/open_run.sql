@@ -38,14 +38,14 @@ begin
     where kind = wanted_kind and started_by = 'schedule' and "full" and not dry_run
       -- While one is running no other is opened; if it fails, the process that runs it asks again.
       and (status = 'done' or status = 'running' and lease_until > opened_at);
-    wanted_full := full_due_at <= opened_at;
+    -- Timers of several processes, and triggers, are never quite in step.
+    wanted_full := full_due_at - every * 0.1 <= opened_at;
     schedule := jsonb_build_object(
       'full_in_ms', greatest(0, ceil(extract(epoch from full_due_at - opened_at) * 1000)::bigint),
       'snapshot', (
         select cursor ->> 'snapshot' from public.sync_runs
         where kind = wanted_kind and status = 'done' and not dry_run
         order by started_at desc nulls last, id desc nulls last limit 1));
-    -- Timers of several processes are never quite in step.
     if due_at - every * 0.1 > opened_at then
       return schedule || jsonb_build_object('due_in_ms', ceil(extract(epoch from due_at - opened_at) * 1000)::bigint);
     end if;
