@@ -63,16 +63,9 @@ async function openProcess(deps: {
 }) {
   const { db, clock, clerk } = deps;
   const link = await openForTest(openTcpProxy({ targetPort: Number(new URL(db.url).port) }));
-  // Deadlines of calls are the computer's: the time of the test moves on while a call is under way.
-  const sinceMs = performance.now();
-  const mixedClock = {
-    nowMs: () => clock.nowMs() + performance.now() - sinceMs,
-    monotonicMs: () => clock.monotonicMs() + performance.now() - sinceMs,
-    setTimer: systemClock.setTimer,
-  };
   const opened = openDatabase(
     { dsn: parseDsn(link.urlFor(db.url)), databasePoolMax: 3 },
-    { log: silentLog, clock: mixedClock },
+    { log: silentLog, clock: withRealDeadlines(clock) },
   );
   const { database, settle } = watchCalls(await openForTest(Promise.resolve(opened)));
   const parts = { config: parseConfig(deps.env), database, clock, clerk, log: silentLog };
@@ -81,17 +74,13 @@ async function openProcess(deps: {
   const config = { ...parts.config, webhookSecrets: [testSecret] };
   const dueWork = deps.isFunction ? createDueWork({ ...parts, services }) : undefined;
   const app = createApp({ ...parts, config, services, findRehearsal: rehearsal.findReport, dueWork });
-  const schedule = dueWork ? undefined : startSchedule({ ...parts, services });
+  const schedule = dueWork ? { stop: services.runs.close } : startSchedule({ ...parts, services });
   const openedAtMs = clock.nowMs();
-  await openForTest(
-    Promise.resolve({
-      close: async () => {
-        rehearsal.stop();
-        await schedule?.stop();
-        await services.runs.close();
-      },
-    }),
-  );
+  const close = async () => {
+    rehearsal.stop();
+    await schedule.stop();
+  };
+  await openForTest(Promise.resolve({ close }));
   let touches = 0;
   let seen = 0;
   return {
@@ -114,6 +103,16 @@ async function openProcess(deps: {
       link.cutAll();
       await Bun.sleep(2);
     },
+  };
+}
+
+/** Deadlines of calls are the computer's: the time of the test moves on while a call is under way. */
+function withRealDeadlines(clock: Clock): Clock {
+  const sinceMs = performance.now();
+  return {
+    nowMs: () => clock.nowMs() + performance.now() - sinceMs,
+    monotonicMs: () => clock.monotonicMs() + performance.now() - sinceMs,
+    setTimer: systemClock.setTimer,
   };
 }
 
