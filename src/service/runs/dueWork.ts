@@ -44,7 +44,7 @@ export interface DueWork {
   readonly stop: () => void;
 }
 
-export function createDueWork(deps: {
+interface DueWorkDeps {
   runs: RunsService;
   retention: RetentionService;
   database: Pick<Database, "idleMs">;
@@ -52,23 +52,13 @@ export function createDueWork(deps: {
   reconcileEveryMs: number;
   hasClerkKey: boolean;
   clock?: Clock | undefined;
-}): DueWork {
+}
+
+export function createDueWork(deps: DueWorkDeps): DueWork {
   const { runs, retention, reconcileEveryMs: everyMs, clock = systemClock } = deps;
-  const isReconciling = deps.hasClerkKey && everyMs > 0;
+  const rest = createRest(deps);
   const stopping = new AbortController();
   let isUnderWay = false;
-  // What this copy remembers, epoch milliseconds: when it asks the database whatever Clerk says, and when it asks Clerk.
-  let asksAtMs = 0;
-  let looksAtMs = 0;
-
-  /** How long nothing is due for as far as this copy and Clerk know, milliseconds; 0: the database has to be asked. */
-  async function findRestMs(): Promise<number> {
-    const nowMs = clock.nowMs();
-    // In use it is awake anyway.
-    if (nowMs >= asksAtMs - earlyMs || deps.database.idleMs() < awakeAfterUseMs) return 0;
-    if (isReconciling && nowMs >= looksAtMs - earlyMs) looksAtMs = nowMs + Math.min(everyMs, await runs.findSleepMs());
-    return Math.max(0, (isReconciling ? looksAtMs : asksAtMs) - nowMs);
-  }
 
   async function work(
     runIds: readonly string[],
@@ -119,13 +109,11 @@ export function createDueWork(deps: {
       isUnderWay = true;
       const deadline = startDeadline(clock, workMsMax);
       try {
-        const restMs = await findRestMs();
-        if (restMs > 0) return { runs: [], dueInMs: isReconciling ? restMs : null, note: resting };
-        asksAtMs = 0;
+        const known = await rest.find();
+        if (known) return known;
         const startedAtMs = clock.nowMs();
         const report = await perform(AbortSignal.any([stopping.signal, deadline.signal]));
-        if (report.runs.every(({ status }) => status !== "paused")) asksAtMs = startedAtMs + restMsMax;
-        looksAtMs = startedAtMs + (report.dueInMs ?? 0);
+        rest.learn(startedAtMs, report);
         return report;
       } finally {
         isUnderWay = false;
@@ -133,6 +121,37 @@ export function createDueWork(deps: {
       }
     },
     stop: () => stopping.abort(),
+  };
+}
+
+/** When a copy leaves the database alone, by what it remembers. */
+function createRest({ runs, database, reconcileEveryMs: everyMs, hasClerkKey, clock = systemClock }: DueWorkDeps) {
+  const isReconciling = hasClerkKey && everyMs > 0;
+  // Epoch milliseconds: when the database is asked whatever Clerk says, and when Clerk is.
+  let asksAtMs = 0;
+  let looksAtMs = 0;
+
+  return {
+    /** @returns the answer to a call for which nothing is due as far as is known here; null: the database has to be asked */
+    find: async (): Promise<DueWorkReport | null> => {
+      const nowMs = clock.nowMs();
+      // In use it is awake anyway.
+      const isAsleep = nowMs < asksAtMs - earlyMs && database.idleMs() >= awakeAfterUseMs;
+      if (isAsleep && isReconciling && nowMs >= looksAtMs - earlyMs) {
+        looksAtMs = nowMs + Math.min(everyMs, await runs.findSleepMs());
+      }
+      const dueInMs = isReconciling ? looksAtMs - nowMs : null;
+      if (isAsleep && dueInMs !== 0) return { runs: [], dueInMs, note: resting };
+      // Until it is known how that call ended.
+      asksAtMs = 0;
+      return null;
+    },
+    /** Follows a call that asked the database. */
+    learn: (startedAtMs: number, { runs: ended, dueInMs }: DueWorkReport): void => {
+      const isPaused = ended.some(({ status }) => status === "paused");
+      asksAtMs = isPaused ? 0 : startedAtMs + restMsMax;
+      looksAtMs = startedAtMs + (dueInMs ?? 0);
+    },
   };
 }
 
