@@ -81,18 +81,13 @@ export function createStatusService(deps: {
     },
     getStatus: async () => {
       const atMs = clock.nowMs();
-      // Four at once: a pooler may have as few as five connections for all of its clients.
-      const [userFigures, eventFigures, { alarmFigures, labels }, { lastRun, lastReconcile }] = await Promise.all([
+      const [userFigures, eventFigures, alarmFigures, lastRun, lastReconcile, labels] = await Promise.all([
         findCachedUserFigures(),
         findEventFigures(database),
-        findAlarmFigures(database).then(async (figures) => ({
-          alarmFigures: figures,
-          labels: await database.run(listTurmaLabels),
-        })),
-        findNewestRun(database).then(async (run) => ({
-          lastRun: run,
-          lastReconcile: await findLastReconcile(database),
-        })),
+        findAlarmFigures(database),
+        findNewestRun(database),
+        findLastReconcile(database),
+        database.run(listTurmaLabels),
       ]);
       const hasTurma = hasDefaultTurma(labels, deps.defaultTurma);
       const figures = { ...userFigures, ...eventFigures, ...alarmFigures, lastReconcile, hasDefaultTurma: hasTurma };

@@ -59,6 +59,26 @@ test("a default isolation level other than read committed does not matter throug
   expect(new Set(answers.map((answer) => answer.said))).toEqual(new Set(["applied"]));
 });
 
+test("more questions at once than there are connections are all answered, whatever their kind", async () => {
+  for (const poolSize of [1, 5]) {
+    const narrow = await openForTest(openPgBouncer({ serverUrl: await testServerUrl(), poolSize }));
+    const db = await openForTest(openTestDatabase({ migrated: false }));
+    const database = await openForTest(openDatabase({ dsn: parseDsn(narrow.urlFor(db.url)), databasePoolMax: 2 }));
+    const ask = (place: number) =>
+      database.run(async (sql) => {
+        // The first of a connection has no parameter: what is sent behind it has to be answered all the same.
+        if (place % 3 === 0) await sql`select from pg_sleep(0.01)`;
+        else if (place % 3 === 1) return (await sql<{ place: number }[]>`select ${place}::integer as place`)[0]?.place;
+        else await sql.begin((tx) => tx`select ${place}::integer`);
+        return place;
+      });
+    for (let round = 0; round < 3; round += 1)
+      expect(await Promise.all(Array.from({ length: 12 }, (_, place) => ask(place)))).toEqual(
+        Array.from({ length: 12 }, (_, place) => place),
+      );
+  }
+});
+
 test("migrating through the pooler works, with one server connection to share and a search_path elsewhere", async () => {
   const narrow = await openForTest(openPgBouncer({ serverUrl: await testServerUrl(), poolSize: 1 }));
   const db = await openForTest(openTestDatabase({ migrated: false }));

@@ -1,26 +1,20 @@
 import { BrokenCircuitError, CircuitState } from "cockatiel";
-import postgres, { type Sql } from "postgres";
+import type { Sql } from "postgres";
 import { sleep, systemClock, type Clock } from "../../clock.ts";
 import { AppError, errorTexts } from "../../errors.ts";
 import { silentLog, withSafeErrors, type Log } from "../../log.ts";
-import { retry } from "../../retry.ts";
+import { createAttempt, unavailable } from "./attempt.ts";
 import { createBreaker } from "./breaker.ts";
 import { functionsSchema } from "../migration/sqlFunctions.ts";
-import { createSocketSource, type SocketSource } from "./socketSource.ts";
+import { createSocketSource } from "./socketSource.ts";
+import { openPool } from "./openPool.ts";
 import type { Dsn } from "./dsn.ts";
 import { callThroughPooler } from "./callThroughPooler.ts";
-import { isNeverSent, isStartingUp, isTransient, isUnmarkedPooler } from "./pgErrors.ts";
 
 /** What is read here comes by an index in milliseconds; the rest is for a database that wakes up or is busy. */
 const readDeadlineMs = 5_000;
 /** A call that only finds out whether the database is back must not hang as long as one that works. */
 const probeDeadlineMs = 2_000;
-/** A database that is waking up says so; asked this often, until the call's deadline, it costs a delay and no failure. */
-const startingUpPauseMs = 200;
-/** … and no longer than this: a compute wakes within seconds, a quota that is used up stays. */
-const startingUpMsMax = 30_000;
-/** Below the five minutes after which Neon suspends a compute, so that our idle connections do not keep it awake. */
-const idleTimeoutSeconds = 120;
 /** How long closing waits for calls under way. */
 const closeDeadlineMs = 3_000;
 
@@ -79,34 +73,8 @@ export function openDatabase(
   const sql = openPool(dsn, sockets, poolMax);
   const breaker = createBreaker({ log: withSafeErrors(log), clock });
   const calls = new Set<symbol>();
+  const attempt = createAttempt({ sql, sockets, callsMax: poolMax, log, clock });
   let usedAtMs = clock.monotonicMs();
-
-  async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
-    const deadline = Promise.withResolvers<never>();
-    const sinceMs = clock.nowMs();
-    let refusal: unknown;
-
-    function findWaitMs(cause: unknown): number | undefined {
-      if (isNeverSent(cause)) return clock.nowMs() < sinceMs + deadlineMs ? 0 : undefined;
-      if (!isStartingUp(cause)) return undefined;
-      refusal = cause;
-      const untilMs = sinceMs + Math.min(deadlineMs, startingUpMsMax);
-      return clock.nowMs() + startingUpPauseMs < untilMs ? startingUpPauseMs : undefined;
-    }
-
-    const cancelDeadline = clock.setTimer(deadlineMs, () => {
-      sockets.destroySuspects({ silentMs: deadlineMs / 2, sinceMs });
-      deadline.reject(unavailable(errorTexts.databaseTimeout, refusal));
-    });
-    try {
-      return await Promise.race([retry(() => work(sql), { clock, findWaitMs }), deadline.promise]);
-    } catch (cause) {
-      if (isUnmarkedPooler(cause)) log.error({ err: cause }, "[Database] A pooler: add pgbouncer=true to DATABASE_URL");
-      throw isTransient(cause) ? unavailable(errorTexts.databaseAway, cause) : cause;
-    } finally {
-      cancelDeadline();
-    }
-  }
 
   async function run<T>(
     work: (sql: Sql) => PromiseLike<T>,
@@ -149,41 +117,4 @@ export function openDatabase(
 function callDirectly(sql: Sql, name: string, given: string[]) {
   const parameters = given.length === 1 ? "$1::text::jsonb" : "$1::text::jsonb, $2::text";
   return sql.unsafe(`select ${functionsSchema}.${name}(${parameters}) as answer`, given, { prepare: true });
-}
-
-function openPool(dsn: Dsn, sockets: SocketSource, poolMax: number): Sql {
-  return postgres({
-    host: dsn.host,
-    port: dsn.port,
-    database: dsn.database,
-    user: dsn.user,
-    password: dsn.password,
-    max: poolMax,
-    // TLS is made before postgres.js sees the socket.
-    ssl: false,
-    socket: sockets.open,
-    // As few questions behind another on one connection as postgres.js can, so that a silent one holds up no other.
-    max_pipeline: 1,
-    prepare: !dsn.pooled,
-    fetch_types: false,
-    // Times stay text, see toIsoTime; drizzle would otherwise change how all callers' times are parsed.
-    types: { instant: { to: 1184, from: [1082, 1114, 1184], serialize: String, parse: String } },
-    idle_timeout: idleTimeoutSeconds,
-    connect_timeout: dsn.connectTimeoutSeconds,
-    backoff: () => 0,
-    connection: toStartupParameters(dsn),
-    onnotice: () => undefined,
-  } as postgres.Options<Record<string, postgres.PostgresType>>);
-}
-
-/** What the connection is told about itself: only what Postgres, Neon's proxy and every PgBouncer take. */
-function toStartupParameters(dsn: Dsn): Record<string, string> {
-  // Times are read as text, and the functions need read committed, whatever role or database have for a default; a
-  // pooler cannot be told here. The search path stays theirs: their triggers and defaults need it.
-  const direct = { default_transaction_isolation: "read committed" };
-  return { application_name: dsn.applicationName, DateStyle: "ISO", ...(dsn.pooled ? {} : direct) };
-}
-
-function unavailable(message: string, cause?: unknown): AppError {
-  return new AppError("unavailable", message, { cause, retryAfterSeconds: 5 });
 }
