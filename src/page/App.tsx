@@ -1,25 +1,25 @@
 import { useCallback, useState } from "preact/hooks";
 import { Console } from "./Console.tsx";
-import { forgetToken, LeaveContext, readToken, storeToken } from "./shared/session.ts";
+import { forgetToken, readToken, SignOutContext, storeToken } from "./shared/session.ts";
 import { SignIn } from "./signIn/SignIn.tsx";
 
-/** The token first, everything else behind it. */
+/** The operator page: the sign-in form until this tab has a token, then the console. */
 export function App() {
-  const [isIn, setIsIn] = useState(readToken() !== undefined);
+  const [isSignedIn, setIsSignedIn] = useState(readToken() !== undefined);
   const [notice, setNotice] = useState<string | null>(null);
-  const leave = useCallback((why: string | null) => {
+  const signOut = useCallback((why: string | null) => {
     forgetToken();
     setNotice(why);
-    setIsIn(false);
+    setIsSignedIn(false);
   }, []);
-  const enter = useCallback((token: string) => {
+  const signIn = useCallback((token: string) => {
     storeToken(token);
-    setIsIn(true);
+    setIsSignedIn(true);
   }, []);
-  if (!isIn) return <SignIn notice={notice} onToken={enter} />;
+  if (!isSignedIn) return <SignIn notice={notice} onToken={signIn} />;
   return (
-    <LeaveContext.Provider value={leave}>
+    <SignOutContext.Provider value={signOut}>
       <Console />
-    </LeaveContext.Provider>
+    </SignOutContext.Provider>
   );
 }

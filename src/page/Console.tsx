@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { NowContext, useNow, useVisible } from "./shared/clock.ts";
+import { Alarms } from "./status/Alarms.tsx";
 import { Conflicts } from "./conflicts/Conflicts.tsx";
 import { DeadEvents } from "./events/DeadEvents.tsx";
 import { Deliveries } from "./events/Deliveries.tsx";
@@ -10,15 +11,14 @@ import { Runs } from "./runs/Runs.tsx";
 import { usePageData } from "./usePageData.ts";
 import { useSearch } from "./user/useSearch.ts";
 import { UserPanel } from "./user/UserPanel.tsx";
-import { Verdict } from "./status/Verdict.tsx";
 
-const plotHoursFirst = 48;
+const plotHoursDefault = 48;
 
-/** Everything an operator sees: health, what needs a decision, one user, the deliveries, the runs, the ledger. */
+/** The page once signed in: alarms, the user searched for, figures, what needs a decision, deliveries, runs, ledger. */
 export function Console() {
   const visible = useVisible();
   const nowMs = useNow(visible);
-  const [plotHours, setPlotHours] = useState(plotHoursFirst);
+  const [plotHours, setPlotHours] = useState(plotHoursDefault);
   const view = usePageData({ plotHours, visible });
   const { data, refresh } = view;
   const search = useSearch();
@@ -27,7 +27,7 @@ export function Console() {
     <NowContext.Provider value={Math.max(nowMs, data?.loadedAtMs ?? 0)}>
       <Header view={view} search={search} />
       <main>
-        <Verdict alarms={data && data.status.alarms} />
+        <Alarms alarms={data && data.status.alarms} />
         {search.clerkId !== null && (
           <UserPanel
             key={`${search.clerkId} ${search.asked}`}

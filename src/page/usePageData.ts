@@ -1,18 +1,18 @@
 import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
 import { toFailure, type Failure } from "./shared/failure.ts";
-import { LeaveContext } from "./shared/session.ts";
+import { SignOutContext } from "./shared/session.ts";
 import { client } from "./shared/syncClient.ts";
 import type { EventHour, EventSummary, SyncStatus, LinkConflict, SyncRun } from "./shared/types.ts";
 
-/** Only while a run is going on; otherwise nothing polls. */
+/** Poll interval while a run is going on; otherwise the page does not poll. */
 const runPollMs = 1_500;
-/** Coming back to the window shows nothing older. */
+/** Older data is loaded again when the window gets focus. */
 const freshMs = 10_000;
 const firstRetryMs = 2_000;
 const retryMsMax = 30_000;
 const runsShown = 8;
 
-/** What the page shows beside one user. */
+/** Everything on the page except the panel of one user. */
 export interface PageData {
   readonly status: SyncStatus;
   /** Hours with deliveries, oldest first. */
@@ -24,10 +24,11 @@ export interface PageData {
   readonly loadedAtMs: number;
 }
 
+/** `PageData` with its loading state. */
 export interface PageDataView {
   readonly data: PageData | null;
   readonly loading: boolean;
-  /** Set while the server cannot be asked; the page tries again by itself in `retryMs`. */
+  /** Set while calls fail; the page retries by itself in `retryMs`. */
   readonly trouble: (Failure & { readonly retryMs: number }) | null;
   readonly refresh: () => void;
 }
@@ -50,18 +51,18 @@ async function loadPageData(plotHours: number): Promise<PageData> {
   };
 }
 
-/** Loads when the page is seen, again when it is come back to, and follows a run to its end. */
+/** Loads when the tab becomes visible or gets focus, retries with backoff, and polls while a run is going on. */
 export function usePageData({ plotHours, visible }: { plotHours: number; visible: boolean }): PageDataView {
-  const leave = useContext(LeaveContext);
+  const signOut = useContext(SignOutContext);
   const [data, setData] = useState<PageData | null>(null);
   const [trouble, setTrouble] = useState<PageDataView["trouble"]>(null);
   const [loading, setLoading] = useState(false);
-  // An answer that was overtaken by a later question is dropped.
+  // Number of the newest request: an answer to an older one is dropped.
   const newest = useRef(0);
 
   const ask = useCallback(
-    async (load: () => Promise<(before: PageData | null) => PageData | null>, options: { overtakes: boolean }) => {
-      if (options.overtakes) newest.current += 1;
+    async (load: () => Promise<(before: PageData | null) => PageData | null>, options: { supersedes: boolean }) => {
+      if (options.supersedes) newest.current += 1;
       const mine = newest.current;
       try {
         const toNext = await load();
@@ -71,7 +72,7 @@ export function usePageData({ plotHours, visible }: { plotHours: number; visible
       } catch (error) {
         if (mine !== newest.current) return;
         const failure = toFailure(error);
-        if (failure.kind === "signed_out") leave(failure.text);
+        if (failure.kind === "signed_out") signOut(failure.text);
         else
           setTrouble((before) => ({
             ...failure,
@@ -79,7 +80,7 @@ export function usePageData({ plotHours, visible }: { plotHours: number; visible
           }));
       }
     },
-    [leave],
+    [signOut],
   );
 
   const refresh = useCallback(() => {
@@ -88,7 +89,7 @@ export function usePageData({ plotHours, visible }: { plotHours: number; visible
       const loaded = await loadPageData(plotHours);
       return () => loaded;
     };
-    void ask(load, { overtakes: true }).finally(() => setLoading(false));
+    void ask(load, { supersedes: true }).finally(() => setLoading(false));
   }, [ask, plotHours]);
 
   useEffect(() => {
@@ -117,13 +118,13 @@ export function usePageData({ plotHours, visible }: { plotHours: number; visible
       const { items } = await client.runs.list.query({ limit: runsShown });
       return (before: PageData | null) => before && { ...before, runs: items };
     };
-    const timer = setInterval(() => void ask(load, { overtakes: false }), runPollMs);
+    const timer = setInterval(() => void ask(load, { supersedes: false }), runPollMs);
     return () => clearInterval(timer);
   }, [running, visible, ask]);
 
   const wasRunning = useRef(false);
   useEffect(() => {
-    // What a run did shows in every figure.
+    // A finished run changes every figure.
     if (wasRunning.current && !running) refresh();
     wasRunning.current = running;
   }, [running, refresh]);

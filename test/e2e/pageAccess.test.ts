@@ -134,7 +134,7 @@ test("at 390 pixels nothing is wider than the screen, in the light and in the da
         await findUser(page, longId);
         await page.getByText("As a table").click();
         await page.getByRole("button", { name: "Show" }).click();
-        for (const name of ["Dead events", longId, "Every delivery"]) {
+        for (const name of ["Dead events", longId, "All events"]) {
           const region = page.getByRole("region", { name });
           await region.getByRole("button", { name: "Payload" }).first().click();
           await region.locator("pre").waitFor();

@@ -62,11 +62,11 @@ test("a server that is away is said to be away, what was known stays, and its re
 test("a week without a webhook is the first thing said, and a quiet minute is not", async () => {
   await t.signUp("user_PageSilence");
   await t.enter(async (page) => {
-    expect(await page.locator(".verdict").innerText()).not.toContain("No webhook");
+    expect(await page.locator(".alarms").innerText()).not.toContain("No webhook");
   });
   await t.sql`update webhook_events set received_at = received_at - interval '7 days'`;
   await t.enter(async (page) => {
-    expect(await page.locator(".verdict").innerText()).toMatch(/No webhook for 7 days/);
+    expect(await page.locator(".alarms").innerText()).toMatch(/No webhook for 7 days/);
     expect(await page.locator(".tile.bad").innerText()).toMatch(/Last webhook\s+7d ago\s+silent/);
   });
 });
@@ -78,7 +78,7 @@ test("the page shows the server's alarms in its words", async () => {
       const { alarms } = await t.services.status.getStatus();
       expect(alarms.map(({ code }) => code)).toContain("default_turma");
       await page.getByText("DEFAULT_TURMA is no label of the enum turma").waitFor();
-      const shown = await page.locator(".verdict li").allInnerTexts();
+      const shown = await page.locator(".alarms li").allInnerTexts();
       expect(shown).toEqual(alarms.map(({ text }) => text));
     });
   } finally {

@@ -10,11 +10,11 @@ import { isTaken } from "./conflictWords.ts";
 interface CandidatesProps {
   readonly clerkId: string;
   readonly candidates: readonly Candidate[];
-  /** Gets a sentence that says what was decided. */
+  /** Called with a sentence that says what was done. */
   readonly onDone: (text: string) => void;
 }
 
-/** The mentorados a user may be given; and any other, by its number. */
+/** The mentorados that have the user's address, to link one; and a form that links any other by its id. */
 export function Candidates({ clerkId, candidates, onDone }: CandidatesProps) {
   const action = useAction();
 
@@ -66,9 +66,9 @@ function CandidateRow({ candidate, busy, onLink, onReleased }: CandidateRowProps
         </span>
       </p>
       {isTaken(candidate) ? (
-        <ReleaseButton mentoradoId={id} name={nomeCompleto} of={nameId} onReleased={onReleased} />
+        <ReleaseButton mentoradoId={id} name={nomeCompleto} describedBy={nameId} onReleased={onReleased} />
       ) : (
-        <Button of={nameId} busy={busy} onClick={onLink}>
+        <Button describedBy={nameId} busy={busy} onClick={onLink}>
           Link
         </Button>
       )}

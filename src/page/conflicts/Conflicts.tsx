@@ -8,7 +8,7 @@ import { UserLink } from "../shared/UserLink.tsx";
 import type { PageData } from "../usePageData.ts";
 import { explainConflict } from "./conflictWords.ts";
 
-/** Users whose mentorado could not be decided, each with the mentorados that have the address. */
+/** Users in conflict, each with the mentorados that have the address. */
 export function Conflicts({ data, onChanged }: { data: PageData | null; onChanged: () => void }) {
   const [done, setDone] = useState<string | null>(null);
   const total = data?.status.links.conflict ?? 0;

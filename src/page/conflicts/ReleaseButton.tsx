@@ -7,17 +7,17 @@ import { useAction } from "../shared/useAction.ts";
 interface ReleaseButtonProps {
   readonly mentoradoId: number;
   readonly name: string;
-  readonly of: string;
+  readonly describedBy: string;
   readonly onReleased: (text: string) => void;
 }
 
-/** Takes a mentorado from its user. Asks first: no later sync links the two again. */
-export function ReleaseButton({ mentoradoId, name, of, onReleased }: ReleaseButtonProps) {
+/** Unlinks a mentorado from its user. Asks first: no later sync links the two again. */
+export function ReleaseButton({ mentoradoId, name, describedBy, onReleased }: ReleaseButtonProps) {
   const action = useAction();
   const [asking, setAsking] = useState(false);
   if (!asking) {
     return (
-      <Button of={of} onClick={() => setAsking(true)}>
+      <Button describedBy={describedBy} onClick={() => setAsking(true)}>
         Release…
       </Button>
     );
@@ -27,7 +27,7 @@ export function ReleaseButton({ mentoradoId, name, of, onReleased }: ReleaseButt
       <span class="small">Its user then has no mentorado until you decide.</span>
       <Button
         kind="primary"
-        of={of}
+        describedBy={describedBy}
         busy={action.busy}
         onClick={() =>
           action.run(async () => {

@@ -1,21 +1,21 @@
 import { formatCounted } from "../../domain/words.ts";
 import type { Candidate, LinkConflict } from "../shared/types.ts";
 
-/** Why the mentorado of this user is not decided. */
+/** Why the sync chose no mentorado for this user. */
 export function explainConflict({ candidates, email }: LinkConflict): string {
   const free = candidates.filter((candidate) => candidate.userId === null).length;
   if (candidates.length === 0) {
-    return "An operator released this user's mentorado, and no mentorado has the address. The sync links none until you decide.";
+    return "An operator released this user's mentorado, and no mentorado has the address. The sync links none until you choose one.";
   }
   if (candidates.length > 1) {
     return `${formatCounted(candidates.length, "mentorado")} have ${email === null ? "this address" : "the address"}. Link the one that is this person's.`;
   }
   return free === 1
-    ? "An operator released this mentorado. The sync links none until you decide."
+    ? "An operator released this mentorado. The sync links none until you choose one."
     : "The mentorado with this address belongs to another user. Release it there if it is this person's.";
 }
 
-/** Of another user, or free. */
+/** Whether another user has it. */
 export function isTaken(candidate: Candidate): boolean {
   return candidate.userId !== null;
 }

@@ -4,7 +4,7 @@ import { Empty } from "../shared/Empty.tsx";
 import { Section } from "../shared/Section.tsx";
 import type { PageData } from "../usePageData.ts";
 
-/** Verified deliveries that could not be applied: look, then replay. */
+/** Verified events that could not be applied, each with its cause, payload and replay. */
 export function DeadEvents({ data, onChanged }: { data: PageData | null; onChanged: () => void }) {
   const total = data?.status.events.dead ?? 0;
   const shown = data?.dead.length ?? 0;
@@ -12,8 +12,7 @@ export function DeadEvents({ data, onChanged }: { data: PageData | null; onChang
     <Section id="dead" title="Dead events" count={total}>
       {shown > 0 && (
         <p class="muted lead">
-          Verified deliveries that could not be applied. They block no other event. Fix the cause, then replay the
-          event.
+          Verified events that could not be applied. They block no other event. Fix the cause, then replay the event.
         </p>
       )}
       {data && (

@@ -21,7 +21,7 @@ interface DeliveriesProps {
   readonly onHours: (hours: number) => void;
 }
 
-/** What became of the deliveries, hour by hour, and how late they were. */
+/** Deliveries by hour and outcome, and their lag: a plot, sums, and a table. */
 export function Deliveries({ data, hours, onHours }: DeliveriesProps) {
   const nowMs = useContext(NowContext);
   const plotHours = toPlotHours(data?.eventHours ?? [], hours, nowMs);
@@ -58,7 +58,7 @@ export function Deliveries({ data, hours, onHours }: DeliveriesProps) {
   );
 }
 
-/** The colours, what they mean, and their sums. */
+/** Each outcome with its colour, its meaning, and its sum in the range and ever. */
 function Legend({ hours, status }: { hours: readonly PlotHour[]; status: SyncStatus | undefined }) {
   return (
     <table class="legend">

@@ -2,10 +2,10 @@ import { formatCount, formatMs } from "../../domain/words.ts";
 import { outcomeNames, type PlotHour } from "./plotScale.ts";
 import { formatHour } from "./plotWords.ts";
 
-/** The plot in figures: hours with a delivery, newest first. */
+/** The figures of the plot: hours with deliveries, newest first. */
 export function DeliveriesTable({ hours }: { hours: readonly PlotHour[] }) {
   const rows = hours.filter((hour) => hour.total > 0).toReversed();
-  if (rows.length === 0) return <p class="empty">No delivery in this time.</p>;
+  if (rows.length === 0) return <p class="empty">No deliveries in this range.</p>;
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Deliveries by hour">
       <table class="figures-by-hour">

@@ -14,14 +14,14 @@ import { explainDead, explainReplay, outcomeWords } from "./eventWords.ts";
 
 interface EventListProps {
   readonly events: readonly EventSummary[];
-  /** Instead of no rows. */
+  /** Shown if there are no events. */
   readonly empty: ComponentChildren;
   readonly onChanged: () => void;
 }
 
-/** Events with their outcomes. Each shows its payload, and a dead one can be replayed. */
+/** Events of the ledger. Each can show its payload, and a dead one can be replayed. */
 export function EventList({ events, empty, onChanged }: EventListProps) {
-  // Said here and not in the row, which leaves a list of dead events once it is settled.
+  // Shown above the list: the row of a replayed event leaves the list of dead events.
   const [replayed, setReplayed] = useState<{ svixId: string; outcome: string } | null>(null);
   return (
     <>
@@ -51,9 +51,9 @@ function EventRow({ event, onReplayed }: { event: EventSummary; onReplayed: (out
   const { svixId, type, clerkId, outcome, attempts, occurredAt, settledAt } = event;
   const replay = useAction();
   const lookup = useAction();
-  /** Undefined: not looked at. */
+  /** Undefined: not loaded. Null: erased. */
   const [payload, setPayload] = useState<string | null | undefined>(undefined);
-  // Made up: one event may stand in several lists, and its own id may hold anything.
+  // Not the svix-id: one event can be in several lists, and an svix-id can have any character.
   const rowId = useId();
 
   function togglePayload(): void {
@@ -72,19 +72,19 @@ function EventRow({ event, onReplayed }: { event: EventSummary; onReplayed: (out
         {outcome === "dead" && <p>{explainDead(event)}</p>}
         <p class="muted small">
           <Ago at={event.receivedAt} />
-          {attempts > 1 && ` · came ${attempts} times`}
+          {attempts > 1 && ` · ${attempts} deliveries`}
           {occurredAt !== null && ` · lag ${formatMs(Math.max(0, Date.parse(settledAt) - Date.parse(occurredAt)))}`}
           {" · "}
           <span class="id">{svixId}</span>
         </p>
       </div>
       <div class="row-end">
-        <Button kind="bare" of={rowId} busy={lookup.busy} onClick={togglePayload}>
+        <Button kind="bare" describedBy={rowId} busy={lookup.busy} onClick={togglePayload}>
           {payload === undefined ? "Payload" : "Hide"}
         </Button>
         {outcome === "dead" && (
           <Button
-            of={rowId}
+            describedBy={rowId}
             busy={replay.busy}
             onClick={() => replay.run(async () => onReplayed((await client.events.replay.mutate({ svixId })).outcome))}
           >
@@ -98,7 +98,7 @@ function EventRow({ event, onReplayed }: { event: EventSummary; onReplayed: (out
   );
 }
 
-/** The text received; as text, whatever it holds. */
+/** The stored body, as text even if it has markup. */
 function Payload({ text }: { text: string | null }) {
   if (text === null) return <p class="muted">The payload is no longer kept.</p>;
   return (
@@ -112,7 +112,7 @@ function toIndented(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
-    // Not JSON: that may be just what is wrong with it.
+    // Not JSON, which can be why the event is dead.
     return text;
   }
 }

@@ -12,7 +12,7 @@ const pageItems = 10;
 const outcomes = ["applied", "unchanged", "stale", "ignored", "dead"] as const satisfies EventSummary["outcome"][];
 type Filter = EventSummary["outcome"] | "all";
 
-/** Every delivery, newest first. Loaded when it is opened. */
+/** All events, newest first; loaded when opened. */
 export function Ledger({ loadedAtMs, onChanged }: { loadedAtMs: number | null; onChanged: () => void }) {
   const [open, setOpen] = useState(false);
   const [filter, setFilter] = useState<Filter>("all");
@@ -33,13 +33,13 @@ export function Ledger({ loadedAtMs, onChanged }: { loadedAtMs: number | null; o
   }
   useEffect(() => {
     if (open) load(null);
-    // With everything else, and when another outcome is wanted.
+    // Again with the rest of the page, and with another filter.
   }, [open, filter, loadedAtMs]);
 
   return (
     <Section
       id="ledger"
-      title="Every delivery"
+      title="All events"
       aside={
         open ? (
           <label class="inline">
@@ -60,7 +60,7 @@ export function Ledger({ loadedAtMs, onChanged }: { loadedAtMs: number | null; o
     >
       <FailureNotice failure={failure} />
       {open && events && (
-        <EventList events={events} empty={<Empty>No delivery like that.</Empty>} onChanged={onChanged} />
+        <EventList events={events} empty={<Empty>No event has this outcome.</Empty>} onChanged={onChanged} />
       )}
       {open && events && cursor !== null && (
         <p class="more">

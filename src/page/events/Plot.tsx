@@ -5,10 +5,10 @@ import { formatAxisHour, formatHour, toSentence } from "./plotWords.ts";
 
 /** More labels would overlap. */
 const lagLabelsMax = 5;
-/** Labels further right would stick out of a phone's screen, and are left out there. */
+/** From this share of the width on, labels would overflow a phone's screen; there they are hidden. */
 const lateShare = 0.85;
 
-/** One column an hour: bars of deliveries, and under them the lag. Read by pointer or by the arrow keys. */
+/** One column an hour: bars of deliveries, and under them the lag (p50, p95). Read by pointer or arrow keys. */
 export function Plot({ hours }: { hours: readonly PlotHour[] }) {
   const [place, setPlace] = useState<number | null>(null);
   const last = hours.length - 1;
@@ -65,14 +65,14 @@ export function Plot({ hours }: { hours: readonly PlotHour[] }) {
               ),
           )}
         </ol>
-        {hours.every((hour) => hour.total === 0) && <p class="nothing">No delivery in this time.</p>}
+        {hours.every((hour) => hour.total === 0) && <p class="nothing">No deliveries in this range.</p>}
         {shown && place !== null && <Tip hour={shown} share={(place + 0.5) / hours.length} />}
       </div>
     </div>
   );
 }
 
-/** Labels from bottom (share 0) to top (1), each with its line across the plot. */
+/** Labels from the bottom (share 0) to the top (1), each with a line across the plot. */
 function Axis({ name, ticks }: { name: string; ticks: readonly (readonly [string, number])[] }) {
   return (
     <div class={`axis ${name}`} aria-hidden>
@@ -86,7 +86,7 @@ function Axis({ name, ticks }: { name: string; ticks: readonly (readonly [string
   );
 }
 
-// Drawings are 100 high and one wide an hour, and stretched to the room there is.
+// In SVG units: 100 high, 1 wide per hour, stretched to the space available.
 
 function Bars({ hours, top }: { hours: readonly PlotHour[]; top: number }) {
   return (
@@ -112,7 +112,7 @@ function LagLines({ hours, ticks }: { hours: readonly PlotHour[]; ticks: readonl
         if (lagMs === null) return "";
         const y = (100 - toLagShare(lagMs, ticks) * 100).toFixed(2);
         const before = hours[n - 1];
-        // A step an hour; nothing is drawn where nothing came.
+        // One step per hour; an hour without deliveries is a gap.
         return `${before && lagOf(before) !== null ? "L" : "M"}${n} ${y}H${n + 1}`;
       })
       .join("");
@@ -124,7 +124,7 @@ function LagLines({ hours, ticks }: { hours: readonly PlotHour[]; ticks: readonl
   );
 }
 
-/** What the pointer is at. */
+/** Tooltip of the hour under the pointer. */
 function Tip({ hour, share }: { hour: PlotHour; share: number }) {
   return (
     <div class={share > 0.5 ? "tip left" : "tip"} style={{ left: `${share * 100}%` }} aria-hidden>

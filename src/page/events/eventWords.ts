@@ -2,7 +2,7 @@ import type { EventSummary, Tone } from "../shared/types.ts";
 
 type OutcomeShown = EventSummary["outcome"] | "duplicate";
 
-/** In the order in which the plot stacks them. */
+/** Colour and meaning of each outcome. */
 export const outcomeWords: Readonly<Record<OutcomeShown, { tone: Tone; meaning: string }>> = {
   applied: { tone: "good", meaning: "written" },
   unchanged: { tone: "quiet", meaning: "nothing differed" },
@@ -14,8 +14,8 @@ export const outcomeWords: Readonly<Record<OutcomeShown, { tone: Tone; meaning: 
 
 const deadWords: Readonly<Record<string, string>> = {
   not_json: "The text is not JSON.",
-  not_an_event: "It is JSON but no Clerk event: it has no type.",
-  no_user_id: "An event about a user that holds no usable user id.",
+  not_an_event: "It is JSON without a type, so it is not a Clerk event.",
+  no_user_id: "It is about a user and has no usable user id.",
 };
 
 /** Why an event is dead. */
@@ -23,11 +23,12 @@ export function explainDead(event: EventSummary): string {
   const code = event.errorCode ?? "unknown";
   if (code === "refused") {
     const rule = event.errorDetail ?? "a constraint or trigger";
-    return `A rule of the database refuses it: ${rule}. Svix sends it again; once the rule is out of the way, Replay applies it.`;
+    return `The database refused it: ${rule}. Svix retries for about a day; when nothing is in the way any more, a retry or Replay applies it.`;
   }
   return deadWords[code] ?? `It could not be applied (${code}).`;
 }
 
+/** The result of a replay in a sentence. */
 export function explainReplay({ svixId, outcome }: { svixId: string; outcome: string }): string {
   return outcome === "dead"
     ? `${svixId} was replayed and is still dead: its cause is not fixed.`

@@ -4,15 +4,17 @@ import type { EventHour } from "../shared/types.ts";
 const hourMs = 60 * 60 * 1000;
 const dayMs = 24 * hourMs;
 
+/** In the order in which the plot stacks them. */
 export const outcomeNames = Object.keys(outcomeWords) as readonly (keyof typeof outcomeWords)[];
 
-/** One hour of the plot; hours without a delivery included. */
+/** One hour of the plot, also one without deliveries. */
 export interface PlotHour extends Omit<EventHour, "hour"> {
+  /** Epoch milliseconds. */
   readonly startMs: number;
   readonly total: number;
 }
 
-/** Every hour of the last `hours`, the present one last. */
+/** Every one of the last `hours` hours, the current one last. */
 export function toPlotHours(items: readonly EventHour[], hours: number, nowMs: number): PlotHour[] {
   const byStart = new Map(items.map((item) => [Date.parse(item.hour), item]));
   const lastMs = Math.floor(nowMs / hourMs) * hourMs;
@@ -34,6 +36,7 @@ const emptyHour = {
   lagP95Ms: null,
 };
 
+/** Deliveries of one outcome over all hours. */
 export function sumOf(hours: readonly PlotHour[], name: (typeof outcomeNames)[number]): number {
   return hours.reduce((sum, hour) => sum + hour[name], 0);
 }
@@ -46,7 +49,7 @@ export function toTicks(max: number, intervals = 4): number[] {
   return Array.from({ length: Math.ceil(Math.max(max, 1) / step) + 1 }, (_, place) => place * step);
 }
 
-/** Milliseconds that people think in. The lag of a good day and of a bad one are powers apart. */
+/** Round durations; the axis is logarithmic, because lag ranges from milliseconds to days. */
 const lagTicksMs = [
   1,
   10,
@@ -59,7 +62,7 @@ const lagTicksMs = [
   ...[1, 10, 100, 1000, 10_000].map((days) => days * dayMs),
 ];
 
-/** From the tick under the least to the tick over the greatest. */
+/** The ticks from the one below the smallest lag to the one above the largest. */
 export function toLagTicks(lagsMs: readonly number[]): number[] {
   const min = Math.max(1, Math.min(...lagsMs));
   const max = Math.max(1, ...lagsMs);
@@ -68,7 +71,7 @@ export function toLagTicks(lagsMs: readonly number[]): number[] {
   return lagTicksMs.slice(Math.max(0, first), last < 0 ? undefined : last + 1);
 }
 
-/** Where a lag stands between the first tick (0) and the last (1); equal factors are equally far apart. */
+/** Position of a lag on the logarithmic axis: 0 at the first tick, 1 at the last. */
 export function toLagShare(lagMs: number, ticks: readonly number[]): number {
   const first = ticks[0] ?? 1;
   const last = ticks.at(-1) ?? 10;
@@ -76,7 +79,7 @@ export function toLagShare(lagMs: number, ticks: readonly number[]): number {
   return Math.min(1, Math.max(0, share));
 }
 
-/** Hours of the local day at which the axis has a label. */
+/** Whether the axis labels this hour (local time): every 4th, 8th or 24th, by the range. */
 export function isLabelled(startMs: number, hours: number): boolean {
   const everyHours = hours <= 24 ? 4 : hours <= 48 ? 8 : 24;
   return new Date(startMs).getHours() % everyHours === 0;

@@ -21,10 +21,10 @@ export function formatAxisHour(startMs: number): string {
   return new Date(startMs).getHours() === 0 ? day.format(startMs) : hourOnly.format(startMs);
 }
 
-/** One hour of the plot as a sentence. */
+/** One hour of the plot as a sentence, for screen readers. */
 export function toSentence(hour: PlotHour): string {
   const parts = outcomeNames.filter((name) => hour[name] > 0).map((name) => `${hour[name]} ${name}`);
-  const lag = hour.lagP95Ms === null ? "" : `, 19 of 20 within ${formatMs(hour.lagP95Ms)}`;
+  const lag = hour.lagP95Ms === null ? "" : `, lag p95 ${formatMs(hour.lagP95Ms)}`;
   const sum = formatCounted(hour.total, "delivery", "deliveries");
-  return `${formatHour(hour.startMs)}: ${hour.total === 0 ? "no delivery" : `${sum}: ${parts.join(", ")}`}${lag}`;
+  return `${formatHour(hour.startMs)}: ${hour.total === 0 ? "no deliveries" : `${sum}: ${parts.join(", ")}`}${lag}`;
 }

@@ -16,11 +16,12 @@ const statusTones: Readonly<Record<SyncRun["status"], Tone>> = {
 
 interface RunRowProps {
   readonly run: SyncRun;
-  /** About how many there are to see. */
+  /** Approximate total of the progress bar. */
   readonly activeUsers: number;
   readonly onChanged: () => void;
 }
 
+/** One run: status, progress, figures, error, and Cancel while it runs. */
 export function RunRow({ run, activeUsers, onChanged }: RunRowProps) {
   const { runId, kind, status, dryRun, startedAt, finishedAt, seen, error } = run;
   const cancel = useAction();
@@ -49,7 +50,7 @@ export function RunRow({ run, activeUsers, onChanged }: RunRowProps) {
       {status === "running" && (
         <div class="row-end">
           <Button
-            of={titleId}
+            describedBy={titleId}
             busy={cancel.busy}
             onClick={() =>
               cancel.run(async () => {

@@ -12,7 +12,7 @@ import type { SyncRun } from "../shared/types.ts";
 
 type RunKind = SyncRun["kind"];
 
-/** Whole passes over Clerk's users: start one, see it go on, stop it. */
+/** Backfills and reconciles: start, follow, cancel. */
 export function Runs({ data, onChanged }: { data: PageData | null; onChanged: () => void }) {
   const start = useAction();
   const [dryRun, setDryRun] = useState(true);
@@ -24,7 +24,7 @@ export function Runs({ data, onChanged }: { data: PageData | null; onChanged: ()
     start.run(async () => {
       setStarted(null);
       await client.runs.start.mutate({ kind, dryRun });
-      setStarted(`${dryRun ? "A dry run of a" : "A"} ${kind} is going on.`);
+      setStarted(`${dryRun ? "A dry run of a" : "A"} ${kind} has started.`);
       onChanged();
     });
   }
@@ -44,7 +44,7 @@ export function Runs({ data, onChanged }: { data: PageData | null; onChanged: ()
               key={kind}
               busy={start.busy}
               disabled={isRunning(kind)}
-              title={isRunning(kind) ? "One is going on." : undefined}
+              title={isRunning(kind) ? `A ${kind} is running.` : undefined}
               onClick={() => startRun(kind)}
             >
               Start {kind}
@@ -54,8 +54,8 @@ export function Runs({ data, onChanged }: { data: PageData | null; onChanged: ()
       }
     >
       <p class="muted lead">
-        A reconcile compares every user of Clerk with every row and repairs what differs. A backfill brings in every
-        user of Clerk. A dry run only counts.
+        A reconcile compares every user of Clerk with every row and repairs what differs. A backfill writes every user
+        of Clerk. A dry run writes nothing and says what would change.
       </p>
       <FailureNotice failure={start.failure} />
       {started !== null && runs.some((run) => run.status === "running") && <Notice tone="quiet">{started}</Notice>}

@@ -2,7 +2,7 @@ import { useContext } from "preact/hooks";
 import { NowContext } from "./clock.ts";
 import { formatAgo } from "./format.ts";
 
-/** `4m ago`; the exact time is the title. */
+/** `4m ago`, with the exact time (ISO 8601) as tooltip. */
 export function Ago({ at }: { at: string }) {
   const nowMs = useContext(NowContext);
   return (

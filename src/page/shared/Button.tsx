@@ -8,12 +8,21 @@ interface ButtonProps {
   readonly busy?: boolean;
   readonly disabled?: boolean;
   readonly title?: string | undefined;
-  /** The id of what tells this button from others of its name. */
-  readonly of?: string;
+  /** Element id of the row's title, by which a screen reader tells buttons of the same name apart. */
+  readonly describedBy?: string;
 }
 
-/** Keeps its place in the order of the keyboard while busy, and its width. */
-export function Button({ children, onClick, type = "button", kind = "plain", busy, disabled, title, of }: ButtonProps) {
+/** While busy it keeps focus and width and ignores clicks; a disabled button would lose the focus. */
+export function Button({
+  children,
+  onClick,
+  type = "button",
+  kind = "plain",
+  busy,
+  disabled,
+  title,
+  describedBy,
+}: ButtonProps) {
   return (
     <button
       type={type}
@@ -21,7 +30,7 @@ export function Button({ children, onClick, type = "button", kind = "plain", bus
       aria-busy={busy ?? false}
       disabled={disabled}
       title={title}
-      aria-describedby={of}
+      aria-describedby={describedBy}
       onClick={(event) => {
         if (busy) event.preventDefault();
         else onClick?.();

@@ -3,8 +3,8 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Tone } from "./types.ts";
 
 /**
- * What came of something just done, told to screen readers as well. With `takesFocus` the keyboard goes on from here:
- * the button that was pressed has gone.
+ * Result of an action, announced by screen readers. `takesFocus`: the button that was pressed is removed, so the focus
+ * moves here.
  */
 export function Notice(props: { tone: Tone; takesFocus?: boolean; children: ComponentChildren }) {
   const { tone, takesFocus, children } = props;

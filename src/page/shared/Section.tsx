@@ -8,6 +8,7 @@ interface SectionProps {
   readonly children: ComponentChildren;
 }
 
+/** A card of the page. `id` is the target of the links in `Alarms`; `aside` are controls beside the heading. */
 export function Section({ id, title, count, aside, children }: SectionProps) {
   return (
     <section class="card" id={id} tabIndex={-1} aria-labelledby={`${id}-title`}>

@@ -1,4 +1,4 @@
-/** Leads to what the page knows of this user. */
+/** Opens the panel of this user. */
 export function UserLink({ clerkId }: { clerkId: string }) {
   return (
     <a class="id user-link" href={`#${clerkId}`}>

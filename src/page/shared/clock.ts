@@ -1,13 +1,13 @@
 import { createContext } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-/** How often words such as "4m ago" are looked at again. Nothing is asked of the server for it. */
+/** How often texts such as "4m ago" are updated; no request is made for it. */
 const tickMs = 10_000;
 
-/** Epoch milliseconds, moved on while the page is seen. */
+/** The current time in epoch milliseconds, updated while the tab is visible. */
 export const NowContext = createContext(Date.now());
 
-/** False while the tab is hidden: then nothing is asked of the server, so that the database may sleep. */
+/** False while the tab is hidden: the page then sends no request, so that the database can sleep. */
 export function useVisible(): boolean {
   const [visible, setVisible] = useState(!document.hidden);
   useEffect(() => {
@@ -18,6 +18,7 @@ export function useVisible(): boolean {
   return visible;
 }
 
+/** The value of `NowContext`: epoch milliseconds, every 10 s while `visible`. */
 export function useNow(visible: boolean): number {
   const [nowMs, setNowMs] = useState(Date.now());
   useEffect(() => {

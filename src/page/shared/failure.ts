@@ -1,18 +1,19 @@
 import { TRPCClientError } from "@trpc/client";
 import type { AppRouter } from "../../trpc/client.ts";
 
-/** A failed call, as it is told to a person. */
+/** A failed call, in words for the operator. */
 export interface Failure {
-  /** `signed_out`: the token is not accepted. `away`: a later try may succeed. `refused`: it will not. */
+  /** `signed_out`: the token is not accepted. `away`: a retry may succeed. `refused`: it will not. */
   readonly kind: "signed_out" | "away" | "refused";
   readonly text: string;
 }
 
-/** The code of tRPC's that the server answered; none if it did not answer. */
+/** The tRPC error code of the answer; undefined if the server did not answer. */
 export function findCode(error: unknown): string | undefined {
   return error instanceof TRPCClientError ? (error as TRPCClientError<AppRouter>).data?.code : undefined;
 }
 
+/** Keeps the texts of the server, which are made for clients, where no better one is known here. */
 export function toFailure(error: unknown): Failure {
   const text = error instanceof Error ? error.message : "";
   switch (findCode(error)) {

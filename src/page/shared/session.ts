@@ -1,7 +1,7 @@
 import { createContext } from "preact";
 
 const storageKey = "clerk-neon-sync.admin-token";
-/** The cookie that Clerk's own script keeps on the domain of the app; a suffix names the instance. */
+/** Cookie of Clerk's script on the app's domain; the suffix names the instance. */
 const clerkCookie = /(?:^|; )__session(?:_[\w-]+)?=([^;]+)/;
 
 /** The admin token entered in this tab; else the Clerk session of this browser, if the page shares the app's domain. */
@@ -9,14 +9,15 @@ export function readToken(): string | undefined {
   return sessionStorage.getItem(storageKey) ?? clerkCookie.exec(document.cookie)?.[1];
 }
 
-/** Kept for this tab only, and gone with it. */
+/** For this tab only, until it is closed. */
 export function storeToken(token: string): void {
   sessionStorage.setItem(storageKey, token);
 }
 
+/** Removes the admin token of this tab; a Clerk session is not ended. */
 export function forgetToken(): void {
   sessionStorage.removeItem(storageKey);
 }
 
-/** Ends the session of this tab and says why on the way out. */
-export const LeaveContext = createContext<(notice: string | null) => void>(() => undefined);
+/** Signs this tab out; the sign-in form shows the notice. */
+export const SignOutContext = createContext<(notice: string | null) => void>(() => undefined);

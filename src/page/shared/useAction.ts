@@ -1,17 +1,18 @@
 import { useCallback, useContext, useState } from "preact/hooks";
 import { toFailure, type Failure } from "./failure.ts";
-import { LeaveContext } from "./session.ts";
+import { SignOutContext } from "./session.ts";
 
+/** One button's call to the server, with its state. */
 export interface Action {
   readonly busy: boolean;
   readonly failure: Failure | null;
-  /** Does the work unless some is going on; a lost session leads back to the token field. */
+  /** Starts the call. If the token is no longer accepted, the tab is signed out. */
   readonly run: (work: () => Promise<void>) => void;
 }
 
-/** What a button does: busy while it lasts, and its failure afterwards. */
+/** State of one button: busy during the call, `failure` after a failed one until the next. */
 export function useAction(): Action {
-  const leave = useContext(LeaveContext);
+  const signOut = useContext(SignOutContext);
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure | null>(null);
   const run = useCallback(
@@ -21,12 +22,12 @@ export function useAction(): Action {
       work()
         .catch((error: unknown) => {
           const failure = toFailure(error);
-          if (failure.kind === "signed_out") leave(failure.text);
+          if (failure.kind === "signed_out") signOut(failure.text);
           else setFailure(failure);
         })
         .finally(() => setBusy(false));
     },
-    [leave],
+    [signOut],
   );
   return { busy, failure, run };
 }

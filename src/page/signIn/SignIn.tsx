@@ -5,10 +5,10 @@ import { serverUrl } from "../shared/syncClient.ts";
 import { Button } from "../shared/Button.tsx";
 import { Notice } from "../shared/Notice.tsx";
 
-/** What can stand in an `Authorization` header. */
+/** The characters that an `Authorization` header can carry. */
 const tokenPattern = /^[\x21-\x7e]+$/;
 
-/** Asks for the token and tries it before it is kept. */
+/** Asks for the token, and stores it only if the server accepts it. */
 export function SignIn({ notice, onToken }: { notice: string | null; onToken: (token: string) => void }) {
   const field = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
@@ -18,7 +18,9 @@ export function SignIn({ notice, onToken }: { notice: string | null; onToken: (t
   async function enter(token: string): Promise<void> {
     setBusy(true);
     setProblem(null);
-    const wrong = tokenPattern.test(token) ? await findProblem(token) : "This cannot be a token.";
+    const wrong = tokenPattern.test(token)
+      ? await findProblem(token)
+      : "This cannot be a token: it has a space or a character beyond ASCII.";
     if (wrong === null) {
       onToken(token);
       return;
@@ -56,8 +58,8 @@ export function SignIn({ notice, onToken }: { notice: string | null; onToken: (t
           Continue
         </Button>
         <p id="token-help" class="muted small">
-          The server knows it as ADMIN_API_TOKEN. It is kept in this tab only and forgotten with it. The session token
-          of a Clerk user with the role admin does as well.
+          The server's ADMIN_API_TOKEN, or the session token of a Clerk user with the role admin. It is stored in this
+          tab only, until the tab is closed.
         </p>
       </form>
     </main>
@@ -69,9 +71,9 @@ async function findProblem(token: string): Promise<string | null> {
     await createSyncClient({ url: serverUrl, token }).sync.status.query();
     return null;
   } catch (error) {
-    // The token is right, the database is away: the page says so, and tries again.
+    // The token is accepted and the database is unreachable: the console shows that and retries.
     if (findCode(error) === "SERVICE_UNAVAILABLE") return null;
     const failure = toFailure(error);
-    return failure.kind === "away" ? `${failure.text} Try again in a moment.` : failure.text;
+    return failure.kind === "away" ? `${failure.text} Try again in some seconds.` : failure.text;
   }
 }

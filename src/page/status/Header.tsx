@@ -1,16 +1,16 @@
 import { useContext } from "preact/hooks";
 import { formatMs } from "../../domain/words.ts";
-import { LeaveContext } from "../shared/session.ts";
+import { SignOutContext } from "../shared/session.ts";
 import { Ago } from "../shared/Ago.tsx";
 import { Button } from "../shared/Button.tsx";
 import type { PageDataView } from "../usePageData.ts";
 import { SearchForm } from "../user/SearchForm.tsx";
 import type { Search } from "../user/useSearch.ts";
 
-/** Always in sight: the search, how old the figures are, and whether the server answers. */
+/** Sticky bar: the search, the age of the figures, and whether the server answers. */
 export function Header({ view, search }: { view: PageDataView; search: Search }) {
   const { data, loading, trouble, refresh } = view;
-  const leave = useContext(LeaveContext);
+  const signOut = useContext(SignOutContext);
   return (
     <header class="bar">
       <h1>clerk-neon-sync</h1>
@@ -28,13 +28,13 @@ export function Header({ view, search }: { view: PageDataView; search: Search })
         <Button onClick={refresh} busy={loading}>
           Refresh
         </Button>
-        <Button kind="bare" onClick={() => leave(null)}>
+        <Button kind="bare" onClick={() => signOut(null)}>
           Sign out
         </Button>
       </div>
       {trouble && (
         <p class="trouble" role="alert">
-          <strong>{trouble.text}</strong> Trying again every {formatMs(trouble.retryMs)}.
+          <strong>{trouble.text}</strong> Trying again in {formatMs(trouble.retryMs)}.
         </p>
       )}
     </header>

@@ -4,10 +4,10 @@ import { toneOf, type Alarm, type SyncRun, type SyncStatus, type Tone } from "..
 import { Ago } from "../shared/Ago.tsx";
 import type { PageData } from "../usePageData.ts";
 
-/** The figures that show whether the sync works. */
+/** Tiles with the key figures, coloured by the alarms. */
 export function Health({ data }: { data: PageData | null }) {
   const status = data?.status;
-  // The one that `drift` is of.
+  // The run whose drift `status.drift` is.
   const reconcile = data?.runs.find((run) => run.kind === "reconcile" && run.status === "done");
   const lag = status?.lag;
   const toneFor = (...codes: Alarm["code"][]) => {
@@ -24,8 +24,8 @@ export function Health({ data }: { data: PageData | null }) {
       </Tile>
       <LinksTile data={data} />
       <Tile
-        name="Lag, last 24 h"
-        note={lag && (lag.p95Ms === null ? "no delivery" : `19 of 20 within ${formatMs(lag.p95Ms)}`)}
+        name="Lag p50, 24 h"
+        note={lag && (lag.p95Ms === null ? "no deliveries" : `p95 ${formatMs(lag.p95Ms)}`)}
         tone={toneFor("lag")}
       >
         {lag && (lag.p50Ms === null ? "–" : formatMs(lag.p50Ms))}
@@ -33,7 +33,7 @@ export function Health({ data }: { data: PageData | null }) {
       <Tile
         name="Drift at last reconcile"
         tone={toneFor("drift")}
-        note={status && (reconcile ? <DriftNote run={reconcile} /> : status.drift === null ? "none has run yet" : "")}
+        note={status && (reconcile ? <DriftNote run={reconcile} /> : status.drift === null ? "no reconcile yet" : "")}
       >
         {status && (status.drift === null ? "–" : formatCount(status.drift))}
       </Tile>
@@ -67,7 +67,8 @@ function toSilenceNote({ lastEventAt, alarms }: SyncStatus): string {
 function DriftNote({ run }: { run: SyncRun }) {
   return (
     <>
-      {run.drift === 0 ? "in step" : run.dryRun ? "not repaired (dry run)" : "repaired"}, <Ago at={run.startedAt} />
+      {run.drift === 0 ? "no difference" : run.dryRun ? "not repaired (dry run)" : "repaired"},{" "}
+      <Ago at={run.startedAt} />
     </>
   );
 }
@@ -89,11 +90,11 @@ function Tile({ name, tone = "quiet", note, children }: TileProps) {
   );
 }
 
-/** Active users by how they stand to a mentorado. */
+/** Active users by link status. */
 function LinksTile({ data }: { data: PageData | null }) {
   const status = data?.status;
   const links = status?.links;
-  const waiting = links && links.unverified + links.noEmail + links.conflict;
+  const unlinked = links && links.unverified + links.noEmail + links.conflict;
   const rows =
     links &&
     ([
@@ -106,8 +107,8 @@ function LinksTile({ data }: { data: PageData | null }) {
       name="Linked to a mentorado"
       note={
         rows &&
-        (waiting === 0
-          ? "no user waits"
+        (unlinked === 0
+          ? "every active user"
           : rows
               .filter(([, count]) => count > 0)
               .map(([name, count]) => `${formatCount(count)} ${name}`)

@@ -18,7 +18,7 @@ const fieldNames: Readonly<Record<string, string>> = {
   mentoradoId: "Mentorado",
 };
 
-/** What Clerk says against what is stored, field by field. */
+/** Result of a re-sync or its preview: the changed fields, before and after. */
 export function ResyncReport({ report }: { report: ResyncResult }) {
   const { dryRun, outcome, changed, before, after } = report;
   const valueOf = (side: ResyncResult["before"], field: string) => toText(side?.[field as keyof typeof side]);

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../shared/Button.tsx";
 import type { Search } from "./useSearch.ts";
 
-/** Finds a user by id. `/` leads to its field. */
+/** Finds a user by id. */
 export function SearchForm({ search }: { search: Search }) {
   const field = useRef<HTMLInputElement>(null);
   const [problem, setProblem] = useState<string | null>(null);
@@ -42,7 +42,7 @@ export function SearchForm({ search }: { search: Search }) {
   );
 }
 
-/** `/` leads to the search from wherever nothing is being typed. */
+/** The key `/` focuses the search, except while the operator types in a field. Returns how to stop. */
 function focusOnSlash(findField: () => HTMLInputElement | null): () => void {
   const onKey = (event: KeyboardEvent) => {
     const typing = event.target instanceof HTMLElement && event.target.matches("input, select, textarea");

@@ -10,7 +10,7 @@ interface UserFactsProps {
   readonly onReleased: (text: string) => void;
 }
 
-/** The two rows as they stand: what Clerk decides, and the mentorado. */
+/** The stored rows of `users` and `mentorados`. */
 export function UserFacts({ status, onReleased }: UserFactsProps) {
   const { user, mentorado, source, lagMs } = status;
   if (!user) return null;
@@ -58,7 +58,7 @@ export function UserFacts({ status, onReleased }: UserFactsProps) {
             <ReleaseButton
               mentoradoId={mentorado.id}
               name={mentorado.nomeCompleto}
-              of="mentorado-name"
+              describedBy="mentorado-name"
               onReleased={onReleased}
             />
           </>

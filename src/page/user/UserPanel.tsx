@@ -15,11 +15,11 @@ import { explainUser } from "./userWords.ts";
 
 interface UserPanelProps {
   readonly clerkId: string;
-  /** What stands to be decided about this user. */
+  /** Undefined: the user is in no conflict. */
   readonly conflict: LinkConflict | undefined;
-  /** When the rest of the page was loaded: this user is looked up again with it. */
+  /** When the rest of the page was loaded (epoch milliseconds): this user is loaded again with it. */
   readonly loadedAtMs: number | null;
-  /** Has the whole page loaded again. */
+  /** Reloads the whole page. */
   readonly onChanged: () => void;
   readonly onClose: () => void;
 }
@@ -39,7 +39,7 @@ async function findUser(clerkId: string): Promise<Found> {
   return { status, events: events.items };
 }
 
-/** One user: what their state means, what to do, and all that is known. */
+/** One user: what the status means, what to do, re-sync, link decisions, both rows, events. */
 export function UserPanel({ clerkId, conflict, loadedAtMs, onChanged, onClose }: UserPanelProps) {
   const lookup = useAction();
   const resync = useAction();
@@ -47,7 +47,7 @@ export function UserPanel({ clerkId, conflict, loadedAtMs, onChanged, onClose }:
   const [report, setReport] = useState<ResyncResult | null>(null);
   const panel = useRef<HTMLElement>(null);
 
-  // A panel is one search: another user, or the same again, is another panel.
+  // Each search has a panel of its own (`key`), so `clerkId` never changes here.
   useEffect(() => lookup.run(async () => setFound(await findUser(clerkId))), [loadedAtMs]);
   const isFound = found !== null;
   useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [isFound]);
@@ -125,7 +125,7 @@ function StateBadges({ status: { state, link } }: { status: UserStatus }) {
   );
 }
 
-/** The state in words, and the way out of it. */
+/** The status in words, and what to do. */
 function Meaning({ status }: { status: UserStatus }) {
   const { tone, title, meaning, todo } = explainUser(status);
   return (

@@ -1,12 +1,13 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { clerkIdPattern } from "../../domain/clerkId.ts";
 
+/** The search for one user. */
 export interface Search {
-  /** The user looked at, out of the address: `/#user_…` can be sent to a colleague. */
+  /** The user shown, from the hash of the address, so that `/#user_…` is a link to share. */
   readonly clerkId: string | null;
-  /** Grows with each search, also for the same user. */
+  /** Number of searches, repeated ones included. */
   readonly asked: number;
-  /** Says what is wrong with what was typed, else looks it up. */
+  /** Starts a search; returns what is wrong with the input, or null. */
   readonly find: (typed: string) => string | null;
   readonly clear: () => void;
 }
@@ -16,6 +17,7 @@ function readAddress(): string | null {
   return clerkIdPattern.test(text) ? text : null;
 }
 
+/** Keeps the search in the hash of the address. */
 export function useSearch(): Search {
   const [clerkId, setClerkId] = useState(readAddress);
   const [asked, setAsked] = useState(0);
@@ -31,7 +33,7 @@ export function useSearch(): Search {
   const find = useCallback((typed: string) => {
     const text = typed.trim();
     if (text.includes("@")) return "Look the address up in the Clerk dashboard and paste the user id from there.";
-    if (!clerkIdPattern.test(text)) return "A Clerk user id looks like user_2b4Xc… It stands in the Clerk dashboard.";
+    if (!clerkIdPattern.test(text)) return "A Clerk user id looks like user_2b4Xc… Copy it from the Clerk dashboard.";
     if (text === readAddress()) setAsked((before) => before + 1);
     else location.hash = text;
     return null;

@@ -1,7 +1,7 @@
 import { formatCounted } from "../../domain/words.ts";
 import type { ResyncResult, Tone, UserStatus } from "../shared/types.ts";
 
-/** What a state means, and what the on-call engineer does about it. */
+/** What a status means, and what the on-call engineer does about it. */
 export interface Explanation {
   readonly tone: Tone;
   readonly title: string;
@@ -9,6 +9,7 @@ export interface Explanation {
   readonly todo: string;
 }
 
+/** Texts of the panel for each status and link status. */
 export function explainUser(status: UserStatus): Explanation {
   switch (status.state) {
     case "missing":
@@ -26,14 +27,14 @@ export function explainUser(status: UserStatus): Explanation {
 }
 
 function explainMissing({ lastEvent }: UserStatus): Explanation {
-  const heard =
+  const cause =
     lastEvent === null
       ? "No webhook about this user has arrived, and no run has seen the user."
-      : `An event about this user arrived and wrote no user (${lastEvent.outcome}).`;
+      : `An event about this user arrived and stored no user (${lastEvent.outcome}).`;
   return {
     tone: "bad",
     title: "This user is not in the database",
-    meaning: heard,
+    meaning: cause,
     todo: "Press Re-sync: it stores the user if Clerk has it. If Clerk does not have it either, the id is wrong or belongs to another instance.",
   };
 }
@@ -71,10 +72,10 @@ function explainLink({ link, mentorado, user }: UserStatus): Explanation {
     case "conflict":
       return {
         tone: "warn",
-        title: "The mentorado of this user is not decided",
+        title: "An operator has to choose this user's mentorado",
         meaning:
           "The user is stored, but several mentorados have the address, or the mentorado belongs to another user, or an operator released it.",
-        todo: "Decide below. It takes effect at once.",
+        todo: "Link one below. It takes effect at once.",
       };
     case "none":
       return {

@@ -4,7 +4,7 @@ import { toneOf, type Alarm } from "../shared/types.ts";
 
 const pageTitle = document.title;
 
-/** The section of the page that an alarm is about. */
+/** Id of the section that shows what an alarm is about; the other alarms are about the server itself. */
 const sectionOf: Partial<Record<Alarm["code"], string>> = {
   silence: "deliveries",
   refused_events: "dead",
@@ -16,11 +16,11 @@ const sectionOf: Partial<Record<Alarm["code"], string>> = {
   lag: "deliveries",
 };
 
-/** The server's alarms, each with a link to its place on the page. Null: not loaded yet. */
-export function Verdict({ alarms }: { alarms: readonly Alarm[] | null }) {
+/** The server's alarms, each with a link to its section. Null: not loaded yet. */
+export function Alarms({ alarms }: { alarms: readonly Alarm[] | null }) {
   const count = alarms?.length ?? 0;
   useEffect(() => {
-    // Seen also while the tab is one of many.
+    // Shows the count in the tab bar too.
     document.title = count === 0 ? pageTitle : `(${count}) ${pageTitle}`;
     return () => {
       document.title = pageTitle;
@@ -29,14 +29,14 @@ export function Verdict({ alarms }: { alarms: readonly Alarm[] | null }) {
   return (
     <div aria-live="polite">
       {alarms === null ? (
-        <p class="verdict toned quiet">Asking the server…</p>
+        <p class="alarms toned quiet">Asking the server…</p>
       ) : count === 0 ? (
-        <p class="verdict toned good">
-          <strong>All is well.</strong> <span>Nothing needs a decision.</span>
+        <p class="alarms toned good">
+          <strong>No alarms.</strong> <span>Nothing needs a decision.</span>
         </p>
       ) : (
-        <div class={`verdict toned ${toneOf[alarms[0]?.severity ?? "warning"]}`}>
-          <strong>{formatCounted(count, "thing needs you", "things need you")}</strong>
+        <div class={`alarms toned ${toneOf[alarms[0]?.severity ?? "warning"]}`}>
+          <strong>{formatCounted(count, "alarm")}</strong>
           <ul>
             {alarms.map(({ code, severity, text }) => (
               <li key={code} class={toneOf[severity]}>
@@ -50,7 +50,7 @@ export function Verdict({ alarms }: { alarms: readonly Alarm[] | null }) {
   );
 }
 
-/** Scrolls and moves the focus; the address stays the user's who is looked at. */
+/** Scrolls and moves the focus. A button, because the hash of the address is the user that is shown. */
 function JumpLink({ to, children }: { to: string; children: string }) {
   return (
     <button
