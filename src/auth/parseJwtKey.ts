@@ -4,8 +4,8 @@ import { createPublicKey } from "node:crypto";
 const clerkKeyPrefix = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA";
 
 /**
- * CLERK_JWT_KEY as the SDK reads it. Dashboards and .env files lose the line breaks of a PEM or spell them `\n`; the
- * SDK would take such a key and then refuse every token without a word.
+ * CLERK_JWT_KEY as the SDK reads it. Dashboards and .env files drop the line breaks of a PEM or write them as `\n`; the
+ * SDK accepts such a key and then refuses every token.
  * @throws Error with a text that never holds the value
  */
 export function parseJwtKey(text: string): string {
@@ -24,7 +24,7 @@ function canRead(pem: string): boolean {
     createPublicKey(pem);
     return true;
   } catch {
-    // OpenSSL says in its own words what is wrong; the problem's text says it in ours.
+    // The caller's text replaces OpenSSL's.
     return false;
   }
 }

@@ -2,22 +2,24 @@ import { isIPv6 } from "node:net";
 import { AppError } from "../errors.ts";
 import { createRateLimit } from "../rateLimit.ts";
 
-/** Counted per process: the more replicas, the more is let through; what is bounded is what one process does. */
+/** Limits of one process; with more replicas more calls are allowed in total. */
 export interface RateLimitOptions {
-  /** Guessing a token is hopeless at any rate; this bounds what a guesser costs, and misconfigured clients. */
+  /** Per address. Bounds the cost of misconfigured clients; guessing a token of 32 characters is hopeless at any rate. */
   readonly failuresPerMinute: number;
-  /** Far above what scripts and the operator page need; stops a loop gone wild before the database notices. */
+  /** Far above what scripts and the operator page need; stops an endless loop. */
   readonly machineCallsPer10s: number;
-  /** A person's browser makes a few calls a second. */
+  /** Per user, whose browser makes a few calls a second. */
   readonly sessionCallsPer10s: number;
 }
 
+/** The reason for each is at its field. */
 export const defaultRateLimits: RateLimitOptions = {
   failuresPerMinute: 300,
   machineCallsPer10s: 30_000,
   sessionCallsPer10s: 1_000,
 };
 
+/** Counts what callers do and refuses what is beyond the limits. */
 export interface RateLimits {
   /** @throws AppError `too_many_requests` once the address has failed too often in this minute */
   readonly countFailure: (clientAddress: string) => Promise<void>;
@@ -49,7 +51,7 @@ function createLimit(options: Parameters<typeof createRateLimit>[0], message: st
   };
 }
 
-/** A client with one IPv6 address has the 2^64 of its network. */
+/** An IPv6 client counts by its /64 network, in which it can take any address; a mapped IPv4 address as IPv4. */
 export function toAddressKey(clientAddress: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(clientAddress)?.[1];
   if (mapped !== undefined || !isIPv6(clientAddress)) return mapped ?? clientAddress;

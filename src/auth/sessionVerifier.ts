@@ -11,9 +11,10 @@ const jwksDeadlineMs = 5_000;
 /** A key id not seen before costs a request to Clerk, and any caller can invent key ids. */
 const newKeysPer10s = 10;
 
-/** The user a session token speaks for; null for a token that proves nothing. */
+/** The user of a session token; null if the token is not valid. */
 export type VerifySession = (token: string) => Promise<{ clerkId: string } | null>;
 
+/** Which key verifies tokens: `jwtKey`, else those that `secretKey` fetches. */
 export interface SessionVerifierOptions {
   /** PEM of the instance's public key; with it no network is needed. */
   readonly jwtKey?: string | undefined;
@@ -27,14 +28,14 @@ export interface SessionVerifierOptions {
 }
 
 /**
- * Without either key every token proves nothing.
+ * Without either key no token is valid.
  * @throws Error if `jwtKey` is no key. The built function throws AppError `clerk_unavailable` if Clerk's signing keys could not be loaded.
  */
 export function createSessionVerifier(options: SessionVerifierOptions): VerifySession {
   const { secretKey } = options;
   const jwtKey = options.jwtKey === undefined ? undefined : parseJwtKey(options.jwtKey);
   if (jwtKey === undefined && secretKey === undefined) return () => Promise.resolve(null);
-  // Key ids that have proved a token pass freely; others share a small allowance.
+  // Key ids of valid tokens are not limited; unknown ones share the limit.
   const knownKeyIds = new Set<string>();
   const countNewKey = createRateLimit({ usesMax: newKeysPer10s, windowSeconds: 10 });
   return async (token) => {
@@ -58,7 +59,7 @@ async function verify(token: string, options: SessionVerifierOptions): Promise<s
   const { verifyToken } = await import("@clerk/backend");
   const { promise: late, reject } = Promise.withResolvers<never>();
   const cancelDeadline = (options.clock ?? systemClock).setTimer(jwksDeadlineMs, () =>
-    reject(new Error("Clerk's signing keys did not come in time")),
+    reject(new Error(`Clerk's signing keys did not arrive within ${jwksDeadlineMs} ms`)),
   );
   try {
     const payload = await Promise.race([
@@ -69,7 +70,7 @@ async function verify(token: string, options: SessionVerifierOptions): Promise<s
       }),
       late,
     ]);
-    // Signed in but for a task that Clerk demands first (a second factor, a new password): no user yet, as in the SDK.
+    // Clerk demands a task before the sign-in is complete (a second factor, a new password): no session yet, as in the SDK.
     if (payload["sts"] === "pending") return null;
     return isClerkId(payload.sub) ? payload.sub : null;
   } catch (cause) {
@@ -77,13 +78,13 @@ async function verify(token: string, options: SessionVerifierOptions): Promise<s
       options.log.debug({ reason: toReason(cause) }, "[Session] Refused a token");
       return null;
     }
-    throw new AppError("clerk_unavailable", "Clerk's signing keys cannot be loaded.", { cause });
+    throw new AppError("clerk_unavailable", "Clerk's signing keys cannot be loaded; try again shortly.", { cause });
   } finally {
     cancelDeadline();
   }
 }
 
-/** Judged before any network call: a token that cannot name a user is not worth asking Clerk for a key. */
+/** Checked before any network call: a token that cannot name a user must not cost a request for keys. */
 function readClaims(
   token: string,
   decodeJwt: (token: string) => { header: unknown; payload: unknown },
@@ -105,7 +106,7 @@ function readClaims(
 /** Whether the SDK's failure is the token's fault, rather than that Clerk's keys did not come. */
 async function isAboutToken(error: unknown): Promise<boolean> {
   const { TokenVerificationError, TokenVerificationErrorReason: reason } = await import("@clerk/backend/errors");
-  // What is no error of the SDK's comes from its fetch, or from reading what that brought.
+  // Any other error comes from the SDK's request for the keys.
   return (
     error instanceof TokenVerificationError &&
     error.reason !== reason.RemoteJWKFailedToLoad &&

@@ -11,11 +11,11 @@ import { hasDefaultTurma } from "../store/migration/turma.ts";
 import { findDatabaseAdvice } from "./findDatabaseAdvice.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
-/** Of each of the two questions; doctor as a whole ends within 20 s. */
-const questionDeadlineMs = 6_000;
+/** Of each query; doctor as a whole ends within 20 s. */
+const queryDeadlineMs = 6_000;
 const rehearsalDeadlineMs = 4_000;
 
-/** What DATABASE_URL says, and what the database behind it says of itself. */
+/** Checks DATABASE_URL and the database behind it. Stops at the first query that fails. */
 export async function checkDatabase(config: Config, log: Log): Promise<Check[]> {
   const { dsn } = config;
   if (dsn === undefined) {
@@ -27,23 +27,25 @@ export async function checkDatabase(config: Config, log: Log): Promise<Check[]> 
     checkMigrationUrl(config.migrationDsn ?? dsn, dsn),
   ];
   const database = openDatabase({ dsn, databasePoolMax: 1 }, { log });
-  // The first question is whether it answers at all.
-  const questions: [string, (database: Database) => Promise<Check[]>][] = [
+  // Each needs the ones before it.
+  const queries: [string, (database: Database) => Promise<Check[]>][] = [
     ["database", checkServer],
     ["migrations", (asked) => checkSchema(asked, config.defaultTurma)],
     ["rights", checkRights],
     ["rehearsal", (asked) => checkRehearsal(asked, config.defaultTurma)],
   ];
   try {
-    for (const [name, ask] of questions) {
+    for (const [name, ask] of queries) {
       try {
-        // It would only meet what is named already.
-        const isInVain =
-          name === "rehearsal" && checks.some((one) => one.name === "rights" && one.status === "failure");
-        checks.push(...(isInVain ? [warning(name, "waits for the rights")] : await ask(database)));
+        const lacksRights = checks.some((one) => one.name === "rights" && one.status === "failure");
+        checks.push(
+          ...(name === "rehearsal" && lacksRights
+            ? [warning(name, "not run: it needs the rights that are missing")]
+            : await ask(database)),
+        );
       } catch (error) {
         const advice = toAdvice(error);
-        return [...checks, failure(name, name === "database" ? advice : `cannot be looked at: ${advice}`)];
+        return [...checks, failure(name, name === "database" ? advice : `cannot be checked: ${advice}`)];
       }
     }
   } finally {
@@ -76,7 +78,7 @@ async function checkServer(database: Database): Promise<Check[]> {
     (sql) => sql<{ version: string; isReadOnly: boolean }[]>`
       select current_setting('server_version') as version,
              pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as "isReadOnly"`,
-    { deadlineMs: questionDeadlineMs },
+    { deadlineMs: queryDeadlineMs },
   );
   const ms = Math.round(performance.now() - startedAtMs);
   if (found?.isReadOnly) {
@@ -86,7 +88,7 @@ async function checkServer(database: Database): Promise<Check[]> {
 }
 
 async function checkSchema(database: Database, defaultTurma: string | undefined): Promise<Check[]> {
-  const { pending, turmaLabels } = await database.run(findSchemaState, { deadlineMs: questionDeadlineMs });
+  const { pending, turmaLabels } = await database.run(findSchemaState, { deadlineMs: queryDeadlineMs });
   return [
     pending.length === 0
       ? ok("migrations", "all applied")
@@ -102,36 +104,36 @@ async function checkSchema(database: Database, defaultTurma: string | undefined)
   ];
 }
 
-/** What the server's own role may do, also where no rehearsal goes: runs and the ends of old events. */
+/** The rights of the server's role, including those that no rehearsal needs: runs and retention. */
 async function checkRights(database: Database): Promise<Check[]> {
-  const missing = await database.run(findMissingGrants, { deadlineMs: questionDeadlineMs });
+  const missing = await database.run(findMissingGrants, { deadlineMs: queryDeadlineMs });
   return missing.length > 0
     ? missing.map(({ sentence }) => failure("rights", sentence))
-    : [ok("rights", "the role may do all that the server does")];
+    : [ok("rights", "the role has every right that the server needs")];
 }
 
-/** What would happen to users, tried with the server's own role; all of it is undone. */
+/** Made-up users through the real functions with the server's own role, rolled back. */
 async function checkRehearsal(database: Database, defaultTurma: string | undefined): Promise<Check[]> {
   const name = "rehearsal";
   const deadlineMs = rehearsalDeadlineMs;
   const isMigrated = await database.run(hasFunctions, { deadlineMs });
   const report = isMigrated ? await rehearse(database, { defaultTurma, deadlineMs }) : undefined;
-  if (report === undefined) return [warning(name, "waits for the migrations")];
+  if (report === undefined) return [warning(name, "not run: the migrations come first")];
   const found = [
     ...report.obstacles.map((one) => failure(name, one.sentence)),
     ...report.warnings.map((one) => warning(name, one.sentence)),
   ];
   if (found.length > 0) return found;
-  return [ok(name, "made-up users were stored, linked and deleted, and nothing is in the way; all of it was undone")];
+  return [ok(name, "made-up users were stored, linked and deleted, without an obstacle; all of it was rolled back")];
 }
 
-/** The database's own words are for people who run the command; they name roles and hosts, never a password. */
+/** With Postgres' own message where no advice is known: it names roles and hosts, never a password. */
 function toAdvice(error: unknown): string {
   const known = findDatabaseAdvice(error);
   if (known !== undefined) return known;
   const cause = error instanceof AppError ? error.cause : error;
   if (!(cause instanceof Error)) {
-    return `did not answer within ${questionDeadlineMs / 1000} s: check host, port and firewall, and that it is not stuck starting up`;
+    return `did not answer within ${queryDeadlineMs / 1000} s: check host, port and firewall, and that it is not stuck starting up`;
   }
   return `cannot be reached (${cause.message}): check host, port and network access`;
 }

@@ -3,7 +3,7 @@ import { findStartUpError, isStartingUp, isUnmarkedPooler } from "../store/conne
 const untrusted =
   "the server's certificate is not trusted: set NODE_EXTRA_CA_CERTS to the file of the authority that signed it";
 
-/** By SQLSTATE, or by the code of the socket. */
+/** By SQLSTATE or socket error code. */
 const advice: Readonly<Record<string, string>> = {
   "28P01": "the password is wrong: copy the connection string again",
   "28000": "the user may not log in from here: check user, password and sslmode",
@@ -29,21 +29,21 @@ const advice: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
 };
 
-/** What to do about a database that refuses or cannot be reached; undefined where its error says nothing to go by. */
+/** What to do about a database that refuses or cannot be reached; undefined for an unknown error. */
 export function findDatabaseAdvice(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error.message.includes("offers no TLS")) {
     return "the server offers no TLS: take sslmode out of the URL, or turn its TLS on";
   }
   if (isUnmarkedPooler(error)) {
-    return "a pooler answers that keeps no prepared statements: add pgbouncer=true to the URL, or use the -pooler host";
+    return "the pooler keeps no prepared statements: add pgbouncer=true to the URL, or use the -pooler host";
   }
   if (isStartingUp(error)) {
-    const words = findStartUpError(error)?.message ?? "";
-    // Neon's proxy has one code for all that it says.
-    return words.includes("password authentication failed")
+    const text = findStartUpError(error)?.message ?? "";
+    // Neon's proxy has one SQLSTATE for all its errors.
+    return text.includes("password authentication failed")
       ? advice["28P01"]
-      : `the server takes no connections and says: ${words}. If that stays, look at the project in Neon's console`;
+      : `the server accepts no connections: ${text}. If this lasts, check the project in Neon's console`;
   }
   const known = "code" in error && typeof error.code === "string" ? advice[error.code] : undefined;
   return known ?? findDatabaseAdvice(error.cause);

@@ -11,7 +11,7 @@ import { toLines, type Output } from "./output.ts";
 const barEveryMs = 500;
 const lineEveryMs = 2_000;
 const countDeadlineMs = 20_000;
-/** Longer than a lease lives: by then the run of a dead process is free, and a living one has renewed it. */
+/** Longer than a lease: by then the run of a dead process can be taken over. */
 const takeOverWithinMs = 9_000;
 const takeOverEveryMs = 1_000;
 
@@ -21,14 +21,14 @@ interface RunRequest {
 }
 
 /**
- * Runs a backfill or reconcile in this process and shows how it goes on: a bar on a terminal, plain lines elsewhere,
- * NDJSON if asked for, whose last line is the result. Ctrl-C stops it so that the next call goes on.
+ * Runs a backfill or reconcile in this process and shows its progress: a bar on a terminal, plain lines elsewhere,
+ * NDJSON with `--json`, whose last line is the result. After Ctrl-C the next call resumes it.
  * @throws AppError `conflict` while another process works on one of the kind
  */
 export async function followRun(ctx: SyncParts, request: RunRequest, output: Output): Promise<RunStatus> {
   const { runs } = ctx.services;
   const stopping = new AbortController();
-  // A second Ctrl-C ends the process at once, and the run is free a few seconds later.
+  // A second Ctrl-C ends the process at once; then the lease ends a few seconds later.
   const forgetSignals = onStopSignal(() => stopping.abort());
   const progress = openProgress(output, request.kind);
   try {
@@ -39,14 +39,14 @@ export async function followRun(ctx: SyncParts, request: RunRequest, output: Out
     void countUsers(ctx, stopping.signal).then(progress.setTotal);
     const ended = runs.waitFor(runId).then(() => true);
     while (!(await Promise.race([ended, sleep(progress.everyMs, false)]))) {
-      // A database away for a moment is the run's concern; here only a line is missing.
+      // The run itself retries; without an answer only a line of progress is missing.
       await runs.get(runId).then(progress.show, () => undefined);
     }
     const run = await runs.get(runId);
     progress.close(run);
     output.answer(run, toLines(run));
     if (stopping.signal.aborted && run.status !== "done") {
-      console.error(`Stopped; the next \`${request.kind}\` goes on from here.`);
+      console.error(`Stopped. Nothing is lost: the next \`${request.kind}\` goes on from here.`);
     }
     return run.status;
   } finally {
@@ -55,7 +55,7 @@ export async function followRun(ctx: SyncParts, request: RunRequest, output: Out
   }
 }
 
-/** Starts the run; where one is in the way, waits a lease's life to see whether its process still lives. */
+/** Starts the run. If one of its kind is running, retries until that one makes progress or its lease has ended. */
 async function startRun(ctx: SyncParts, request: RunRequest, signal: AbortSignal): Promise<string> {
   const retriesUntilMs = systemClock.nowMs() + takeOverWithinMs;
   let seen: SyncRun | undefined;
@@ -67,7 +67,6 @@ async function startRun(ctx: SyncParts, request: RunRequest, signal: AbortSignal
       const [newest] = (await ctx.services.runs.list({ limit: 10 })).filter(
         (run) => run.status === "running" && run.kind === request.kind,
       );
-      // One that makes progress is alive.
       if (signal.aborted || (seen && newest && newest.seen !== seen.seen)) return undefined;
       seen = newest;
       return takeOverEveryMs;
@@ -76,12 +75,12 @@ async function startRun(ctx: SyncParts, request: RunRequest, signal: AbortSignal
   return runId;
 }
 
-/** How many users Clerk has, for the bar; undefined if it does not say. */
+/** The progress bar's total; undefined if Clerk does not answer. */
 async function countUsers(ctx: SyncParts, signal: AbortSignal): Promise<number | undefined> {
   try {
     return await ctx.clerk?.countUsers({ signal, deadlineMs: countDeadlineMs });
   } catch (error) {
-    ctx.log.debug({ err: error }, "[Cli] The number of users is unknown");
+    ctx.log.debug({ err: error }, "[Cli] Clerk did not tell the number of users; the progress has no total");
     return undefined;
   }
 }
@@ -120,7 +119,7 @@ function openProgress(output: Output, kind: RunKind): Progress {
   const startedAtMs = Date.now();
   let isShown = false;
   const show = (run: SyncRun): void => {
-    // Without a total there is nothing to draw.
+    // A bar needs a total.
     if (total === undefined) return;
     if (!isShown) bar.start(total, 0, { applied: 0, left: "" });
     isShown = true;

@@ -54,7 +54,7 @@ program
   .command("status")
   .argument("[clerkId]", "one user; without it the whole sync")
   .option("--check", "only the alarms; exit 1 if there is one, for cron and monitors")
-  .description("show what is known here")
+  .description("show the stored state of one user, or of the whole sync")
   .action(async (clerkId: string | undefined, options: { check?: boolean }) => {
     if (clerkId !== undefined) {
       if (options.check) throw new AppError("bad_request", "--check is about the whole sync: leave the user id out.");
@@ -80,7 +80,7 @@ program
 program
   .command("erasure-report")
   .argument("<clerkId>")
-  .description("show where something of a user is stored; exit 1 while anything personal is left")
+  .description("list every place that stores data of a user; exit 1 while personal data is left")
   .action((clerkId: string) =>
     withContext(env, async (ctx) => {
       const report = await ctx.services.users.getErasureReport(checkId(clerkId));
@@ -129,7 +129,7 @@ for (const kind of ["backfill", "reconcile"] as const) {
     .option("--dry-run", "show what would change, and change nothing")
     .description(
       kind === "backfill"
-        ? "write every user of Clerk; goes on where it was stopped"
+        ? "write every user of Clerk; resumes where it was stopped"
         : "compare every user of Clerk with every row, and repair",
     )
     .action((options: { dryRun?: boolean }) =>
@@ -146,8 +146,7 @@ program
   .option("--users <number>", "how many users", "10")
   .description("send signed deliveries of made-up users to a running server")
   .action(async (options: { url: string; users: string }) => {
-    const isFine = await simulate({ ...options, env }, output());
-    if (!isFine) process.exitCode = 1;
+    if (!(await simulate({ ...options, env }, output()))) process.exitCode = 1;
   });
 
 for (const command of program.commands) command.addHelpText("after", toExampleText(program.name(), command.name()));
@@ -172,11 +171,10 @@ function toFailure(error: unknown): { code: string; message: string } | undefine
   if (!(error instanceof AppError)) {
     if (advice !== undefined) return { code: "precondition_failed", message: `Database: ${advice}.` };
     const refusal = findPostgresError(error) ?? findStartUpError(error);
-    // Without its detail, which may hold a row.
+    // Without its detail, which may quote a row.
     return refusal && { code: "internal", message: `Postgres says: ${refusal.message} (${refusal.code}).` };
   }
   const { code, message } = error;
-  // A refusal to migrate has Postgres' own words in it.
   return { code, message: code === "unavailable" && advice !== undefined ? `${message} Perhaps ${advice}.` : message };
 }
 
@@ -184,7 +182,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   const failure = toFailure(error);
-  const answered = failure ?? { code: "internal", message: "An error of this program; standard error says where." };
+  const answered = failure ?? { code: "internal", message: "Unexpected error; standard error has its stack." };
   if (output().json) output().answer({ error: answered }, []);
   console.error(failure?.message ?? error);
   process.exitCode = 1;

@@ -9,6 +9,7 @@ export interface Output {
   readonly answer: (value: unknown, lines: readonly string[]) => void;
 }
 
+/** Writes to standard output. `json`: each answer is one line of JSON. */
 export function createOutput(json: boolean): Output {
   return {
     json,
@@ -18,7 +19,7 @@ export function createOutput(json: boolean): Output {
   };
 }
 
-/** `name: value` lines of a flat view of an object. */
+/** An object as lines of `name  value`; nested objects are indented. */
 export function toLines(value: object, indent = ""): string[] {
   const width = Math.max(...Object.keys(value).map((key) => key.length));
   return Object.entries(value).flatMap(([key, inner]) =>
@@ -30,7 +31,7 @@ export function toLines(value: object, indent = ""): string[] {
 
 function toText(value: unknown): string {
   if (value === null || value === undefined) return "–";
-  // Names and addresses come from strangers: what would steer a terminal is shown as a question mark.
+  // Names and addresses are untrusted: control characters, which could steer the terminal, become question marks.
   const text = typeof value === "string" ? value : JSON.stringify(value);
   return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, "?");
 }
@@ -39,21 +40,18 @@ function toText(value: unknown): string {
 export interface Check {
   readonly name: string;
   readonly status: "ok" | "warning" | "failure";
-  /** What is, and what to do about it. Never a secret. */
+  /** What was found, and what to do about it. Never a secret. */
   readonly message: string;
 }
 
-export function ok(name: string, message: string): Check {
-  return { name, status: "ok", message };
-}
+const toCheck = (status: Check["status"]) => (name: string, message: string) => ({ name, status, message });
 
-export function warning(name: string, message: string): Check {
-  return { name, status: "warning", message };
-}
-
-export function failure(name: string, message: string): Check {
-  return { name, status: "failure", message };
-}
+/** A check that passed. */
+export const ok = toCheck("ok");
+/** Something works, but not for long or not as meant; does not change the exit code. */
+export const warning = toCheck("warning");
+/** Something does not work; `doctor` exits 1. */
+export const failure = toCheck("failure");
 
 const marks = { ok: ["green", "ok     "], warning: ["yellow", "warning"], failure: ["red", "failure"] } as const;
 

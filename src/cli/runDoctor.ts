@@ -10,12 +10,12 @@ import { createClockCheck } from "./clockCheck.ts";
 import { checkDatabase } from "./checkDatabase.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
-/** Looks at everything a server needs and says what to do about what is wrong. Changes nothing. */
+/** Checks everything a server needs and says what to do about each problem. Changes nothing. */
 export async function runDoctor(env: Environment, log: Log): Promise<Check[]> {
   const { config, problems } = readConfig(env);
   const has = (name: string) => problems.some((problem) => problem.name === name);
   const secretNames = ["CLERK_WEBHOOK_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET"];
-  // What is malformed has been named; that it is therefore missing need not be said too.
+  // A malformed variable is reported once, not as missing too.
   const [database, clerkKey] = await Promise.all([
     has("DATABASE_URL") ? [] : checkDatabase(config, log),
     has("CLERK_SECRET_KEY") ? [] : checkClerkKey(config, log),
@@ -30,7 +30,7 @@ export async function runDoctor(env: Environment, log: Log): Promise<Check[]> {
   ];
 }
 
-/** The configuration without the variables that are malformed, so that the rest can be looked at all the same. */
+/** The configuration without its malformed variables, so that the rest can be checked. */
 function readConfig(env: Environment): { config: Config; problems: readonly ConfigProblem[] } {
   try {
     return { config: parseConfig(env), problems: [] };
@@ -73,8 +73,8 @@ async function checkInstance(config: Config, log: Log, named: string | null): Pr
   try {
     expected = await findExpected(config, log);
   } catch (error) {
-    log.debug({ err: error }, "[Doctor] The ledger cannot be read");
-    return warning(name, `${named}; the ledger cannot be read to compare it: see the database's lines`);
+    log.debug({ err: error }, "[Doctor] The ledger cannot be read, so the key's instance is not compared");
+    return warning(name, `${named}; the ledger cannot be read, so it is not compared: see the database's lines`);
   }
   const difference = findDifference(named, expected);
   if (difference === undefined) return ok(name, `${named}; nothing is stored here yet to compare it with`);

@@ -2,7 +2,7 @@ import { loadDevPart } from "../loadDevPart.ts";
 import type { Output } from "./output.ts";
 
 /**
- * Sends signed deliveries of made-up users to a running server.
+ * Loads the simulation, the one command that needs src/dev.
  * @returns whether the server took every event
  * @throws AppError `bad_request`, `precondition_failed` in the package; ConfigError
  */

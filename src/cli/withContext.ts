@@ -3,7 +3,7 @@ import { parseConfig, type Environment } from "../config.ts";
 import { logLevelSchema } from "../configSchema.ts";
 import { createLog, type Log } from "../log.ts";
 
-/** Logs go to standard error: standard output is the command's answer. Quiet unless asked, for the answer says it all. */
+/** The log of a command: to standard error, because standard output is the answer; errors alone, unless LOG_LEVEL says more. */
 export function createCliLog(env: Environment): Promise<Log> {
   const asked = logLevelSchema.safeParse(env["LOG_LEVEL"]?.trim());
   // An unknown level is reported with the rest of the configuration.
@@ -15,7 +15,7 @@ export function createCliLog(env: Environment): Promise<Log> {
 }
 
 /**
- * What a command works with: the same parts as the server's, over connections of its own.
+ * Runs a command with the parts of the server over connections of its own, and closes them.
  * @throws ConfigError; AppError `precondition_failed` without DATABASE_URL
  */
 export async function withContext<T>(env: Environment, work: (ctx: SyncParts) => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-// Runs before anything else on a fresh clone: nothing but what the runtime brings may be imported here.
+// Runs before anything else on a fresh clone, so it imports only what the runtime brings.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -6,25 +6,25 @@ import { join } from "node:path";
 
 const root = join(import.meta.dir, "../..");
 const modules = join(root, "node_modules");
-/** Says of which lockfile `node_modules` is the image, if this file made it. */
+/** Holds the hash of the lockfile that this script installed. */
 const stamp = join(modules, ".installed-lockfile");
 /** Undefined in the package, whose dependencies were installed with it. */
 const lockfile = findHash(join(root, "bun.lock"));
-/** Set for the process that comes after an installation: one that still finds something missing must not install for ever. */
+/** Set for the process that replaces this one, so that a missing package cannot make it install for ever. */
 const afterInstall = "DEPENDENCIES_INSTALLED";
 const isProduction = process.env["NODE_ENV"] === "production";
 
-const isToBeInstalled = () => (existsSync(stamp) ? readFileSync(stamp, "utf8") !== lockfile : !isComplete());
+const needsInstallation = () => (existsSync(stamp) ? readFileSync(stamp, "utf8") !== lockfile : !isComplete());
 
-if (lockfile !== undefined && !process.env[afterInstall] && isToBeInstalled()) {
+if (lockfile !== undefined && !process.env[afterInstall] && needsInstallation()) {
   console.error("Installing the locked dependencies…");
   const args = ["install", "--frozen-lockfile", ...(isProduction ? ["--production"] : [])];
   // Standard output belongs to the command that follows.
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
   if (status !== 0) process.exit(status ?? 1);
   if (!isProduction) writeFileSync(stamp, lockfile);
-  // As a preload: this process remembers that there was no node_modules, another one in its place does not.
-  if (!import.meta.main) startAnew();
+  // As a preload: this process has cached that node_modules is missing, so a new one replaces it.
+  if (!import.meta.main) restart();
 }
 
 function findHash(file: string): string | undefined {
@@ -49,7 +49,7 @@ function readManifest(folder: string): Manifest | undefined {
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Manifest) : undefined;
 }
 
-function startAnew(): never {
+function restart(): never {
   const args = [...process.execArgv, ...process.argv.slice(1)];
   const env = { ...process.env, [afterInstall]: "1" };
   if (process.platform !== "win32") process.execve?.(process.execPath, [process.execPath, ...args], env);

@@ -2,6 +2,7 @@ import { createTRPCClient, httpBatchLink, type HTTPBatchLinkOptions, type TRPCCl
 import type { AppRouter } from "./appRouter.ts";
 
 export type { AppRouter } from "./appRouter.ts";
+/** A tRPC client with every procedure of the server typed. */
 export type SyncClient = TRPCClient<AppRouter>;
 
 /** The server takes no more calls in one batch. */

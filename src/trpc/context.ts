@@ -21,6 +21,7 @@ export interface SyncContext {
   readonly countCall: (actor: Actor) => Promise<void>;
 }
 
+/** What the contexts of all requests share. */
 export interface ContextDeps {
   readonly services: Services;
   readonly log: Log;
@@ -36,6 +37,7 @@ export interface ContextDeps {
  */
 export type CreateContext = (headers: Headers, clientAddress?: string, requestId?: string) => SyncContext;
 
+/** The caller is identified at the first procedure that asks, once per request. */
 export function createContextFactory(deps: ContextDeps): CreateContext {
   const isAdminToken = createTokenCheck(deps.adminToken);
   const { countCall, countFailure } = deps.rateLimits ?? createRateLimits();
@@ -45,7 +47,6 @@ export function createContextFactory(deps: ContextDeps): CreateContext {
       services: deps.services,
       log: requestId === undefined ? deps.log : deps.log.child({ requestId }),
       requestId,
-      // Once per request, however many calls the batch has.
       findActor: () => (actor ??= findActor(findBearerToken(headers), clientAddress)),
       isAdmin: async (clerkId) => {
         const { state, user } = await deps.services.users.getUser(clerkId);

@@ -2,11 +2,12 @@ import { z } from "zod";
 import { adminProcedure, router } from "./init.ts";
 import { clerkIdSchema, cursorSchema, idSchema, instantSchema, limitSchema, storableSchema, toPage } from "./inputs.ts";
 
-/** The plot's longest view: 30 days. */
+/** 30 days, longer than any range of the plot. */
 const seriesHoursMax = 720;
 
 const cursor = cursorSchema(z.object({ receivedAt: instantSchema, svixId: storableSchema }));
 
+/** Events of the ledger, for admins. */
 export const eventsRouter = router({
   /** The ledger, newest first. */
   list: adminProcedure
@@ -25,11 +26,11 @@ export const eventsRouter = router({
       const rows = await ctx.services.events.list({ ...filter, after, limit: limit + 1 });
       return toPage(rows, limit, ({ receivedAt, svixId }) => ({ receivedAt, svixId }));
     }),
-  /** One event with its text, if that is still kept. */
+  /** One event with its payload, if that is still kept. */
   get: adminProcedure
     .input(z.object({ svixId: idSchema }))
     .query(({ ctx, input }) => ctx.services.events.get(input.svixId)),
-  /** Takes an event the way a webhook goes once more. */
+  /** Reprocesses a stored event. */
   replay: adminProcedure
     .input(z.object({ svixId: idSchema }))
     .mutation(({ ctx, input }) => ctx.services.events.replay({ ...input, actor: ctx.actor, requestId: ctx.requestId })),

@@ -3,7 +3,7 @@ import { z, ZodError } from "zod";
 import { AppError, type ErrorCode, errorTexts } from "../errors.ts";
 import type { SyncContext } from "./context.ts";
 
-/** The one table from what went wrong to tRPC; a new code does not compile until it stands here. */
+/** Maps every error code to tRPC's; a new code does not compile until it is mapped. */
 const trpcCodeOf: Readonly<Record<ErrorCode, TRPC_ERROR_CODE_KEY>> = {
   missing_headers: "BAD_REQUEST",
   invalid_signature: "BAD_REQUEST",
@@ -30,8 +30,8 @@ const trpcCodeOf: Readonly<Record<ErrorCode, TRPC_ERROR_CODE_KEY>> = {
 const t = initTRPC.context<SyncContext>().create({ isDev: false });
 
 /**
- * Everything a procedure throws leaves here as a TRPCError whose message may be shown to any client, so that it is safe
- * under whatever formatter the router at the root has. The log keeps the cause.
+ * Turns whatever a procedure throws into a TRPCError whose message may be shown to any client, whatever formatter the
+ * root router has. The log keeps the cause.
  */
 const withErrors = t.middleware(async ({ ctx, path, next }) => {
   const result = await next();
@@ -50,26 +50,26 @@ const withErrors = t.middleware(async ({ ctx, path, next }) => {
   throw new TRPCError({ code, message: toPublicText(result.error), cause: result.error });
 });
 
-/** What tRPC itself says of these can quote the request, or the parser's words about it. */
+/** In place of tRPC's own texts, which can quote the request or the parser's message. */
 const publicTexts: Partial<Record<TRPC_ERROR_CODE_KEY, string>> = {
   PARSE_ERROR: "The input is not valid JSON.",
   BAD_REQUEST: "The request is malformed.",
   NOT_FOUND: "There is no such procedure.",
-  METHOD_NOT_SUPPORTED: "Queries are asked with GET, mutations with POST.",
+  METHOD_NOT_SUPPORTED: "Queries need GET, mutations need POST.",
   UNSUPPORTED_MEDIA_TYPE: "The content type must be application/json.",
   INTERNAL_SERVER_ERROR: errorTexts.internal,
 };
 
 /**
- * Makes the router at the root of our own app: what never reaches a procedure (an unknown path, a broken batch) is
- * said in our words too.
+ * Creates the root router of our own app. Its formatter gives errors outside of a procedure (an unknown path, a broken
+ * batch) our texts too.
  */
 export const rootRouter = initTRPC.context<SyncContext>().create({
   isDev: false,
   errorFormatter: ({ shape, error, ctx }) => ({
     ...shape,
     data: { ...shape.data, ...(ctx?.requestId === undefined ? {} : { requestId: ctx.requestId }) },
-    // The cause tells what has been through `withErrors`.
+    // Errors with these causes have their text from `withErrors`.
     message: error.cause instanceof AppError || error.cause instanceof ZodError ? shape.message : toPublicText(error),
   }),
 }).router;
@@ -80,7 +80,7 @@ function toPublicText({ code, message }: TRPCError): string {
 
 const procedure = t.procedure.use(withErrors);
 
-/** Needs a Clerk session; the caller's user id is `ctx.clerkId`. Judged before the input. */
+/** Needs a Clerk session; the caller's user id is `ctx.clerkId`. Checked before the input. */
 export const sessionProcedure = procedure.use(async ({ ctx, next }) => {
   const actor = await ctx.findActor();
   if (actor?.kind !== "session") throw new AppError("unauthorized", "A Clerk session token is needed.");
@@ -89,8 +89,8 @@ export const sessionProcedure = procedure.use(async ({ ctx, next }) => {
 });
 
 /**
- * Needs the admin token, or the session of a user whose role in the database is `admin` at this moment. Judged before
- * the input. `ctx.actor` names the caller for the audit trail.
+ * Needs the admin token, or the session of a user whose role in the database is `admin` at the time of the call. Checked
+ * before the input. `ctx.actor` names the caller for the audit trail.
  */
 export const adminProcedure = procedure.use(async ({ ctx, next }) => {
   const actor = await ctx.findActor();
@@ -102,4 +102,5 @@ export const adminProcedure = procedure.use(async ({ ctx, next }) => {
   return next({ ctx: { actor: actor.kind === "session" ? `operator:${actor.clerkId}` : "operator:token" } });
 });
 
+/** Creates a router that can be merged into one with a formatter of its own. */
 export const router = t.router;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { adminProcedure, router } from "./init.ts";
 import { clerkIdSchema, cursorSchema, limitSchema, mentoradoIdSchema, rowIdSchema, toPage } from "./inputs.ts";
 
+/** Links between users and mentorados, for admins. */
 export const linksRouter = router({
   /** Users whose mentorado could not be decided. */
   conflicts: adminProcedure
@@ -16,7 +17,7 @@ export const linksRouter = router({
   resolve: adminProcedure
     .input(z.object({ clerkId: clerkIdSchema, mentoradoId: mentoradoIdSchema }))
     .mutation(({ ctx, input }) => ctx.services.links.resolve({ ...input, actor: ctx.actor, requestId: ctx.requestId })),
-  /** Takes a mentorado from its user, until resolved. */
+  /** Takes a mentorado from its user; the sync does not link the pair again. */
   unlink: adminProcedure
     .input(z.object({ mentoradoId: mentoradoIdSchema }))
     .mutation(({ ctx, input }) => ctx.services.links.unlink({ ...input, actor: ctx.actor, requestId: ctx.requestId })),

@@ -1,6 +1,7 @@
 import { router, sessionProcedure } from "./init.ts";
 
+/** For any Clerk session. */
 export const meRouter = router({
-  /** The caller as known here; one who is not here yet is synced on the spot. */
+  /** The stored state of the caller; a caller not yet stored is fetched from Clerk and stored first (first login). */
   get: sessionProcedure.query(({ ctx }) => ctx.services.firstLogin.getCaller(ctx.clerkId, ctx)),
 });

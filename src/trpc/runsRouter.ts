@@ -4,8 +4,9 @@ import { cursorSchema, idSchema, instantSchema, limitSchema, toPage } from "./in
 
 const kindSchema = z.enum(["backfill", "reconcile"]);
 
+/** Backfills and reconciles, for admins. */
 export const runsRouter = router({
-  /** Starts a run in the background, or goes on with one that was stopped. */
+  /** Starts a run in the background, or resumes one that was stopped. */
   start: adminProcedure
     .input(z.object({ kind: kindSchema, dryRun: z.boolean().optional() }))
     .mutation(({ ctx, input }) => ctx.services.runs.start(input)),

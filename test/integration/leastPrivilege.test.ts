@@ -122,6 +122,6 @@ test("a grant that is missing is named by doctor, whichever it is", async () => 
   const named = expect.stringMatching(/GRANT USAGE ON SEQUENCE public\.\w+_id_seq TO/) as string;
   expect(checks.filter(({ name }) => name === "rights" || name === "rehearsal")).toEqual([
     { name: "rights", status: "failure", message: named },
-    { name: "rehearsal", status: "warning", message: "waits for the rights" },
+    { name: "rehearsal", status: "warning", message: "not run: it needs the rights that are missing" },
   ]);
 });
