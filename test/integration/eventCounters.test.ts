@@ -59,8 +59,9 @@ test("while another program holds a snapshot, a counter is found in a few pages 
         for n in 1..600 loop
           perform set_config('clerk_neon_sync.clock_offset', (began_at + n * interval '10 ms' - clock_timestamp())::text, false);
           perform ${functionsSchema}.apply_user_changes(
-            jsonb_build_object('separator', '|', 'changes', jsonb_build_array(jsonb_build_object(
-              'kind', 'ignored', 'svix_id', 'msg_' || n, 'type', 'x.y', 'received_at', began_at))), '|');
+            '{"separator": "|"}',
+            jsonb_populate_record(null::${functionsSchema}.change, jsonb_build_object(
+              'kind', 'ignored', 'svix_id', 'msg_' || n, 'type', 'x.y', 'received_at', began_at))::text || '||');
           commit;
         end loop;
         perform set_config('clerk_neon_sync.clock_offset', '', false);

@@ -49,8 +49,9 @@ export async function openCourier(): Promise<Courier> {
       const fault = faults.shift();
       if (fault === "before") throw new AppError("unavailable", "Never made.");
       const applied = (await database.callFunction(name, argument, options)) as { outcomes: string[] };
-      const { changes } = JSON.parse(argument) as { changes: { svix_id: string }[] };
-      batches.push({ svixIds: changes.map((change) => change.svix_id), outcomes: applied.outcomes });
+      // Between quotes alone it is the column; within another it is part of the version.
+      const svixIds = Array.from(options.texts?.matchAll(/"(msg_[^"]*)"/g) ?? [], ([, svixId = ""]) => svixId);
+      batches.push({ svixIds, outcomes: applied.outcomes });
       if (fault === "after") throw new AppError("unavailable", "Committed, but the answer was lost.");
       return applied;
     },

@@ -1,13 +1,11 @@
 import { outcomes, type Outcome } from "../../domain/outcome.ts";
-import { toStorableJson, toStorableText } from "../../domain/storableText.ts";
-import type { LedgerOnly, UserChange } from "../../domain/userChange.ts";
+import { toStorableText } from "../../domain/storableText.ts";
+import type { UserChange } from "../../domain/userChange.ts";
 
 /** How `apply_user_changes` is to treat one change. */
 export interface BatchItem {
-  /** JSON text of one element of the batch, see `toBatchItem`. */
-  readonly json: string;
-  /** The Clerk user as JSON and the ledger's payload; empty: none. */
-  readonly texts: readonly [string, string];
+  /** The change as a row, the Clerk user as JSON and the ledger's payload; empty: none. */
+  readonly texts: readonly [string, string, string];
   /** UTF-16 units of all three. */
   readonly size: number;
   readonly clerkId: string | null;
@@ -19,56 +17,60 @@ export interface BatchItem {
  * `replay` a ledger row that is `dead` or `ignored` is settled anew instead of being counted as a duplicate.
  */
 export function toBatchItem(change: UserChange, options: { replay?: boolean } = {}): BatchItem {
-  const delivery = change.delivery;
-  const json = toStorableJson({
-    kind: change.kind,
-    source: change.source,
-    clerk_id: change.clerkId,
-    ...(change.kind === "upsert" ? toUserColumns(change) : {}),
-    ...(change.kind === "delete" ? { deleted_at: toInstant(change.deletedAtMs) } : {}),
-    ...(change.kind === "dead" ? toDeadColumns(change) : {}),
-    ...(delivery && {
-      svix_id: delivery.svixId,
-      type: delivery.type,
-      instance_id: delivery.instanceId,
-      occurred_at: toInstant(delivery.occurredAtMs),
-      received_at: toInstant(delivery.receivedAtMs),
-    }),
-    ...(options.replay ? { replay: true } : {}),
-  });
+  const { clerkId, delivery } = change;
+  const row = toRow(toColumns(change, options.replay));
   const user = change.kind === "upsert" ? change.rawJson : "";
   const payload = delivery ? toStorableText(delivery.payload) : "";
   return {
-    json,
-    texts: [user, payload],
-    size: json.length + user.length + payload.length,
-    clerkId: change.clerkId,
+    texts: [row, user, payload],
+    size: row.length + user.length + payload.length,
+    clerkId,
     svixId: delivery?.svixId ?? null,
   };
 }
 
-function toUserColumns(change: UserChange & { kind: "upsert" }) {
-  const { fields } = change;
-  return {
-    version: change.version,
-    clerk_updated_at: toInstant(change.updatedAtMs),
-    name: fields.name,
-    email: fields.email,
-    email_verified: fields.emailVerified,
-    image_url: fields.imageUrl,
-    login_method: fields.loginMethod,
-    role: fields.role,
-    last_signed_in: toInstant(fields.lastSignedInMs),
-    clerk_created_at: toInstant(fields.clerkCreatedAtMs),
-  };
+type Column = string | boolean | null | undefined;
+
+/** Those of the SQL type `change`, in its order. */
+function toColumns(change: UserChange, replay: boolean | undefined): Column[] {
+  const { delivery } = change;
+  const upsert = change.kind === "upsert" ? change : undefined;
+  const fields = upsert?.fields;
+  const dead = change.kind === "dead" ? change : undefined;
+  return [
+    change.kind,
+    change.source,
+    change.clerkId,
+    upsert?.version ?? dead?.refusal?.version,
+    toInstant(upsert?.updatedAtMs),
+    fields?.name,
+    fields?.email,
+    fields?.emailVerified,
+    fields?.imageUrl,
+    fields?.loginMethod,
+    fields?.role,
+    toInstant(fields?.lastSignedInMs),
+    toInstant(fields?.clerkCreatedAtMs),
+    change.kind === "delete" ? toInstant(change.deletedAtMs) : null,
+    delivery?.svixId,
+    delivery?.type,
+    delivery?.instanceId,
+    toInstant(delivery?.occurredAtMs),
+    toInstant(delivery?.receivedAtMs),
+    replay,
+    dead?.errorCode,
+    dead?.refusal?.rule,
+  ];
 }
 
-function toDeadColumns({ errorCode, refusal }: LedgerOnly) {
-  return { error_code: errorCode, ...(refusal && { error_detail: refusal.rule, version: refusal.version }) };
+function toInstant(ms: number | null | undefined): string | null {
+  return ms == null ? null : new Date(ms).toISOString();
 }
 
-function toInstant(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
+/** As Postgres reads a row: nothing for null, quotes and backslashes of a text twice. */
+function toRow(columns: readonly Column[]): string {
+  const fields = columns.map((value) => (value == null ? "" : `"${String(value).replaceAll(/["\\]/g, "$&$&")}"`));
+  return toStorableText(`(${fields.join(",")})`);
 }
 
 /** The arguments of `apply_user_changes`. */
@@ -79,11 +81,13 @@ export function toBatch(
 ): { json: string; texts: string } {
   const texts = items.flatMap((item) => item.texts);
   const separator = toSeparator(texts);
-  const head = JSON.stringify({ default_turma: defaultTurma, lock_wait_ms: options.lockWaitMs, separator });
-  const listed = (name: string, list: readonly BatchItem[]) =>
-    `,"${name}":[${list.map((item) => item.json).join(",")}]`;
-  const leaving = options.leaving === undefined ? "" : listed("leaving", options.leaving);
-  return { json: `${head.slice(0, -1)}${listed("changes", items)}${leaving}}`, texts: texts.join(separator) };
+  const json = JSON.stringify({
+    default_turma: defaultTurma,
+    lock_wait_ms: options.lockWaitMs,
+    separator,
+    leaving: options.leaving?.map(({ texts: [row] }) => row),
+  });
+  return { json, texts: texts.join(separator) };
 }
 
 /** Something that none of the texts holds. JSON has no bare control character, but not every payload is JSON. */

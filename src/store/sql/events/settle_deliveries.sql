@@ -1,6 +1,6 @@
 -- The ledger and its figures: a row for each delivery that was not settled before, a count for each that was. Returns a
 -- JSON array with the outcome of each change, in the order given.
--- parts: two texts for each change. settled: deliveries settled before, by svix_id. verdicts: by clerk_id. reopens:
+-- parts: three texts for each change, see apply_user_changes. settled: deliveries settled before, by svix_id. verdicts: by clerk_id. reopens:
 -- whether the ledger may hold a row of this batch that is settled anew. Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.settle_deliveries(
   changes clerk_sync.change[], parts text[], settled jsonb, verdicts jsonb, linked_clerk_ids text[],
@@ -45,7 +45,7 @@ begin
            case when r.is_written
                      or (select u.deleted_at from public.users u where u.clerk_id = r.clerk_id) is null
                 -- Of an ignored event an empty one is none: its text names several users.
-                then case r.outcome when 'ignored' then nullif(parts[r.place * 2], '') else parts[r.place * 2] end end
+                then case r.outcome when 'ignored' then nullif(parts[r.place * 3], '') else parts[r.place * 3] end end
     from results r where r.svix_id is not null and not r.is_again and r.outcome <> 'busy'
     on conflict (svix_id) do update
       set type = excluded.type, clerk_id = excluded.clerk_id, instance_id = excluded.instance_id,

@@ -6,7 +6,9 @@ language plpgsql
 set lock_timeout = '3s'
 as $$
 declare
-  clerk_ids constant text[] := array(select c ->> 'clerk_id' from jsonb_array_elements(argument #> '{batch,changes}') c);
+  parts constant text[] := string_to_array(texts, argument #>> '{batch,separator}');
+  clerk_ids constant text[] := array(
+    select (parts[at]::clerk_sync.change).clerk_id from generate_series(1, cardinality(parts), 3) at);
   states constant boolean := coalesce((argument -> 'states')::boolean, false);
   outcomes jsonb;
   before jsonb;

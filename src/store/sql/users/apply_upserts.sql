@@ -1,7 +1,7 @@
 -- The created and updated users among the changes, each compared with its row. Called by apply_user_changes, under its lock and
 -- settings.
 --
--- parts: two texts for each change, see there. settled: deliveries settled before, by svix_id. widths: those of the
+-- parts: three texts for each change, see there. settled: deliveries settled before, by svix_id. widths: those of the
 -- columns, see apply_user_changes. verdicts: outcome by clerk_id. left_keys: addresses (as of clerk_email_key) that a user
 -- had verified and has no more. has_unlinked: whether any of the users has no mentorado. created, changed: rows inserted,
 -- rows that got other content.
@@ -67,7 +67,7 @@ begin
                || case when c.source <> 'webhook'
                          and clerk_sync.version_time(c.version) = clerk_sync.version_time(u.clerk_version)
                        then '{last_active_at,lockout_expires_in_seconds}'::text[] else '{}' end as incidental,
-               parts[c.ordinality * 2 - 1]::jsonb as raw
+               parts[c.ordinality * 3 - 1]::jsonb as raw
         from (values ((u.sync_source = 'webhook') <> (c.source = 'webhook'))) as a(is_across)
         -- So that the text is read once, not at each mention.
         offset 0

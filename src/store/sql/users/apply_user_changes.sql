@@ -1,10 +1,9 @@
 -- Applies one batch of user changes: the only writer of `users`, of the ledger and of automatic links.
 --
--- batch: {"default_turma": text or null, "separator": text, "lock_wait_ms": number or null, "changes": [change, …],
--- "leaving": [change, …] or absent}, each change with the fields of the type `change`; lock_wait_ms: how long a locked
--- row is waited for, if not as in lock_writer; leaving: see release_addresses. texts: two for each change, with the
--- separator between them: the Clerk user as JSON and the ledger's payload, empty where there is none. They are long, and
--- JSON inside JSON is expensive to read.
+-- batch: {"default_turma": text or null, "separator": text, "lock_wait_ms": number or null, "leaving": [change, …] or
+-- absent}; lock_wait_ms: how long a locked row is waited for, if not as in lock_writer; leaving: see release_addresses.
+-- texts: three for each change, with the separator between them: a `change` as Postgres writes rows, the Clerk user as
+-- JSON and the ledger's payload. As JSON all of them are expensive to read.
 -- Within a batch each clerk_id and each svix_id stands once at most (the caller sees to it).
 -- Returns {"outcomes", "created", "changed", "deleted", "ms"}.
 -- outcomes: the outcome of each change, in the order given; `busy`: another transaction holds a row
@@ -46,7 +45,7 @@ begin
   if current_setting('clerk_neon_sync.has_long_values', true) = 'on' then
     widths := clerk_sync.text_widths();
   end if;
-  changes := array(select c from jsonb_populate_recordset(null::clerk_sync.change, batch -> 'changes') c);
+  changes := array(select parts[at]::clerk_sync.change from generate_series(1, cardinality(parts), 3) at);
   loop
     started_at := clock_timestamp();
     begin

@@ -11,7 +11,7 @@ as $$
 begin
   with known as materialized (
     select u.id, u.email_verified, public.clerk_email_key(u.email) as email_key
-    from (select * from unnest(changes) union all select * from jsonb_populate_recordset(null::clerk_sync.change, leaving)) c
+    from (select * from unnest(changes) union all select (l::clerk_sync.change).* from jsonb_array_elements_text(leaving) l) c
       join public.users u on u.clerk_id = c.clerk_id
     where c.kind = 'upsert' and u.deleted_at is null and (u.clerk_version is null or c.version >= u.clerk_version)
       and u.email::text collate "C" is distinct from c.email collate "C"
