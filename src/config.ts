@@ -16,6 +16,7 @@ export interface Config {
   readonly webhookSecrets: readonly string[];
   readonly clerkSecretKey: string | undefined;
   readonly clerkApiUrl: string;
+  /** Verifies nothing by itself; `doctor` compares its environment with the secret key's. */
   readonly clerkPublishableKey: string | undefined;
   /** PEM */
   readonly clerkJwtKey: string | undefined;

@@ -26,6 +26,7 @@ export async function runDoctor(env: Environment, log: Log): Promise<Check[]> {
       : problems.map(({ name, message }) => failure("configuration", `${name} ${message}`))),
     ...database,
     ...clerkKey,
+    ...checkEnvironments(config),
     ...(secretNames.some(has) ? [] : [checkWebhookSecret(config)]),
   ];
 }
@@ -63,6 +64,15 @@ async function checkClerkKey(config: Config, log: Log): Promise<Check[]> {
       ),
     ];
   }
+}
+
+/** Clerk's keys say which environment they are of: `pk_test_…`, `sk_live_…`. */
+function checkEnvironments(config: Config): Check[] {
+  const keys = [config.clerkPublishableKey, config.clerkSecretKey];
+  const [published, secret] = keys.map((key) => /^[ps]k_(test|live)_/.exec(key ?? "")?.[1]);
+  if (published === undefined || secret === undefined || published === secret) return [];
+  const difference = `CLERK_PUBLISHABLE_KEY is a ${published} key, CLERK_SECRET_KEY a ${secret} one`;
+  return [warning("session tokens", `${difference}: take both from one instance, whose sessions alone are known here`)];
 }
 
 /** @param named the instance of the key, null where Clerk names none */

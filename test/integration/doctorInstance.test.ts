@@ -28,3 +28,16 @@ test("a Clerk key of another instance than CLERK_INSTANCE_ID's, or the ledger's,
   const away = { DATABASE_URL: "postgres://u:p@127.0.0.1:1/db" };
   expect(await said(away)).toMatch(/^warning: ins_dev; the ledger cannot be read/);
 });
+
+test("a publishable key of another environment than the secret key's is a warning", async () => {
+  const clerk = fakeClerk(instance("ins_dev"));
+  const find = async (publishableKey: string) => {
+    const keys = { CLERK_SECRET_KEY: "sk_live_1", CLERK_PUBLISHABLE_KEY: publishableKey, CLERK_API_URL: clerk.apiUrl };
+    return (await runDoctor(keys, silentLog)).find(({ name }) => name === "session tokens");
+  };
+  expect(await find("pk_live_Y2xlcmsuZXhhbXBsZS5jb20k")).toBeUndefined();
+  expect(await find("pk_test_Y2xlcmsuZXhhbXBsZS5jb20k")).toMatchObject({
+    status: "warning",
+    message: expect.stringContaining("CLERK_PUBLISHABLE_KEY is a test key, CLERK_SECRET_KEY a live one"),
+  });
+});
