@@ -40,7 +40,8 @@ begin
   ), linked as (
     update public.mentorados m set user_id = c.id, updated_at = clerk_sync.to_column(applied_at, m.updated_at)
     from candidates c
-    where m.id = c.mentorado_id and c.turn = 1 and c.mentorados = 1 and not c.is_claimed
+    -- The second condition is the first one for plans that were made while the table was empty and analyzed.
+    where m.id = c.mentorado_id and m.id = any (array(select mentorado_id from candidates)) and c.turn = 1 and c.mentorados = 1 and not c.is_claimed
     returning m.id as mentorado_id, c.id as user_id
   ), created as (
     insert into public.mentorados (user_id, nome_completo, email, foto_url, turma, created_at, updated_at)

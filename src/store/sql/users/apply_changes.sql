@@ -22,8 +22,9 @@ begin
   with given as materialized (
     select c.kind, c.svix_id, c.replay from unnest(changes) c where c.kind <> 'busy'
   ), again as (
+    -- No join: a plan made while the ledger was empty and analyzed would read all of it.
     update public.webhook_events e set attempts = e.attempts + 1
-    from given g where e.svix_id = g.svix_id and g.replay is not true
+    where e.svix_id = any (array(select g.svix_id from given g where g.replay is not true))
     returning e.svix_id, e.outcome, e.outcome = 'dead' and e.error_code in ('refused', 'apply_failed') as is_refused
   )
   -- What a rule of the database refused may be right by now.

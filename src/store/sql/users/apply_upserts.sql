@@ -47,7 +47,8 @@ begin
              else u.raw_json - k.incidental is not distinct from k.raw - k.incidental
            end as is_same_content
     from unnest(changes) with ordinality as c
-      left join public.users u on u.clerk_id = c.clerk_id
+      -- `offset 0`: a plan made while the table was empty and analyzed would read all of it.
+      left join lateral (select * from public.users u where u.clerk_id = c.clerk_id offset 0) u on true
       cross join lateral (
         -- An older table may have narrower columns than ours. A name is cut; a cut address would be another's.
         select case when length(c.name) > widths.name then left(c.name, widths.name) else c.name end as name,
@@ -120,7 +121,7 @@ begin
         synced_at = case when j.is_newer then clerk_sync.to_column(applied_at, u.synced_at) else u.synced_at end,
         sync_source = case when j.is_newer then j.source else u.sync_source end
     from judged j
-    where u.id = j.id and not j.is_tombstone and (j.verdict = 'applied' or j.moves_version)
+    where u.id = j.id and u.id = any (array(select id from judged)) and not j.is_tombstone and (j.verdict = 'applied' or j.moves_version)
     returning u.id
   )
   select coalesce(jsonb_object_agg(clerk_id, verdict), '{}'),
