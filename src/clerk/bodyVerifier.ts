@@ -2,11 +2,12 @@ import type { Webhook } from "svix";
 import { AppError } from "../errors.ts";
 import { createSvixWebhook } from "./svixWebhook.ts";
 
-/** Fixed by Svix: older or newer deliveries are replays or clocks gone wrong. */
+/** Svix's own tolerance: an older or newer timestamp means a replay attack or a wrong clock. */
 const toleranceSeconds = 300;
-/** Svix ids are about 30 characters; the ledger's key must stay indexable. */
+/** Svix ids have about 30 characters; an index entry of Postgres holds at most 2.7 KB. */
 const svixIdCharsMax = 256;
 
+/** The three Svix headers of a delivery. */
 export interface SignatureHeaders {
   readonly svixId: string;
   readonly timestamp: string;
@@ -14,8 +15,8 @@ export interface SignatureHeaders {
 }
 
 /**
- * The three headers, by their Svix or their Standard Webhooks name; whatever the body is, they are judged first.
- * @throws AppError `missing_headers`, or `invalid_signature` (a timestamp that is no whole number of seconds)
+ * Reads the three headers under their Svix or Standard Webhooks names; called before the body is read.
+ * @throws AppError `missing_headers`, or `invalid_signature` if the timestamp is not a whole number of seconds
  */
 export function parseSignatureHeaders(headers: Headers): SignatureHeaders {
   const find = (name: string) => headers.get(`svix-${name}`) || headers.get(`webhook-${name}`) || null;
@@ -23,24 +24,28 @@ export function parseSignatureHeaders(headers: Headers): SignatureHeaders {
   const timestamp = find("timestamp");
   const signature = find("signature");
   if (svixId === null || timestamp === null || signature === null || svixId.length > svixIdCharsMax) {
-    throw new AppError("missing_headers", "The headers svix-id, svix-timestamp and svix-signature are needed.");
+    throw new AppError("missing_headers", "The headers svix-id, svix-timestamp and svix-signature are required.");
   }
   if (!/^-?\d+$/.test(timestamp)) throw invalidSignature();
   return { svixId, timestamp, signature };
 }
 
-/** Whether Svix's tolerance covers the timestamp. */
-export function isTimely({ timestamp }: SignatureHeaders, nowMs: number): boolean {
+/** Whether the timestamp is within Svix's tolerance of five minutes. */
+export function isWithinTolerance({ timestamp }: SignatureHeaders, nowMs: number): boolean {
   return Math.abs(Math.floor(nowMs / 1000) - Number(timestamp)) <= toleranceSeconds;
 }
 
 /**
- * Answers the text of a body after one of the secrets has proved it. The bytes are judged exactly as they came: a
- * byte-order mark is kept, bytes that are no UTF-8 never match.
+ * Verifies the exact bytes of a body and returns them as text. A byte-order mark is kept; bytes that are not valid
+ * UTF-8 never match.
+ * @throws AppError `invalid_signature`
  */
 export type VerifyBody = (headers: SignatureHeaders, body: Uint8Array) => string;
 
-/** @throws Error if a secret is malformed. The built function throws AppError `invalid_signature`. */
+/**
+ * Accepts a signature by any of the secrets (`whsec_…`), several during a rotation.
+ * @throws Error if a secret is malformed
+ */
 export function createBodyVerifier(secrets: readonly string[]): VerifyBody {
   const webhooks = secrets.map(createSvixWebhook);
   return ({ svixId, timestamp, signature }, body) => {
@@ -66,7 +71,7 @@ function matches(webhook: Webhook, text: string, headers: Record<string, string>
     webhook.verify(text, headers);
     return true;
   } catch {
-    // verify() says no by throwing; the next secret may still match.
+    // verify() throws on a mismatch; the next secret may match.
     return false;
   }
 }

@@ -1,57 +1,71 @@
 import { AppError } from "../errors.ts";
 
-/** A user as Clerk's Backend API sends it (`user.raw` of the SDK): untouched JSON, of which only `id` is relied on. */
+/** A user as JSON from Clerk's Backend API (`user.raw` in the SDK). Only `id` is validated. */
 export type ClerkUser = { readonly id: string } & Readonly<Record<string, unknown>>;
 
-/** An element of Clerk's list that is no readable user: `shown` is its id if it has one, else what it is. */
-export interface OddElement {
+/** An element of Clerk's list that is not a readable user. `shown`: its id, or its type if it has none. */
+export interface UnreadableElement {
   readonly id: null;
   readonly shown: string;
-  /** Of a user who is too large to be read. */
+  /** Set for a user whose record is too large to read. */
   readonly clerkId?: string;
 }
 
-/** One page of `GET /v1/users`. `startingAfter` is a user id and works only with `created_at` order (docs). */
+/** Parameters of `GET /v1/users`. `startingAfter` is a user id and works only with `created_at` order (docs). */
 export interface ClerkUserPageQuery {
   /** 1–500 */
   readonly limit: number;
   readonly orderBy: "+created_at" | "-updated_at";
   readonly startingAfter?: string;
-  /** Users created after this moment, epoch milliseconds. */
+  /** Only users created after this time, epoch milliseconds. */
   readonly createdAtAfterMs?: number;
   readonly offset?: number;
 }
 
+/** Options of every method of `ClerkApi`. */
 export interface ClerkCallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds for the whole call with its retries, if fewer than the client's own; for callers who wait. */
+  /** Milliseconds for the call with its retries, if shorter than the client's own deadline. */
   readonly deadlineMs?: number | undefined;
 }
 
 /**
- * Clerk's Backend API as this program needs it; the real client and the simulated Clerk stand behind it.
- * Every method throws `AppError` `clerk_unavailable` (no answer, 5xx, nonsense, 401) or `too_many_requests` (429 after
- * the bounded retries), and never reads any of these as "gone".
- * An id that is none, or a limit out of range, is `bad_request` before any call; an aborted `signal` rejects with its reason.
+ * The part of Clerk's Backend API in use. Every method throws `AppError` `clerk_unavailable` (no answer, 5xx, 401, an
+ * unexpected body) or `too_many_requests` (429 after the retries); neither means that a user is gone. A malformed id or a
+ * limit out of range is `bad_request` before any request; an aborted `signal` rejects with its reason.
  */
 export interface ClerkApi {
-  /** The user, or null only when Clerk itself answered 404 with its own error body. */
+  /** The user; null only if Clerk answered 404 with its own error body. */
   getUser(clerkId: string, options?: ClerkCallOptions): Promise<ClerkUser | null>;
   /**
-   * One page; shorter than `limit` means the last one. One HTTP request, several if the answer is too large.
-   * @throws AppError `not_found` when Clerk does not know the user of `startingAfter`, deleted meanwhile
+   * One page; one HTTP request, or several if the answer is too large.
+   * @throws AppError `not_found` if the user of `startingAfter` no longer exists
    */
-  listUsers(query: ClerkUserPageQuery, options?: ClerkCallOptions): Promise<readonly (ClerkUser | OddElement)[]>;
-  /** Those of at most 100 ids that exist; unknown ids are absent. One HTTP request. */
+  listUsers(query: ClerkUserPageQuery, options?: ClerkCallOptions): Promise<readonly (ClerkUser | UnreadableElement)[]>;
+  /** The existing users among at most 100 ids; one HTTP request, or several if the answer is too large. */
   findUsers(clerkIds: readonly string[], options?: ClerkCallOptions): Promise<readonly ClerkUser[]>;
-  /** The id of the instance that the key belongs to; null where Clerk names none. Without it: none is named. */
+  /** The instance that the key belongs to (`ins_…`); null, or a client without this method: unknown. */
   findInstanceId?(options?: ClerkCallOptions): Promise<string | null>;
-  /** How many users the instance has. */
+  /** Number of users of the instance. */
   countUsers(options?: ClerkCallOptions): Promise<number>;
 }
 
+/** A client that makes every call of `clerk` through `around`, which sets the call's options. */
+export function mapClerkCalls(
+  clerk: ClerkApi,
+  around: <T>(call: (options: ClerkCallOptions) => Promise<T>) => Promise<T>,
+): ClerkApi {
+  return {
+    getUser: (clerkId) => around((options) => clerk.getUser(clerkId, options)),
+    listUsers: (query) => around((options) => clerk.listUsers(query, options)),
+    findUsers: (clerkIds) => around((options) => clerk.findUsers(clerkIds, options)),
+    findInstanceId: () => around((options) => clerk.findInstanceId?.(options) ?? Promise.resolve(null)),
+    countUsers: () => around((options) => clerk.countUsers(options)),
+  };
+}
+
 /**
- * Where there may be no key, the client is `ClerkApi | null`; a call that needs it asks here.
+ * The client, which is null without a key.
  * @throws AppError `precondition_failed` naming `CLERK_SECRET_KEY`
  */
 export function requireClerk(clerk: ClerkApi | null): ClerkApi {

@@ -8,30 +8,36 @@ import { retry } from "../retry.ts";
 import type { ClerkCallOptions } from "./clerkApi.ts";
 import { ClerkAnswerTooLarge, readBodyText } from "./readBodyText.ts";
 
-/** What Clerk answered: a 200, or a 4xx that the caller has to judge. `body` is undefined if it was no JSON. */
+/** A 200, or a 4xx for the caller to interpret. `body` is the parsed JSON; undefined if it is not JSON. */
 export interface ClerkAnswer {
   readonly status: number;
   readonly body: unknown;
 }
 
-/** `GET` on Clerk's Backend API; `path` begins with `/v1/`. */
+/**
+ * `GET` on Clerk's Backend API; `path` begins with `/v1/`.
+ * @throws AppError `clerk_unavailable` or `too_many_requests` after the retries; the reason of an aborted `signal`
+ */
 export type ClerkRequest = (path: string, query: URLSearchParams, options?: ClerkCallOptions) => Promise<ClerkAnswer>;
 
+/** The part of `fetch` in use, so that tests can replace it. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
+/** Limits on one call of the Backend API. */
 export interface ClerkRequestLimits {
-  /** Clerk answers in well under a second; a page of 500 users in a few. */
+  /** One HTTP request: Clerk answers most in well under a second, a page of 500 users in a few seconds. */
   readonly attemptDeadlineMs: number;
-  /** The whole call with its retries and waits, unless its caller has less time. */
+  /** The whole call with its retries and waits, unless the caller sets a shorter deadline. */
   readonly callDeadlineMs: number;
-  /** After the first attempt. */
+  /** Attempts after the first one. */
   readonly retriesMax: number;
-  /** Doubled each time, when Clerk does not say how long to wait. */
+  /** Doubled at each retry; used if Clerk sends no `Retry-After`. */
   readonly firstBackoffMs: number;
-  /** A page of 500 users of 16 KB is 8 MB; the rest is room for metadata. */
+  /** A page of 500 users of 16 KB is 8 MB; the rest is headroom for metadata. */
   readonly bodyBytesMax: number;
 }
 
+/** Values in production. */
 export const defaultClerkRequestLimits: ClerkRequestLimits = {
   attemptDeadlineMs: 10_000,
   callDeadlineMs: 25_000,
@@ -40,10 +46,10 @@ export const defaultClerkRequestLimits: ClerkRequestLimits = {
   bodyBytesMax: 32 * 1024 * 1024,
 };
 
-/** The version @clerk/backend 3.25.0 asks for, so that users look as its types and the webhooks have them. */
+/** The API version that @clerk/backend 3.25.0 requests; its types and the webhooks describe users in this version. */
 const clerkApiVersion = "2026-05-12";
 
-/** An attempt that another one may better. `error` is what the caller gets if none does. */
+/** A failed attempt that may be retried. `error` goes to the caller if no retry succeeds. */
 class Retryable extends Error {
   readonly error: AppError;
   readonly waitMs: number | undefined;
@@ -55,10 +61,11 @@ class Retryable extends Error {
   }
 }
 
+/** Adds key, API version, rate limit, deadlines and retries to `fetch`. */
 export function createClerkRequest(options: {
   secretKey: string;
   apiUrl: string;
-  /** Of all requests with this key. */
+  /** Shared by all requests with this key. */
   rateLimit: RateLimit;
   log: Log;
   fetch: Fetch;
@@ -68,14 +75,14 @@ export function createClerkRequest(options: {
 }): ClerkRequest {
   const { limits, log, clock } = options;
 
-  /** Until the next attempt. A wait that would outlast the call is not begun: the caller hears at once how long it is. */
+  /** Wait before the next attempt; undefined: fail now, also if `Retry-After` is beyond the deadline of the call. */
   function findWaitMs(error: unknown, failures: number, endsAtMs: number): number | undefined {
     if (!(error instanceof Retryable) || failures > limits.retriesMax) return undefined;
     if (clock.nowMs() + (error.waitMs ?? 0) >= endsAtMs) return undefined;
-    // Half of the backoff is chance, so that copies of this program do not retry in step.
+    // Half of the backoff is jitter, so that replicas do not retry at the same time.
     const backoffMs = limits.firstBackoffMs * 2 ** (failures - 1) * (0.5 + Math.random() / 2);
     const waitMs = error.waitMs ?? Math.round(backoffMs);
-    log.warn({ attempt: failures, delayMs: waitMs }, "[Clerk] Asking again");
+    log.warn({ attempt: failures, delayMs: waitMs }, "[Clerk] A request failed and is retried");
     return waitMs;
   }
 
@@ -124,14 +131,14 @@ async function attemptOnce(
         "clerk-api-version": clerkApiVersion,
         "user-agent": "clerk-neon-sync",
       },
-      // The secret goes to the configured host and to no other.
+      // A redirect must not take the secret to another host.
       redirect: "manual",
       signal,
     });
     text = await readBodyText(res, options.limits.bodyBytesMax);
   } catch (cause) {
     if (whole.aborted || cause instanceof ClerkAnswerTooLarge) throw cause;
-    throw new Retryable(unavailable("Clerk cannot be reached.", cause));
+    throw new Retryable(unavailable("Clerk's API cannot be reached.", cause));
   } finally {
     deadline.cancel();
     const route = new URL(url).pathname.replace(/\/user_\w+/, "/:id");
@@ -166,7 +173,7 @@ function judge(res: Response, text: string, clock: Clock): ClerkAnswer {
   return { status, body: parseJson(text) };
 }
 
-/** `Retry-After`, in seconds (Clerk) or as a date (proxies before it), as milliseconds from now. */
+/** `Retry-After` as milliseconds from now: Clerk sends seconds, a proxy may send a date. */
 function toWaitMs(retryAfter: string | null, clock: Clock): number | undefined {
   if (retryAfter === null) return undefined;
   if (/^\s*\d{1,6}\s*$/.test(retryAfter)) return Number(retryAfter) * 1000;
@@ -174,11 +181,12 @@ function toWaitMs(retryAfter: string | null, clock: Clock): number | undefined {
   return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - clock.nowMs());
 }
 
-/** Every answer, and every silence, that is not Clerk's word on the question. */
+/** The error for an absent, unreadable or unexpected answer; says nothing about whether a user exists. */
 export function unavailable(message: string, cause?: unknown): AppError {
   return new AppError("clerk_unavailable", message, { cause });
 }
 
+/** `unavailable` for an answer whose status the request does not provide for. */
 export function unexpectedStatus(status: number): AppError {
   return unavailable(`Clerk answered ${status}.`);
 }

@@ -1,20 +1,21 @@
-import type { ClerkApi, ClerkUser, OddElement } from "./clerkApi.ts";
+import type { ClerkApi, ClerkUser, UnreadableElement } from "./clerkApi.ts";
 
-/** More than one, because several may have one time and a change may become visible a little late. */
+/** More than one, because several changes may share a time and may become visible late. */
 const newestUsers = 10;
 
-/** What two requests tell of a whole instance. */
+/** A cheap summary of an instance: number of users and the newest changes. */
 export interface ClerkSnapshot {
   readonly users: number;
-  /** The element that changed last; undefined: Clerk shows none. */
-  readonly newest: ClerkUser | OddElement | undefined;
+  /** The element that changed last; undefined: Clerk lists none. */
+  readonly newest: ClerkUser | UnreadableElement | undefined;
   /**
-   * How many users there are and which changed last. The same text again: nothing has moved. A deletion changes the
-   * number; a deletion and a sign-up change the newest.
+   * The number of users and the versions of the newest. Equal texts: nothing has changed in between. A deletion changes
+   * the number; a deletion together with a sign-up changes the newest.
    */
   readonly text: string;
 }
 
+/** Two requests, whatever the size of the instance. */
 export async function readClerkSnapshot(clerk: Pick<ClerkApi, "countUsers" | "listUsers">): Promise<ClerkSnapshot> {
   const elements = await clerk.listUsers({ limit: newestUsers, orderBy: "-updated_at" });
   const users = await clerk.countUsers();

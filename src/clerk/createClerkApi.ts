@@ -16,9 +16,11 @@ import {
 
 const instanceIdPattern = /^ins_[\w-]{1,120}$/;
 
+/** Settings of the Backend API client. */
 export interface ClerkApiOptions {
+  /** `CLERK_SECRET_KEY` */
   readonly secretKey: string;
-  /** Without a slash at its end. */
+  /** Base URL without a trailing slash. */
   readonly apiUrl: string;
   readonly log: Log;
   readonly fetch?: Fetch;
@@ -28,8 +30,8 @@ export interface ClerkApiOptions {
 }
 
 /**
- * Clerk's Backend API over HTTP. Build one per process: the instance's rate limit is kept inside.
- * Plain fetch, because the SDK has no deadline, no signal and no cursor, and asks twice per page.
+ * Clerk's Backend API over HTTP. Create one per process, because it holds the rate limit of the instance. Uses fetch,
+ * because Clerk's SDK has no deadline, no abort signal and no cursor, and makes two requests per page.
  */
 export function createClerkApi(options: ClerkApiOptions): ClerkApi {
   const { secretKey, apiUrl, log, fetch = globalThis.fetch, limits, observer, clock = systemClock } = options;
@@ -53,8 +55,8 @@ export function createClerkApi(options: ClerkApiOptions): ClerkApi {
 }
 
 /**
- * Clerk allows 1000 requests in 10 s in production, 100 in development (docs). Any 10 s meet six windows of 2 s at most,
- * the first and the last in part, so a window may have a sixth.
+ * Clerk allows 1000 requests per 10 s in production, 100 in development (docs). Any 10 s overlap at most six windows of
+ * 2 s, so each window gets a sixth.
  */
 function createClerkRateLimit(secretKey: string): RateLimit {
   const requestsPer10s = secretKey.startsWith("sk_live_") ? 1000 : 100;
@@ -66,11 +68,11 @@ async function getUser(request: ClerkRequest, clerkId: string, options?: ClerkCa
   const answer = await request(`/v1/users/${clerkId}`, new URLSearchParams(), options);
   if (answer.status === 404 && findErrorCode(answer.body) === "resource_not_found") return null;
   const body = toBody(answer);
-  if (!isUser(body) || body.id !== clerkId) throw unavailable("Clerk answered something other than the user.");
+  if (!isUser(body) || body.id !== clerkId) throw unavailable("Clerk's answer is not the user that was requested.");
   return body;
 }
 
-/** `GET /v1/instance` of the Backend API (`Instance` of @clerk/backend); stand-ins for Clerk may not have it. */
+/** `GET /v1/instance` (`Instance` of @clerk/backend); emulators of Clerk may lack it. */
 async function findInstanceId(request: ClerkRequest, options?: ClerkCallOptions): Promise<string | null> {
   const { status, body } = await request("/v1/instance", new URLSearchParams(), options);
   const instanceId = status === 200 && isObject(body) ? body["id"] : undefined;
@@ -81,7 +83,7 @@ async function countUsers(request: ClerkRequest, options?: ClerkCallOptions): Pr
   const body = toBody(await request("/v1/users/count", new URLSearchParams(), options));
   const count = isObject(body) ? body["total_count"] : undefined;
   if (typeof count !== "number" || !Number.isSafeInteger(count) || count < 0) {
-    throw unavailable("Clerk answered something other than a count.");
+    throw unavailable("Clerk's answer is not a count of users.");
   }
   return count;
 }

@@ -1,11 +1,11 @@
 import { AppError } from "../errors.ts";
 
-/** Enough for the id of the first user, with which Clerk begins. */
+/** Enough for the id of the first user: Clerk writes it first. */
 const headCharsMax = 200;
 
-/** More than `bytesMax`: asking again does not help, asking for less may. */
+/** An answer above `bytesMax`. A retry does not help; a request for fewer users may. */
 export class ClerkAnswerTooLarge extends AppError {
-  /** How the answer begins. */
+  /** The first 200 characters of the answer. */
   readonly head: string;
 
   constructor(head: string) {
@@ -15,8 +15,8 @@ export class ClerkAnswerTooLarge extends AppError {
 }
 
 /**
- * The body as text.
- * @throws ClerkAnswerTooLarge if it has more than `bytesMax` bytes; then the rest is not read
+ * Reads a body as text, no further than `bytesMax`.
+ * @throws ClerkAnswerTooLarge
  */
 export async function readBodyText(res: Response, bytesMax: number): Promise<string> {
   const decoder = new TextDecoder();

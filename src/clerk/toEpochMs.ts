@@ -1,11 +1,11 @@
-/** Below this a number is taken for seconds: 1e11 ms is in 1973, 1e11 s in the year 5138. */
+/** A smaller number is in seconds: 1e11 ms is in 1973, 1e11 s in the year 5138. */
 const secondsBelow = 1e11;
-/** The last millisecond of the year 9999, the end of ISO 8601's four-digit years. */
+/** The last millisecond of the year 9999, the last four-digit year. */
 const lastMs = 253_402_300_799_999;
 
 /**
- * A time of a Clerk payload as epoch milliseconds, or null if it is none. Live traffic has milliseconds, the OpenAPI
- * examples seconds, exports of 2021 ISO 8601 text; a text without a zone is UTC.
+ * A time in a Clerk payload as epoch milliseconds; null if it is not a time. Live traffic has milliseconds, the OpenAPI
+ * examples have seconds, exports of 2021 have ISO 8601 text (UTC unless it names a zone).
  */
 export function toEpochMs(value: unknown): number | null {
   const ms = Math.trunc(toNumber(value));

@@ -8,7 +8,7 @@ import { toEpochMs } from "./toEpochMs.ts";
 import { toStorableJson, toStorableText } from "../domain/storableText.ts";
 import { toUserFields } from "./userFields.ts";
 
-/** A delivery whose signature was right, its body not yet read. */
+/** A delivery with a valid signature; its body is not parsed yet. */
 export interface VerifiedDelivery {
   readonly svixId: string;
   /** The exact text received. */
@@ -17,16 +17,16 @@ export interface VerifiedDelivery {
   readonly receivedAtMs: number;
 }
 
-/** How far a version or a deletion may lie ahead of its arrival: clocks differ by seconds, zones by less than a day. */
+/** How far a version or a deletion may be ahead of its arrival: clocks differ by seconds, time zones by under a day. */
 const aheadMsMax = 86_400_000;
-/** Event types are short words; of a longer one the ledger keeps the beginning. */
+/** The ledger stores this much of an event type; Clerk's are at most some 40 characters. */
 const typeCharsMax = 256;
-// More than the 8 KB that Clerk allows can hold, so that no user is kept out by their own metadata. JSON.stringify ends at
-// some 4,400 on Node's stack, Postgres' parser at some ten thousand; and what it takes grows with the square of the depth:
-// a second of all users' time at thirty thousand. https://clerk.com/docs/guides/users/extending
+// Deeper than Clerk's 8 KB of metadata can be, so that no real user is rejected. JSON.stringify overflows Node's stack at
+// some 4,400 levels, Postgres' parser its own at some 10,000; parsing time grows with the square of the depth (1 s at
+// 30,000). https://clerk.com/docs/guides/users/extending
 const levelsMax = 4_200;
 
-/** What is around a user in an event. */
+/** The outer object of a Clerk event. */
 interface Envelope {
   readonly type: string;
   readonly data?: unknown;
@@ -39,8 +39,8 @@ function isEnvelope(value: unknown): value is Envelope {
 }
 
 /**
- * What a verified webhook means. Never throws: a delivery that is not an event becomes `dead`, one of another type or
- * instance `ignored`. With `instanceId` set, events that name another instance are ignored.
+ * Maps a verified delivery to a change. Never throws: a delivery that is not an event becomes `dead`; an event of
+ * another type, or of an instance other than `instanceId` if that is set, becomes `ignored`.
  */
 export function toUserChange(
   received: VerifiedDelivery,
@@ -65,7 +65,7 @@ export function toUserChange(
     const deletedAtMs = capAhead(delivery.occurredAtMs ?? delivery.receivedAtMs, delivery.receivedAtMs);
     return { kind: "delete", source: "webhook", clerkId: user.id, deletedAtMs, delivery };
   }
-  // A level takes two characters at least, so that most texts need no counting.
+  // Each level takes at least two characters, so most bodies are too short to be that deep.
   if (received.body.length > 2 * levelsMax && isDeeperThan(user, levelsMax)) {
     return dead(delivery, "nested_too_deep", user.id);
   }
@@ -73,18 +73,19 @@ export function toUserChange(
 }
 
 /**
- * A Clerk user as a change. Without a usable `updated_at` its version is the envelope's `timestamp`, else the time it
- * came here (`learnedAtMs`, epoch milliseconds); a version more than a day after that time counts as of that time.
+ * Maps a Clerk user to a change. Without a usable `updated_at` the version is the envelope's `timestamp`, else the
+ * arrival time (of an answer of the Backend API: `requestedAtMs`, epoch milliseconds, before the request). A version
+ * more than a day after the arrival is replaced by the arrival time.
  */
 export function toUserUpsert(
   user: ClerkUser,
-  from: { source: "webhook"; delivery: Delivery } | { source: Exclude<SyncSource, "webhook">; learnedAtMs: number },
+  from: { source: "webhook"; delivery: Delivery } | { source: Exclude<SyncSource, "webhook">; requestedAtMs: number },
 ): UserUpsert {
   const delivery = from.source === "webhook" ? from.delivery : undefined;
-  const arrivedAtMs = from.source === "webhook" ? from.delivery.receivedAtMs : from.learnedAtMs;
+  const arrivedAtMs = from.source === "webhook" ? from.delivery.receivedAtMs : from.requestedAtMs;
   const saidMs = toEpochMs(user["updated_at"]) ?? delivery?.occurredAtMs ?? arrivedAtMs;
   const updatedAtMs = capAhead(saidMs, arrivedAtMs);
-  // JSON leaves out what is undefined; taking it out of a copy instead costs some 2 µs more.
+  // JSON.stringify omits undefined values; deleting the key from a copy costs 2 µs more.
   const storable = { ...user, private_metadata: undefined };
   return {
     kind: "upsert",
@@ -102,12 +103,12 @@ export function toUserUpsert(
   };
 }
 
-/** Clerk no longer has the user; learned at `learnedAtMs` (epoch milliseconds). */
+/** Deletion of a user whom Clerk does not know, asked at `requestedAtMs` (epoch milliseconds). */
 export function toUserDeletion(
   clerkId: string,
-  from: { source: Exclude<SyncSource, "webhook">; learnedAtMs: number },
+  from: { source: Exclude<SyncSource, "webhook">; requestedAtMs: number },
 ): UserDeletion {
-  return { kind: "delete", source: from.source, clerkId, deletedAtMs: from.learnedAtMs };
+  return { kind: "delete", source: from.source, clerkId, deletedAtMs: from.requestedAtMs };
 }
 
 function toDelivery(received: VerifiedDelivery, envelope: Envelope | null): Delivery {
@@ -121,20 +122,20 @@ function toDelivery(received: VerifiedDelivery, envelope: Envelope | null): Deli
   };
 }
 
-/** A time further ahead counts as of its arrival, so that it cannot outrank what Clerk says later. */
+/** Replaces a time too far ahead by the arrival time, or it would outrank every later change. */
 function capAhead(saidMs: number, arrivedAtMs: number): number {
   return saidMs > arrivedAtMs + aheadMsMax ? arrivedAtMs : saidMs;
 }
 
-/** A text that names several users cannot be erased with each of them: the ledger keeps none. */
+/** The payload is stored only if it names no second user: erasure finds payloads by the one `clerk_id` of their row. */
 function ignored(delivery: Delivery, { clerkId, isSole }: { clerkId: string | null; isSole: boolean }): LedgerOnly {
   const kept = isSole ? delivery : { ...delivery, payload: "" };
   return { kind: "ignored", source: "webhook", clerkId, errorCode: null, delivery: kept };
 }
 
-/** The user whom an event of another type is about, and whether its text names no other. */
+/** The user whom an event of another type names, and whether its text names no other user. */
 function toOwner(body: string, data: unknown): { clerkId: string | null; isSole: boolean } {
-  // Values alone: `user_id` as a name looks like an id.
+  // Only values: the property name `user_id` also matches the pattern of an id.
   const named = new Set(Array.from(body.matchAll(/"(user_[^"]+)"(?!\s*:)/g), ([, id]) => id).filter(isClerkId));
   const clerkId = findClerkId(data) ?? named.values().next().value ?? null;
   return { clerkId, isSole: named.size <= 1 };
@@ -144,10 +145,10 @@ function dead(delivery: Delivery, errorCode: string, clerkId: string | null): Le
   return { kind: "dead", source: "webhook", clerkId, errorCode, delivery };
 }
 
-/** The user an event that changes none is about, so that their deletion erases its payload too. */
+/** The user whom the `data` of an ignored or dead event names, so that the deletion of that user erases its payload. */
 function findClerkId(data: unknown): string | null {
   if (!isObject(data)) return null;
-  // Sessions, e-mails and messages; memberships; payments.
+  // Memberships have public_user_data, payments have payer; sessions, e-mails and messages have user_id.
   const inner = [data["public_user_data"], data["payer"], data["user"]].filter(isObject);
   const candidates = [data["id"], data["user_id"], ...inner.flatMap((one) => [one["user_id"], one["id"]])];
   return candidates.find(isClerkId) ?? null;

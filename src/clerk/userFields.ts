@@ -7,8 +7,8 @@ import { toEpochMs } from "./toEpochMs.ts";
 const emailCharsMax = 320;
 const loginMethodCharsMax = 64;
 
-// Live data has fields no specification names, lacks "required" ones and holds null where a string was promised:
-// each field is taken if it is usable and is otherwise absent.
+// Live data has undocumented fields, lacks "required" ones and has null where a string is documented: a field that is
+// not usable counts as absent.
 type Json = Readonly<Record<string, unknown>>;
 
 function toText(value: unknown): string | null {
@@ -23,7 +23,7 @@ function toObject(value: unknown): Json {
   return isObject(value) ? value : {};
 }
 
-/** What a Clerk user (webhook `data` or Backend API) says about its row. Pure, and never refuses a user. */
+/** Maps a Clerk user (webhook `data` or Backend API) to columns. Accepts every user. */
 export function toUserFields(user: Json, updatedAtMs: number): UserFields {
   const email = pickEmail(user);
   const clerkCreatedAtMs = toEpochMs(user["created_at"]);
@@ -47,7 +47,7 @@ function toName(user: Json): string | null {
   return full || toText(user["username"])?.trim() || null;
 }
 
-/** The primary address; if that is null or dangling the first verified, else the first, else none. */
+/** The primary address; if that id is null or dangling the first verified address, else the first, else none. */
 function pickEmail(user: Json): { address: string; isVerified: boolean } | null {
   const addresses = toList(user["email_addresses"]).flatMap((element) => {
     const one = toObject(element);
@@ -62,12 +62,12 @@ function pickEmail(user: Json): { address: string; isVerified: boolean } | null 
   return picked && charCount(picked.address) <= emailCharsMax ? picked : null;
 }
 
-/** Of the verification of an address or account. */
+/** Verification status of an address or account. */
 function findStatus(verifiable: Json): string | null {
   return toText(toObject(verifiable["verification"])["status"]);
 }
 
-/** How the user signs in: the provider of the first linked account, else the first of what they have. */
+/** The provider of the first verified external account, else the first sign-in method that the user has. */
 function toLoginMethod(user: Json, hasEmail: boolean): string | null {
   const has = (name: string) => toList(user[name]).length > 0;
   const provider = toList(user["external_accounts"])
@@ -85,7 +85,7 @@ function toLoginMethod(user: Json, hasEmail: boolean): string | null {
   return has("web3_wallets") ? "web3" : null;
 }
 
-/** Webhooks until 2025 named Google's only by `object` (`google_account`); an account that failed to link is no way to sign in. */
+/** Null for an account that failed to link. Webhooks until 2025 named Google only in `object` (`google_account`). */
 function findProvider(account: Json): string | null {
   const status = findStatus(account);
   if (status && status !== "verified") return null;
@@ -98,6 +98,6 @@ function toRole(value: unknown): UserFields["role"] {
 }
 
 function charCount(value: string): number {
-  // Counting code points is only worth it near the limit: there are never more of them than UTF-16 units.
+  // Fast path: a text never has more code points than UTF-16 units.
   return value.length <= loginMethodCharsMax ? value.length : Array.from(value).length;
 }

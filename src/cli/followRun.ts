@@ -33,7 +33,7 @@ export async function followRun(ctx: SyncParts, request: RunRequest, output: Out
   const progress = openProgress(output, request.kind);
   try {
     const runId = await startRun(ctx, request, stopping.signal);
-    const interrupt = () => void runs.interrupt(runId);
+    const interrupt = () => void runs.stop(runId, "interrupted");
     if (stopping.signal.aborted) interrupt();
     else stopping.signal.addEventListener("abort", interrupt, { once: true });
     void countUsers(ctx, stopping.signal).then(progress.setTotal);

@@ -1,4 +1,4 @@
-/** What can be wrong with the sync, by a name that monitors may rely on. */
+/** Codes of all alarms: a stable interface for monitoring. */
 export const alarmCodes = [
   "silence",
   "refused_events",
@@ -13,15 +13,16 @@ export const alarmCodes = [
   "default_turma",
 ] as const;
 
+/** One of `alarmCodes`. */
 export type AlarmCode = (typeof alarmCodes)[number];
 
-/** Something that an operator has to settle. At most one of a code at a time. */
+/** A condition that an operator has to act on. At most one alarm per code. */
 export interface Alarm {
   readonly code: AlarmCode;
-  /** `critical`: users are or will be missing, or nothing arrives. */
+  /** `critical`: users are missing or will be, or no webhook arrives. */
   readonly severity: "warning" | "critical";
-  /** Since when, ISO 8601; null where that is unknown. */
+  /** Start of the condition, ISO 8601; null if unknown. */
   readonly since: string | null;
-  /** One sentence: what is wrong, and what to do. Names and ids, no address. */
+  /** One sentence: what is wrong and what to do. Contains names and ids, never an e-mail address. */
   readonly text: string;
 }

@@ -1,21 +1,21 @@
 import type { Outcome } from "./outcome.ts";
 import type { RunKind, RunStatus } from "./syncRun.ts";
 
-/** Something that took time. */
+/** A measured interval. */
 export interface Span {
   /** Epoch milliseconds, with fractions. */
   readonly startedAtMs: number;
   readonly ms: number;
 }
 
-/** An answer of the webhook. */
+/** The answer to one webhook delivery. */
 export interface DeliveryAnswer extends Span {
   readonly status: number;
-  /** Of a delivery that was settled. */
+  /** Null unless the delivery was settled. */
   readonly outcome: Outcome | null;
-  /** Of one that was refused or put off. */
+  /** The error code; null if the delivery was settled. */
   readonly code: string | null;
-  /** From Clerk's `timestamp` to the commit here, milliseconds; null where either is unknown. */
+  /** From Clerk's `timestamp` to the commit, milliseconds; null if either time is unknown. */
   readonly lagMs: number | null;
 }
 
@@ -25,17 +25,17 @@ export interface BatchCommit extends Span {
   readonly isCommitted: boolean;
 }
 
-/** One attempt at Clerk's Backend API. */
+/** One HTTP request to Clerk's Backend API; each retry is a call of its own. */
 export interface ClerkCall extends Span {
   /** The route, with `:id` for a user's id. */
   readonly route: string;
-  /** Null: no answer. */
+  /** HTTP status; null: no answer. */
   readonly status: number | null;
 }
 
 /**
- * Told what happens, for metrics and traces. Called on the way of each delivery: has to be quick, and never throws.
- * Gets neither names nor addresses nor payloads, so that it cannot pass any on.
+ * Receives measurements for metrics and traces. Called synchronously for each delivery: must return quickly and must
+ * not throw. Gets no personal data: neither names nor addresses nor payloads.
  */
 export interface SyncObserver {
   readonly onDelivery?: (answer: DeliveryAnswer) => void;
@@ -44,7 +44,7 @@ export interface SyncObserver {
   readonly onRun?: (run: { readonly kind: RunKind; readonly status: RunStatus }) => void;
 }
 
-/** One observer that tells several. */
+/** An observer that forwards every call to all of `observers`. */
 export function combineObservers(observers: readonly SyncObserver[]): SyncObserver {
   const [only] = observers;
   if (observers.length === 1 && only) return only;
@@ -56,7 +56,7 @@ export function combineObservers(observers: readonly SyncObserver[]): SyncObserv
   };
 }
 
-/** Starts a stopwatch; calling it tells since when and for how long. */
+/** Starts a measurement. The returned function gives the span from here to its call. */
 export function startSpan(): () => Span {
   const startedMs = performance.now();
   return () => ({ startedAtMs: performance.timeOrigin + startedMs, ms: performance.now() - startedMs });

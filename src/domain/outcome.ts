@@ -1,11 +1,14 @@
-/** What became of one change. The closed list of CONTRACT: a webhook answers the first five, the ledger keeps all but `duplicate`. */
+/** Every outcome of a change. A webhook answers the first five; the ledger stores all except `duplicate`. */
 export const outcomes = ["applied", "unchanged", "stale", "duplicate", "ignored", "dead"] as const;
+/** One of `outcomes`. */
 export type Outcome = (typeof outcomes)[number];
 
-/** How a user and the mentorado stand to each other. Derived from the tables, never stored. */
+/** Every link status of a user. Derived from the tables by the SQL function `link_state`, never stored. */
 export const linkStates = ["linked", "unverified", "no_email", "conflict", "none"] as const;
+/** One of `linkStates`. */
 export type LinkState = (typeof linkStates)[number];
 
-/** Through which door a change came. */
+/** Where a change came from; `jit` is a first login. Stored in `users.sync_source`. */
 export const syncSources = ["webhook", "resync", "backfill", "reconcile", "jit"] as const;
+/** One of `syncSources`. */
 export type SyncSource = (typeof syncSources)[number];

@@ -1,47 +1,48 @@
-/** How far a pass over all users of Clerk, in the order of their creation, has come. */
+/** Position of a full listing of Clerk's users, which is in order of their creation. */
 export interface PassPosition {
-  /** Users looked at. */
+  /** Users seen so far. */
   readonly users: number;
-  /** The first user of the pass: seen again after a cursor, it tells that the cursor was not understood. */
+  /** The first user of the list. A later page that contains it shows that Clerk ignored the cursor. */
   readonly firstId: string | null;
   /**
-   * The last users looked at, oldest first. The next page begins after the last one; if that one is deleted
-   * meanwhile, after the one before, so that no user is left out or counted twice.
+   * The last users seen, oldest first. The next page starts after the last one, or after the one before it if that
+   * user has been deleted in between, so that no user is skipped or counted twice.
    */
   readonly trail: readonly string[];
-  /** When the last of them was created, epoch milliseconds: for the day that all of the trail are deleted. */
+  /** Creation time of the last user seen, epoch milliseconds: the fallback if all users of the trail are deleted. */
   readonly createdAtMs: number | null;
 }
 
-/** Where a run goes on; saved with every page. */
+/** From where a run resumes. Stored as JSON in `sync_runs.cursor` with every page; other versions read it too. */
 export interface RunCursor {
   /** Pages saved so far. */
   readonly step: number;
   readonly phase: "users" | "deletions";
-  /** Whether a new run may go on from here when this one was stopped. */
+  /** Whether a new run may resume from here after this one has stopped. */
   readonly resumable: boolean;
   readonly position: PassPosition;
-  /** Users at Clerk when the run began: what a pass over all of them covers. Null: not counted yet. */
+  /** Users at Clerk when the run began, which is how many a full listing covers. Null: not counted yet. */
   readonly usersAtClerk: number | null;
-  /** Active users here when the run began: what the brake on deletions is measured by. */
+  /** Active users in the database when the run began: the limit on deletions is a share of them. */
   readonly activeUsers: number;
-  /** The newest `updated_at` at Clerk when the run began, epoch milliseconds: where the next one may stop. */
+  /** The newest `updated_at` at Clerk when the run began, epoch milliseconds: watermark of the next incremental run. */
   readonly watermarkMs: number | null;
-  /** See `readClerkSnapshot`, of the time before the run did anything; null: not read yet. */
+  /** `ClerkSnapshot.text` from before the run's first page; null: not read yet. */
   readonly snapshot: string | null;
-  /** Elements of Clerk's lists that are no readable users. */
+  /** Number of elements of Clerk's lists that are not readable users. */
   readonly leftOut: number;
-  /** The first few of them. */
+  /** The first few of these elements. */
   readonly leftOutNames: readonly string[];
-  /** Users left out so far because another program has locked their rows; they are tried again before the run goes on. */
+  /** Users skipped because another transaction holds their rows; retried before the next page. */
   readonly busyIds: readonly string[];
-  /** Users that Postgres refused. */
+  /** Number of users whom a rule of the database refused. */
   readonly refused: number;
-  /** The first few of them. */
+  /** The first few of these users. */
   readonly refusedIds: readonly string[];
 }
 
-export const runStart: RunCursor = {
+/** The cursor before the first page. */
+export const initialCursor: RunCursor = {
   step: 0,
   phase: "users",
   resumable: true,

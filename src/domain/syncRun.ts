@@ -1,7 +1,9 @@
+/** `backfill` writes every user of Clerk; `reconcile` also finds drift and deletions. */
 export type RunKind = "backfill" | "reconcile";
+/** State of a run; all but `running` are final. */
 export type RunStatus = "running" | "done" | "failed" | "cancelled";
 
-/** A backfill or reconcile, as it goes on or went. In a dry run the figures say what would happen. */
+/** Record of a backfill or reconcile. In a dry run the figures say what would happen. */
 export interface SyncRun {
   readonly runId: string;
   readonly kind: RunKind;
@@ -9,16 +11,16 @@ export interface SyncRun {
   readonly dryRun: boolean;
   readonly startedAt: string;
   readonly finishedAt: string | null;
-  /** Users of Clerk that were looked at. */
+  /** Users of Clerk compared so far. */
   readonly seen: number;
-  /** Users written, deletions left out. */
+  /** Users written, without deletions. */
   readonly applied: number;
   readonly unchanged: number;
   readonly stale: number;
   readonly deleted: number;
-  /** Users that were missing, out of date or gone; counted by reconciles only. */
+  /** Sum of `driftByKind`; counted by reconciles only. */
   readonly drift: number;
   readonly driftByKind: { readonly missing: number; readonly stale: number; readonly deleted: number };
-  /** For people: why it failed, or what one that is done left out. */
+  /** Shown to the operator: why the run failed, or which elements a finished run skipped. */
   readonly error: string | null;
 }

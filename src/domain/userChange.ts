@@ -1,32 +1,32 @@
 import type { SyncSource } from "./outcome.ts";
 
-/** What the ledger keeps of a verified webhook delivery. Times are epoch milliseconds. */
+/** What the ledger stores of a verified webhook delivery. Times are epoch milliseconds. */
 export interface Delivery {
   readonly svixId: string;
   readonly type: string | null;
   readonly instanceId: string | null;
-  /** The envelope's own `timestamp`, if it has a usable one. */
+  /** The envelope's `timestamp`; null if it has no usable one. */
   readonly occurredAtMs: number | null;
-  /** When this `svix-id` first reached us. */
+  /** Arrival of this `svix-id`; for a replay its first arrival. */
   readonly receivedAtMs: number;
-  /** The text received, to the letter; empty if it is not to be kept. */
+  /** The exact text received; empty if it is not to be stored. */
   readonly payload: string;
 }
 
-/** The columns of `users` that a Clerk user decides. Every string is storable and fits its column. */
+/** Columns of `users` derived from a Clerk user. Every string can be stored and fits this program's own column. */
 export interface UserFields {
   readonly name: string | null;
   readonly email: string | null;
   readonly emailVerified: boolean;
   readonly imageUrl: string | null;
   readonly loginMethod: string | null;
-  /** null: this user object does not say; the role stays what it is. */
+  /** Null: the user object has no valid role, and the stored role is kept. */
   readonly role: "user" | "admin" | null;
   readonly lastSignedInMs: number;
   readonly clerkCreatedAtMs: number | null;
 }
 
-/** The user is so, as of `version`. */
+/** The content of a user as of `version`. */
 export interface UserUpsert {
   readonly kind: "upsert";
   readonly source: SyncSource;
@@ -40,7 +40,7 @@ export interface UserUpsert {
   readonly delivery?: Delivery;
 }
 
-/** The user is gone, for good. */
+/** The user no longer exists at Clerk; final. */
 export interface UserDeletion {
   readonly kind: "delete";
   readonly source: SyncSource;
@@ -49,18 +49,18 @@ export interface UserDeletion {
   readonly delivery?: Delivery;
 }
 
-/** A verified delivery that changes no user; only the ledger hears of it. */
+/** A verified delivery that changes no user and is only recorded in the ledger. */
 export interface LedgerOnly {
   readonly kind: "ignored" | "dead";
   readonly source: "webhook";
-  /** The user it is about, if it says so: their deletion erases this payload too. */
+  /** The user whom the event names, if any: the deletion of that user erases this payload too. */
   readonly clerkId: string | null;
-  /** Why it is dead. `refused`: by a rule of the database, and to be tried anew. */
+  /** Why the event is dead. `refused`: by a rule of the database; it is retried. */
   readonly errorCode: string | null;
   /** Of a refused event: the rule, and the version of the user it would have stored (null: a deletion). */
   readonly refusal?: { readonly rule: string; readonly version: string | null };
   readonly delivery: Delivery;
 }
 
-/** The one value that every door (webhook, re-sync, backfill, reconcile, first login) turns what it learns into. */
+/** The common form of a change from any source: webhook, re-sync, backfill, reconcile or first login. */
 export type UserChange = UserUpsert | UserDeletion | LedgerOnly;

@@ -1,6 +1,6 @@
 import type { LinkState, Outcome, SyncSource } from "./outcome.ts";
 
-/** A row of `users` as it is shown to an operator. Times are ISO 8601 in UTC; the stored Clerk user is left out. */
+/** A row of `users` as shown to an operator, without `raw_json`. Times are ISO 8601 in UTC. */
 export interface UserRow {
   readonly id: number;
   readonly clerkId: string;
@@ -20,14 +20,14 @@ export interface UserRow {
   readonly syncSource: SyncSource | null;
 }
 
-/** A row of `mentorados`, less columns that are not this program's. */
+/** A row of `mentorados`, without the team's own columns. */
 export interface MentoradoRow {
   readonly id: number;
   readonly userId: number | null;
   readonly nomeCompleto: string;
   readonly email: string | null;
   readonly fotoUrl: string | null;
-  /** A label of the database's enum, which may have more than this program knows. */
+  /** A label of the database's enum, which may have more labels than `turmaEnum`. */
   readonly turma: string;
   readonly ativo: string;
   readonly createdAt: string;
@@ -41,16 +41,16 @@ export interface EventSummary {
   readonly clerkId: string | null;
   readonly outcome: Exclude<Outcome, "duplicate">;
   readonly errorCode: string | null;
-  /** Of a refused event: the name of the constraint, trigger or column that refused it. */
+  /** Name of the constraint, trigger or column that refused the event; null for any other event. */
   readonly errorDetail: string | null;
   readonly occurredAt: string | null;
   readonly receivedAt: string;
   readonly settledAt: string;
-  /** How often the delivery came. */
+  /** Number of deliveries with this `svix-id`. */
   readonly attempts: number;
 }
 
-/** All that is known here of one Clerk user. */
+/** Everything stored about one Clerk user. */
 export interface UserStatus {
   readonly clerkId: string;
   readonly state: "missing" | "synced" | "deleted";
@@ -60,6 +60,6 @@ export interface UserStatus {
   readonly lastEvent: EventSummary | null;
   readonly syncedAt: string | null;
   readonly source: SyncSource | null;
-  /** From Clerk's `timestamp` of the last event to its commit here, milliseconds. */
+  /** From Clerk's `timestamp` of the last event to its commit, milliseconds. */
   readonly lagMs: number | null;
 }

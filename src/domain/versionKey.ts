@@ -2,8 +2,8 @@
 const msDigits = 15;
 
 /**
- * A user's version as text that sorts bytewise in the order of the rules: first `data.updated_at`; of equal ones an
- * answer of the Backend API after any event, then the later envelope `timestamp`, then the greater svix-id.
+ * A user's version as text whose bytewise order is the order of versions: by `data.updated_at`; for equal values an
+ * answer of the Backend API after any event, then by envelope `timestamp`, then by svix-id.
  */
 export function toVersionKey(version: {
   updatedAtMs: number;

@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { HonoRequest } from "hono";
 import { AppError } from "../errors.ts";
 import { toUserChange } from "../clerk/userChange.ts";
-import { isTimely, parseSignatureHeaders, type VerifyBody } from "../clerk/bodyVerifier.ts";
+import { isWithinTolerance, parseSignatureHeaders, type VerifyBody } from "../clerk/bodyVerifier.ts";
 import { startSpan, type SyncObserver } from "../domain/observer.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import type { UserChange } from "../domain/userChange.ts";
@@ -43,7 +43,7 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
     // What is cheap to judge comes first: a flood of unsigned requests costs no reading and no hashing.
     const headers = parseSignatureHeaders(req.raw.headers);
     const read = (timeoutMs: number) => readBody(req, { bytesMax: bodyBytesMax, timeoutMs, share, clock });
-    if (!isTimely(headers, startedAtMs)) {
+    if (!isWithinTolerance(headers, startedAtMs)) {
       // A body that cannot be read says nothing about the clock; the answer is the same.
       await deps.clockWatch.onRefused(headers, () => read(refusedBodyDeadlineMs).catch(() => null));
       throw new AppError("timestamp_out_of_tolerance", "The svix-timestamp is more than 5 minutes off.");

@@ -1,8 +1,8 @@
 /**
- * Commits a batch; where the batch fails because of one of its items, halves it until that item stands alone.
- * @param options.isItemAtFault whether the error is about an item of the batch; any other error is thrown
- * @param options.onCulprit settles the item that stands alone
- * @returns what `commit` and `onCulprit` returned, in the order of the items
+ * Commits a batch. If it fails because of an item, bisects it until each poison item is isolated.
+ * @param options.isItemAtFault whether the error is about an item of the batch; any other error is rethrown
+ * @param options.onCulprit settles an isolated poison item
+ * @returns the results of `commit` and `onCulprit`, in the order of the items
  */
 export async function bisect<Item, Result>(
   items: readonly Item[],

@@ -8,6 +8,7 @@ import { listEventHours, type EventHour } from "../store/events/eventSeries.ts";
 import { findEvent, listEvents, type EventCursor, type EventWithPayload } from "../store/events/webhookEvents.ts";
 import type { UserService } from "./userService.ts";
 
+/** Read and replay events of the ledger. */
 export interface EventsService {
   /** Newest first. */
   readonly list: (filter: {
@@ -19,18 +20,20 @@ export interface EventsService {
   /** @throws AppError `not_found` */
   readonly get: (svixId: string) => Promise<EventWithPayload>;
   /**
-   * Takes the kept text of an event the way a webhook goes. One that was `dead` or `ignored` gets its new
-   * outcome in the ledger.
-   * @throws AppError `not_found`, or `precondition_failed` if the text is no longer kept
+   * Reprocesses the stored payload of an event like a delivery. A `dead` or `ignored` event gets its new outcome in the
+   * ledger; for any other event the answer is `duplicate`.
+   * @throws AppError `not_found`, or `precondition_failed` if the payload has been erased
    */
   readonly replay: (input: {
     svixId: string;
     actor: string;
     requestId?: string | undefined;
   }) => Promise<{ svixId: string; outcome: Outcome }>;
+  /** Event figures of the last `hours` hours. */
   readonly series: (input: { hours: number }) => Promise<EventHour[]>;
 }
 
+/** @param deps.instanceId `CLERK_INSTANCE_ID`: a replay ignores events of another instance */
 export function createEventsService(deps: {
   database: Database;
   users: Pick<UserService, "applyChange">;
@@ -41,7 +44,7 @@ export function createEventsService(deps: {
 
   async function get(svixId: string): Promise<EventWithPayload> {
     const event = await findEvent(database, svixId);
-    if (event === null) throw new AppError("not_found", "There is no event with this svix-id.");
+    if (event === null) throw new AppError("not_found", "No event has this svix-id.");
     return event;
   }
 
@@ -51,10 +54,13 @@ export function createEventsService(deps: {
     replay: async ({ svixId, actor, requestId }) => {
       const event = await get(svixId);
       if (event.payload === null)
-        throw new AppError("precondition_failed", "The text of this event is no longer kept.");
+        throw new AppError(
+          "precondition_failed",
+          "The payload of this event has been erased; re-sync its user instead.",
+        );
       const received = { svixId, body: event.payload, receivedAtMs: Date.parse(event.receivedAt) };
       const outcome = await users.applyChange(toUserChange(received, deps), { replay: true, requestId });
-      log.info({ requestId, svixId, outcome, actor }, "[Events] Replayed an event");
+      log.info({ requestId, svixId, outcome, actor }, "[Events] Replayed event");
       return { svixId, outcome };
     },
     series: (input) => listEventHours(database, input),

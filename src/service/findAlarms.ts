@@ -1,47 +1,47 @@
 import type { Alarm } from "../domain/alarm.ts";
 import type { SyncRun } from "../domain/syncRun.ts";
-import { formatCounted, formatMs } from "../domain/words.ts";
+import { formatCounted, formatMs } from "../domain/format.ts";
 import type { AlarmFigures } from "../store/status/alarmFigures.ts";
 import type { EventFigures, UserFigures } from "../store/status/figures.ts";
 import { wrongKeyAdvice } from "./instanceCheck.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-/** A running instance of some hundred users is rarely silent for a night: this long is odd, a day is an alarm. */
-const quietMsMin = 6 * hourMs;
-const silentMsMin = dayMs;
-/** Svix switches an endpoint off after five days of nothing but failures; whatever is usual, a day is left to act in. */
+/** Minimum silence for a warning, and for critical: an instance of a few hundred users is rarely silent overnight. */
+const silenceWarningMsMin = 6 * hourMs;
+const silenceCriticalMsMin = dayMs;
+/** Svix disables an endpoint after five days of failures only: an alarm a day before leaves time to act. */
 const silenceMsMax = 4 * dayMs;
-/** Where changes are known to have been missed. Deliveries that are late by a few repetitions have come by then. */
-const missedMsMin = hourMs;
-const missedMsMax = 6 * hourMs;
-/** Svix's last try is some 27 hours after its first. */
+/** Thresholds once a reconcile has found missed changes: Svix retries three times within 36 min, again after 2.6 h. */
+const missedWarningMs = hourMs;
+const missedCriticalMs = 6 * hourMs;
+/** Svix's last retry is some 27 hours after the first attempt. */
 const refusedMsMax = dayMs;
-/** Slower than this and people notice that a sign-up "did nothing". */
+/** A user who waits longer takes the sign-up for failed. */
 const lagMsMax = 60_000;
-/** With fewer, the slowest of twenty is the slowest of all. */
+/** With fewer events the p95 is the maximum. */
 const lagEventsMin = 20;
 
-/** What the database says. */
+/** Alarm input from the database. */
 export interface StoredFigures extends EventFigures, UserFigures, AlarmFigures {
-  /** The newest reconcile that came to its end, dry or not. */
+  /** The newest reconcile that is `done`, dry run or not. */
   readonly lastReconcile: SyncRun | null;
   readonly hasDefaultTurma: boolean;
 }
 
-/** What this process knows without the database. */
+/** Alarm input from the memory of this process. */
 export interface ProcessFacts {
-  /** By how many seconds the senders' clocks are ahead of this one; null while nothing speaks for a wrong clock. */
+  /** How many seconds the senders' clocks are ahead of this one; null if there is no sign of a wrong clock. */
   readonly clockOffsetSeconds: number | null;
-  /** Names of what the rehearsal found in the way. */
+  /** Obstacles that the last rehearsal found; null: none has finished. */
   readonly rehearsal: { readonly obstacles: readonly string[]; readonly since: string } | null;
-  /** Why this process refused its `CLERK_SECRET_KEY`. */
+  /** The mismatch between `CLERK_SECRET_KEY` and the instance; null: none was found. */
   readonly wrongKey: { readonly text: string; readonly since: string } | null;
 }
 
 /**
- * All that an operator has to settle, the critical ones first. The one place that decides; pure.
- * @param stored null: the database has not been asked yet
+ * All current alarms, critical ones first. Pure; page, tRPC, command line and metrics all show this list.
+ * @param stored null: no figures have been read yet
  */
 export function findAlarms(stored: StoredFigures | null, facts: ProcessFacts, nowMs: number): Alarm[] {
   const rules = [findWrongClock(facts), findObstacles(facts), findWrongKey(stored, facts)];
@@ -62,11 +62,10 @@ export function findAlarms(stored: StoredFigures | null, facts: ProcessFacts, no
 }
 
 function findSilence({ lastEventAt, events, lastReconcile, usualSilenceMs }: StoredFigures, nowMs: number) {
-  const check =
-    "check in Clerk's dashboard that the webhook endpoint is enabled, and what its deliveries were answered";
+  const check = "check in Clerk's dashboard that the webhook endpoint is enabled, and how its deliveries were answered";
   if (lastEventAt === null) {
     return Object.values(events).some((count) => count > 0)
-      ? toAlarm("silence", "critical", null, `No webhook for longer than the ledger keeps one; ${check}.`)
+      ? toAlarm("silence", "critical", null, `No webhook within the retention of the ledger; ${check}.`)
       : toAlarm("silence", "warning", null, "No webhook has ever arrived; add the endpoint in Clerk's dashboard.");
   }
   const lastEventMs = Date.parse(lastEventAt);
@@ -76,10 +75,11 @@ function findSilence({ lastEventAt, events, lastReconcile, usualSilenceMs }: Sto
       ? lastReconcile.drift
       : 0;
   const usualMs = 2 * (usualSilenceMs ?? 0);
-  const warningMs = missed > 0 ? missedMsMin : Math.min(silenceMsMax, Math.max(quietMsMin, usualMs));
-  const criticalMs = missed > 0 ? missedMsMax : Math.min(silenceMsMax, Math.max(silentMsMin, 2 * usualMs));
+  const warningMs = missed > 0 ? missedWarningMs : Math.min(silenceMsMax, Math.max(silenceWarningMsMin, usualMs));
+  const criticalMs =
+    missed > 0 ? missedCriticalMs : Math.min(silenceMsMax, Math.max(silenceCriticalMsMin, 2 * usualMs));
   if (silentForMs < warningMs) return null;
-  const evidence = missed > 0 ? `, and a reconcile has found ${formatCounted(missed, "change")} since` : "";
+  const evidence = missed > 0 ? `, and a reconcile since then found ${formatCounted(missed, "missed change")}` : "";
   return toAlarm(
     "silence",
     silentForMs >= criticalMs ? "critical" : "warning",
@@ -96,7 +96,7 @@ function findRefused({ refused: { count, since, rules } }: StoredFigures, nowMs:
     "refused_events",
     isLate ? "critical" : "warning",
     since,
-    `${formatCounted(count, "event")} refused by a rule of the database${named}${toOldest(since, nowMs)}; remove what is in the way, and replay each that Svix does not send again.`,
+    `${formatCounted(count, "event")} refused by a rule of the database${named}${toOldest(since, nowMs)}; fix that rule or the row in conflict, then replay each event that Svix no longer retries.`,
   );
 }
 
@@ -106,7 +106,7 @@ function findDead({ dead: { count, since } }: StoredFigures, nowMs: number) {
     "dead_events",
     "warning",
     since,
-    `${formatCounted(count, "dead event")}${toOldest(since, nowMs)}; look at the error of each, and replay it once its cause is mended.`,
+    `${formatCounted(count, "dead event")}${toOldest(since, nowMs)}; read the error of each, and replay the event once its cause is fixed.`,
   );
 }
 
@@ -120,11 +120,11 @@ function findConflicts({ links: { conflict } }: StoredFigures) {
   );
 }
 
-/** A run that failed because of the wrong key is that alarm and no other. */
+/** A run that failed because of the wrong key raises `wrong_key` instead. */
 function findFailedRun({ failure }: StoredFigures) {
   if (!failure || isOfWrongKey(failure)) return null;
   const reason = failure.error?.replace(/\.$/, "") ?? "no reason is recorded";
-  const text = `The last ${failure.kind} failed (${reason}); mend that, and start it again.`;
+  const text = `The last ${failure.kind} failed (${reason}); fix the cause, then start it again.`;
   return toAlarm("failed_run", "critical", failure.since, text);
 }
 
@@ -148,34 +148,34 @@ function isOfWrongKey({ error }: NonNullable<StoredFigures["failure"]>): boolean
 function findDrift({ lastReconcile }: StoredFigures) {
   if (!lastReconcile?.dryRun || lastReconcile.drift === 0) return null;
   const found = formatCounted(lastReconcile.drift, "difference");
-  const text = `The last reconcile, a dry run, found ${found} and repaired none; start one that is no dry run.`;
+  const text = `The last reconcile was a dry run: it found ${found} and repaired none; start a reconcile without dry run.`;
   return toAlarm("drift", "warning", lastReconcile.finishedAt, text);
 }
 
 function findLag({ lag: { p95Ms }, lagEvents }: StoredFigures) {
   if (p95Ms === null || p95Ms <= lagMsMax || lagEvents < lagEventsMin) return null;
-  const text = `Changes arrive late: ${formatMs(p95Ms)} for the slowest of twenty in the last 24 h; look for failed deliveries in Clerk's dashboard, and in the log for what delayed them.`;
+  const text = `The lag from Clerk to the database is ${formatMs(p95Ms)} (p95 of the last 24 h); check for failed deliveries in Clerk's dashboard, and the log for their cause.`;
   return toAlarm("lag", "warning", null, text);
 }
 
 function findWrongClock({ clockOffsetSeconds: offset }: ProcessFacts) {
   if (offset === null) return null;
   const direction = offset > 0 ? "slow" : "fast";
-  const text = `The server's clock is off by about ${Math.abs(offset)} s (${direction}), and signed deliveries are refused for their timestamp; synchronise it (NTP).`;
+  const text = `The server's clock is about ${Math.abs(offset)} s ${direction}, so deliveries are refused for their timestamp; synchronise it (NTP).`;
   return toAlarm("clock", "critical", null, text);
 }
 
 function findObstacles({ rehearsal }: ProcessFacts) {
   if (!rehearsal || rehearsal.obstacles.length === 0) return null;
   const named = rehearsal.obstacles.join("; ");
-  const text = `The rehearsal found what refuses deliveries: ${named}; run doctor, which says what to do.`;
+  const text = `The rehearsal found obstacles that refuse deliveries: ${named}; run doctor for how to remove them.`;
   return toAlarm("rehearsal", "critical", rehearsal.since, text);
 }
 
 function findMissingTurma({ hasDefaultTurma }: StoredFigures) {
   if (hasDefaultTurma) return null;
   const text =
-    "DEFAULT_TURMA is no label of the enum turma, so that users are stored and new mentorados wait; set it to one (doctor lists them).";
+    "DEFAULT_TURMA is not a label of the enum turma: users are stored, but no new mentorados are created; set it to a label (doctor lists them).";
   return toAlarm("default_turma", "warning", null, text);
 }
 

@@ -7,47 +7,50 @@ import type { UserStatus } from "../domain/userStatus.ts";
 import type { InstanceCheck } from "./instanceCheck.ts";
 import type { UserService } from "./userService.ts";
 
+/** `me.get`. */
 export interface FirstLoginService {
   /**
-   * What is known of a caller whose session is proved. One who is not here yet is fetched from Clerk and applied, once
-   * for all who ask at the time.
-   * @throws AppError `not_found` if Clerk does not know them either; what `ClerkApi`, `InstanceCheck` and the database throw
+   * Status of an authenticated caller. A user who is not stored yet is fetched from Clerk and applied; concurrent calls
+   * share that fetch.
+   * @throws AppError `not_found` if Clerk does not know the user either; errors of `ClerkApi`, `InstanceCheck` and the
+   * database
    */
   readonly getCaller: (clerkId: string, options?: { requestId?: string | undefined }) => Promise<UserStatus>;
 }
 
+/** Makes one fetch per user at a time. */
 export function createFirstLogin(deps: {
-  /** Null: there is no `CLERK_SECRET_KEY`. */
+  /** Null: `CLERK_SECRET_KEY` is not set. */
   clerk: ClerkApi | null;
   instanceCheck: InstanceCheck;
   users: Pick<UserService, "applyChange" | "getUser">;
   clock?: Clock | undefined;
 }): FirstLoginService {
   const { clerk, instanceCheck, users, clock = systemClock } = deps;
-  const arriving = new Map<string, Promise<void>>();
+  const inFlight = new Map<string, Promise<void>>();
 
   async function fetchAndApply(clerkId: string, requestId: string | undefined): Promise<void> {
-    const learnedAtMs = clock.nowMs();
-    const asking = withDeadline(requireClerk(clerk), clock);
-    const [user, instance] = await Promise.all([asking.getUser(clerkId), instanceCheck.requireSameInstance(asking)]);
+    const requestedAtMs = clock.nowMs();
+    const client = withDeadline(requireClerk(clerk), clock);
+    const [user, instance] = await Promise.all([client.getUser(clerkId), instanceCheck.requireSameInstance(client)]);
     if (user === null) throw new AppError("not_found", errorTexts.unknownUser);
-    if (instance === "unexpected") await instanceCheck.requireKnownUser(asking, { except: clerkId });
-    await users.applyChange(toUserUpsert(user, { source: "jit", learnedAtMs }), { requestId });
+    if (instance === "unexpected") await instanceCheck.requireKnownUser(client, { except: clerkId });
+    await users.applyChange(toUserUpsert(user, { source: "jit", requestedAtMs }), { requestId });
   }
 
-  function arrive(clerkId: string, requestId: string | undefined): Promise<void> {
-    const known = arriving.get(clerkId);
+  function fetchOnce(clerkId: string, requestId: string | undefined): Promise<void> {
+    const known = inFlight.get(clerkId);
     if (known) return known;
-    const arrival = fetchAndApply(clerkId, requestId).finally(() => arriving.delete(clerkId));
-    arriving.set(clerkId, arrival);
-    return arrival;
+    const fetching = fetchAndApply(clerkId, requestId).finally(() => inFlight.delete(clerkId));
+    inFlight.set(clerkId, fetching);
+    return fetching;
   }
 
   return {
     getCaller: async (clerkId, { requestId } = {}) => {
       const status = await users.getUser(clerkId);
       if (status.state !== "missing") return status;
-      await arrive(clerkId, requestId);
+      await fetchOnce(clerkId, requestId);
       return users.getUser(clerkId);
     },
   };

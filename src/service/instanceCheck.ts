@@ -6,32 +6,35 @@ import { inBackground } from "../store/connection/inBackground.ts";
 import { findLedgerInstanceId } from "../store/events/findLedgerInstanceId.ts";
 import { listNewestActiveUsers } from "../store/runs/reconcileRows.ts";
 
-/** As many as Clerk answers at once. */
+/** The most that Clerk answers in one request. */
 const groupUsers = 100;
-/** Two thousand of the newest users, and Clerk knows none of them: that is no chance. */
+/** If Clerk knows none of the 2,000 newest users, the key belongs to another instance. */
 const groupsMax = 20;
 
-/** The end of what is said of a key of another instance, in a run's `error` too. */
+/** End of every error about a key of another instance. `findAlarms` recognises the `error` of a failed run by it. */
 export const wrongKeyAdvice = "Nothing was written or deleted; set the CLERK_SECRET_KEY of the right instance.";
 
-/** Whether `CLERK_SECRET_KEY` belongs to the Clerk instance whose users are here (CONTRACT 8.7). */
+/** Verifies that `CLERK_SECRET_KEY` belongs to the Clerk instance whose users this database holds. */
 export interface InstanceCheck {
   /**
-   * Compares the instance that Clerk names with `CLERK_INSTANCE_ID`, else with the ledger's. `unnamed`: Clerk names
-   * none. `unexpected`: it names one, and nothing here says which it should be. What was proved once holds for the life of the process, as its key does.
-   * @throws AppError `precondition_failed` naming both if they differ; what `ClerkApi` and the database throw
+   * Compares the instance that Clerk names with `CLERK_INSTANCE_ID`, else with the instance of the ledger's events. A
+   * match is remembered for the life of the process. `unnamed`: Clerk names no instance. `unexpected`: it names one, but
+   * neither configuration nor ledger says which is expected.
+   * @throws AppError `precondition_failed` naming both if they differ; errors of `ClerkApi` and the database
    */
   readonly requireSameInstance: (clerk: ClerkApi) => Promise<"proved" | "unnamed" | "unexpected">;
   /**
-   * Where nothing names the instance: the key has to know an active user of this database, if there is any.
-   * @param options.except the user in question: absent at Clerk, or about to be written
-   * @throws AppError `precondition_failed` if it knows none; what `ClerkApi` and the database throw
+   * The check if one of the two instances is unknown: Clerk must know at least one active user of this database. Passes
+   * if there is no active user.
+   * @param options.except the user to be written or deleted, who proves nothing
+   * @throws AppError `precondition_failed` if Clerk knows none; errors of `ClerkApi` and the database
    */
   readonly requireKnownUser: (clerk: ClerkApi, options?: { readonly except?: string }) => Promise<void>;
-  /** The first refusal of this process, as long as its key is not proved. */
+  /** The first mismatch that this process found; null: none, or the key has been proved since. */
   readonly findRefusal: () => { readonly text: string; readonly since: string } | null;
 }
 
+/** Create one per process, because it remembers that the key was proved. */
 export function createInstanceCheck(deps: {
   database: Database;
   /** `CLERK_INSTANCE_ID` */
@@ -80,12 +83,13 @@ export function createInstanceCheck(deps: {
   };
 }
 
-/** The instance whose users are here, and who says so; null: nothing says. */
+/** The instance that the key should belong to, and where that is known from. */
 export interface ExpectedInstance {
   readonly instanceId: string;
   readonly saidBy: "configuration" | "ledger";
 }
 
+/** @returns null if neither configuration nor ledger names an instance */
 export async function findExpectedInstance(
   database: Database,
   clerkInstanceId: string | undefined,
@@ -95,7 +99,7 @@ export async function findExpectedInstance(
   return instanceId === null ? null : { instanceId, saidBy: "ledger" };
 }
 
-/** How the key's instance differs from the one expected, in words; null: not at all; undefined: nothing is expected. */
+/** A sentence about the mismatch; null: the instances match; undefined: none is expected. */
 export function findDifference(named: string, expected: ExpectedInstance | null): string | null | undefined {
   if (expected === null) return undefined;
   if (expected.instanceId === named) return null;

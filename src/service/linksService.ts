@@ -12,14 +12,16 @@ import {
 } from "../store/links/mentoradoLinks.ts";
 import type { UserService } from "./userService.ts";
 
+/** Link conflicts and an operator's decisions about them. */
 export interface LinksService {
+  /** In ascending order of `users.id`, after `afterUserId`. */
   readonly listConflicts: (page: {
     afterUserId: number;
     limit: number;
   }) => Promise<(LinkConflict & { userId: number })[]>;
   /**
-   * Gives a mentorado to a user; the one they had before is released.
-   * @throws AppError `not_found`, or `conflict` if the mentorado belongs to another active user
+   * Links a mentorado to a user; the user's former mentorado is released.
+   * @throws AppError `not_found`, `refused`, or `conflict` if the mentorado belongs to another active user
    */
   readonly resolve: (input: {
     clerkId: string;
@@ -27,7 +29,7 @@ export interface LinksService {
     actor: string;
     requestId?: string | undefined;
   }) => Promise<UserStatus & { mentoradoId: number }>;
-  /** Takes a mentorado from its user, for good: only `resolve` ends it. @throws AppError `not_found` */
+  /** Releases a mentorado. Its user is not linked automatically until `resolve`. @throws AppError `not_found`, `refused` */
   readonly unlink: (input: {
     mentoradoId: number;
     actor: string;
@@ -35,6 +37,7 @@ export interface LinksService {
   }) => Promise<{ mentoradoId: number; clerkId: string | null }>;
 }
 
+/** Each decision is logged with its actor. */
 export function createLinksService(deps: {
   database: Database;
   users: Pick<UserService, "getUser">;
@@ -62,10 +65,10 @@ function failOn(decision: LinkDecision): LinkDecision {
     case null:
       return decision;
     case "user_not_found":
-      throw new AppError("not_found", "There is no active user with this id.");
+      throw new AppError("not_found", "No active user has this id.");
     case "mentorado_not_found":
-      throw new AppError("not_found", "There is no mentorado with this id.");
+      throw new AppError("not_found", "No mentorado has this id.");
     case "claimed":
-      throw new AppError("conflict", "This mentorado belongs to another active user.");
+      throw new AppError("conflict", "This mentorado belongs to another active user; unlink it first.");
   }
 }

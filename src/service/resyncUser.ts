@@ -10,17 +10,18 @@ import type { ChangeReport } from "../store/users/userWriter.ts";
 /** A user's row and link, before or after a re-sync. */
 export type ResyncSide = UserRow & { readonly link: LinkState; readonly mentoradoId: number | null };
 
+/** Answer of `sync.resync`. In a dry run `after` is what a re-sync would leave. */
 export interface ResyncResult {
   readonly clerkId: string;
   readonly outcome: Outcome;
   readonly dryRun: boolean;
   readonly before: ResyncSide | null;
   readonly after: ResyncSide | null;
-  /** Names of the columns in which `before` and `after` differ, the sync's own bookkeeping left out. */
+  /** Names of the fields in which `before` and `after` differ, without the sync's bookkeeping. */
   readonly changed: string[];
 }
 
-/** Says when and whence a row came, not what the user is. */
+/** Fields about the sync of a row, not about the user. */
 const bookkeeping: ReadonlySet<string> = new Set([
   "updatedAt",
   "syncedAt",
@@ -30,26 +31,26 @@ const bookkeeping: ReadonlySet<string> = new Set([
   "id",
 ]);
 
-/** Asks Clerk for the user as it is now, and applies the answer. */
+/** Fetches the user from Clerk and applies the answer. */
 export async function resyncUser(input: {
   clerkId: string;
   dryRun: boolean;
   clerk: ClerkApi;
   instanceCheck: InstanceCheck;
-  /** Epoch milliseconds before Clerk is asked. */
-  learnedAtMs: number;
+  /** Epoch milliseconds before the request to Clerk. */
+  requestedAtMs: number;
   findStatus: (clerkId: string) => Promise<UserStatus>;
   report: (change: UserUpsert | UserDeletion) => Promise<ChangeReport>;
 }): Promise<ResyncResult> {
   const { clerkId, dryRun } = input;
-  const from = { source: "resync", learnedAtMs: input.learnedAtMs } as const;
+  const from = { source: "resync", requestedAtMs: input.requestedAtMs } as const;
   const { clerk, instanceCheck } = input;
   const [user, instance] = await Promise.all([clerk.getUser(clerkId), instanceCheck.requireSameInstance(clerk)]);
   if (user === null || instance === "unexpected") {
     const isMissing = (await input.findStatus(clerkId)).state === "missing";
     if (user === null && isMissing) throw new AppError("not_found", errorTexts.unknownUser);
-    // A user whom both know is proof enough. Where Clerk names no instance, a user whom it shows is written: an erasure
-    // is what cannot be undone.
+    // A user known to both sides is proof enough. If Clerk names no instance, a user whom it returns is written without
+    // proof: only an erasure cannot be undone.
     if (instance !== "proved" && (user === null || isMissing)) {
       await instanceCheck.requireKnownUser(clerk, { except: clerkId });
     }

@@ -5,15 +5,16 @@ import { rollUpCounters } from "../store/events/oldCounters.ts";
 import { deleteEvents, erasePayloads } from "../store/events/oldEvents.ts";
 import { deleteRuns } from "../store/runs/oldRuns.ts";
 
-/** Some milliseconds of the database's time, so that no delivery waits for a batch. */
+/** Takes a few milliseconds of database time, so that deliveries do not wait long for a batch. */
 const batchRows = 500;
-/** Between batches, so that other work on the database gets its turn. */
+/** Between batches, so that other work on the database is not starved. */
 const pauseMs = 20;
 
+/** Removes data whose retention is over. */
 export interface RetentionService {
   /**
-   * Erases the payloads and deletes the rows whose time is over, folds old event figures and deletes old runs, in small
-   * batches. Several processes may do it at once.
+   * Erases payloads, deletes ledger rows, folds event figures and deletes runs that are past their retention, in small
+   * batches. Several processes may sweep at once. Stops after the current batch if `signal` is aborted.
    * @returns how many payloads it erased
    * @throws AppError `unavailable`
    */
@@ -22,7 +23,7 @@ export interface RetentionService {
 
 /**
  * @param deps.keepMs how long the payload of a settled event is kept
- * @param deps.ledgerKeepMs how long its row is kept; undefined: for ever
+ * @param deps.ledgerKeepMs how long the row of a settled event is kept; undefined: for ever
  */
 export function createRetention(deps: {
   database: Database;
@@ -47,15 +48,15 @@ export function createRetention(deps: {
   return {
     sweep: async (signal) => {
       const erased = await inBatches(signal, (limit) => erasePayloads(database, { olderThanMs: keepMs, limit }));
-      if (erased > 0) log.info({ erased }, "[Retention] Erased payloads of old events");
+      if (erased > 0) log.info({ erased }, "[Retention] Erased payloads past their retention");
       if (ledgerKeepMs !== undefined) {
         const deleted = await inBatches(signal, (limit) =>
           deleteEvents(database, { olderThanMs: ledgerKeepMs, limit }),
         );
-        if (deleted > 0) log.info({ deleted }, "[Retention] Deleted rows of old events");
+        if (deleted > 0) log.info({ deleted }, "[Retention] Deleted ledger rows past their retention");
       }
       const folded = await inBatches(signal, (limit) => rollUpCounters(database, { limit }));
-      if (folded > 0) log.info({ folded }, "[Retention] Folded event figures of old hours");
+      if (folded > 0) log.info({ folded }, "[Retention] Folded old event figures");
       const deletedRuns = await inBatches(signal, (limit) => deleteRuns(database, { limit }));
       if (deletedRuns > 0) log.info({ deletedRuns }, "[Retention] Deleted old runs");
       return erased;

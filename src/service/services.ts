@@ -5,7 +5,7 @@ import type { RunsService } from "./runs/runsService.ts";
 import type { StatusService } from "./statusService.ts";
 import type { UserService } from "./userService.ts";
 
-/** Everything the transports can ask for; `createServices` in `src/compose.ts` makes it. */
+/** All services that the transports use; built by `createServices` in `src/compose.ts`. */
 export interface Services {
   readonly users: UserService;
   readonly status: StatusService;

@@ -7,26 +7,26 @@ import { listNames, rehearse, type RehearsalReport } from "../store/migration/re
 import { hasFunctions } from "../store/migration/sqlFunctions.ts";
 
 const rehearsalDeadlineMs = 5_000;
-/** While the database is away, busy or not migrated. */
+/** Pause while the database is unreachable, busy or not migrated. */
 const unknownPauseMs = 5_000;
-/** An obstacle that was removed makes the server ready without a restart; each try holds the writer's lock for some 50 ms. */
+/** Pause while there is an obstacle: the server gets ready without a restart. Each try holds the writer's lock for 50 ms. */
 const obstaclePauseMs = 30_000;
-/** While nothing else uses the database the time between two tries doubles, up to this, so that it can sleep. */
+/** While nothing else uses the database the pause doubles up to this, so that Neon can suspend it. */
 const pauseMsMax = 12 * 3_600_000;
 
 /** `since`: when a rehearsal first found this, ISO 8601. */
 export type TimedReport = RehearsalReport & { readonly since: string };
 
-/** A rehearsal in the background. */
+/** The rehearsal of a running server. */
 export interface BackgroundRehearsal {
-  /** What the last one found; undefined: none has ended yet. */
+  /** Report of the last rehearsal; undefined: none has finished yet. */
   readonly findReport: () => TimedReport | undefined;
   readonly stop: () => void;
 }
 
 /**
- * Rehearses once in the background, with the server's own connection, and again while that was not possible or
- * something was in the way. Logs the names of what it finds.
+ * Rehearses in the background with the server's own connection and role, and repeats that until a rehearsal has
+ * succeeded without obstacles. Logs every finding by name.
  */
 export function startRehearsal(deps: {
   database: Database;
@@ -65,7 +65,7 @@ export function startRehearsal(deps: {
       }
     } catch (error) {
       const isUnavailable = error instanceof AppError && error.code === "unavailable";
-      log[isUnavailable ? "debug" : "error"]({ err: error }, "[Rehearsal] It could not be held; it is tried again");
+      log[isUnavailable ? "debug" : "error"]({ err: error }, "[Rehearsal] It could not run and is retried");
     }
     if (isStopped || report?.obstacles.length === 0) return;
     const pauseMs = report === undefined ? unknownPauseMs : obstaclePauseMs;
@@ -82,14 +82,13 @@ export function startRehearsal(deps: {
   };
 }
 
-/** Sentences differ from one rehearsal to the next: the made-up addresses do. */
+/** By names: the sentences contain made-up addresses, which differ between rehearsals. */
 function toKey({ obstacles, warnings }: RehearsalReport): string {
   return JSON.stringify([listNames(obstacles), listNames(warnings)]);
 }
 
 function logReport(log: Log, { obstacles, warnings }: RehearsalReport): void {
   for (const warning of listNames(warnings)) log.warn(`[Rehearsal] ${warning}`);
-  for (const obstacle of listNames(obstacles)) log.error(`[Rehearsal] In the way: ${obstacle}; doctor says more`);
-  if (obstacles.length === 0)
-    log.info("[Rehearsal] Made-up users were stored, linked and deleted; nothing is in the way");
+  for (const obstacle of listNames(obstacles)) log.error(`[Rehearsal] Obstacle: ${obstacle}; run doctor`);
+  if (obstacles.length === 0) log.info("[Rehearsal] Made-up users were stored, linked and deleted without obstacles");
 }

@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from "../clock.ts";
 import type { Database } from "../store/connection/database.ts";
 import { findEventFigures, findUserFigures, type EventFigures, type UserFigures } from "../store/status/figures.ts";
-import { findLastReconcile, findNewestRun } from "../store/runs/syncRuns.ts";
+import { findLastReconcile, listRuns } from "../store/runs/syncRuns.ts";
 import type { Alarm } from "../domain/alarm.ts";
 import type { SyncRun } from "../domain/syncRun.ts";
 import { findAlarmFigures } from "../store/status/alarmFigures.ts";
@@ -10,30 +10,33 @@ import { findAlarms, type ProcessFacts, type StoredFigures } from "./findAlarms.
 import type { InstanceCheck } from "./instanceCheck.ts";
 
 /**
- * Counting a million users takes a core some 0.4 s, so figures are shared for a while: two seconds old at most when they
- * are answered, half a second of which is left for the rest of the answer.
+ * Counting a million users takes 0.4 s of one core, so the figures are cached. They may be two seconds old in an answer,
+ * of which half a second is left for the other queries.
  */
 const userFiguresMaxAgeMs = 1_500;
 
+/** Answer of `sync.status`. */
 export interface SyncStatus extends UserFigures, EventFigures {
   readonly lastRun: SyncRun | null;
-  /** Creates, updates and deletes that the last finished reconcile found; null before the first. */
+  /** Creates, updates and deletes that the last `done` reconcile found; null before the first. */
   readonly drift: number | null;
-  /** What has to be settled, the critical ones first. */
+  /** Critical ones first. */
   readonly alarms: readonly Alarm[];
 }
 
-/** What only the HTTP side of a server knows. */
+/** The process facts that the HTTP server provides. */
 export type ServerFacts = Omit<ProcessFacts, "wrongKey">;
 
+/** Status of the sync as a whole. */
 export interface StatusService {
   readonly getStatus: () => Promise<SyncStatus>;
-  /** The alarms by the figures that this process last read, and by what it knows itself; asks no database. */
+  /** The alarms as of the figures that this process last read. Does not use the database. */
   readonly listKnownAlarms: () => readonly Alarm[];
-  /** Tells where a server's own facts are read; the newest wins. */
+  /** Sets where the server's facts are read; a later call replaces an earlier one. */
   readonly watch: (findFacts: () => ServerFacts) => void;
 }
 
+/** Create one per process, because it caches the user figures. */
 export function createStatusService(deps: {
   database: Database;
   defaultTurma?: string | undefined;
@@ -46,7 +49,7 @@ export function createStatusService(deps: {
 
   function listKnownAlarms(): readonly Alarm[] {
     const facts = { ...findServerFacts(), wrongKey: deps.instanceCheck?.findRefusal() ?? null };
-    // Of the moment of the figures: what arrived since is not known.
+    // Ages are as of the figures: later deliveries are not in them.
     return findAlarms(known?.figures ?? null, facts, known?.atMs ?? clock.nowMs());
   }
   let cached: { figures: Promise<UserFigures>; atMs: number; isUnderWay: boolean } | undefined;
@@ -55,14 +58,13 @@ export function createStatusService(deps: {
     for (;;) {
       if (cached && clock.nowMs() - cached.atMs < userFiguresMaxAgeMs) return cached.figures;
       if (!cached?.isUnderWay) return startCounting();
-      // Too old to share, but a second count beside it would only make both slower. Its caller hears if it
-      // fails; here it only has to be over.
+      // Too old to share, but two counts at once would slow each other down. An error goes to that count's own caller.
       await cached.figures.catch(() => undefined);
     }
   }
 
   function startCounting(): Promise<UserFigures> {
-    // Their age counts from before the question, for that is the moment they describe.
+    // Taken before the query, because the figures are as of its start.
     const entry = { atMs: clock.nowMs(), figures: findUserFigures(database), isUnderWay: true };
     cached = entry;
     entry.figures.then(
@@ -81,11 +83,11 @@ export function createStatusService(deps: {
     },
     getStatus: async () => {
       const atMs = clock.nowMs();
-      const [userFigures, eventFigures, alarmFigures, lastRun, lastReconcile, labels] = await Promise.all([
+      const [userFigures, eventFigures, alarmFigures, [lastRun = null], lastReconcile, labels] = await Promise.all([
         findCachedUserFigures(),
         findEventFigures(database),
         findAlarmFigures(database),
-        findNewestRun(database),
+        listRuns(database, { limit: 1 }),
         findLastReconcile(database),
         database.run(listTurmaLabels),
       ]);

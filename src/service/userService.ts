@@ -123,7 +123,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
         dryRun,
         clerk: withDeadline(requireClerk(clerk), clock),
         instanceCheck,
-        learnedAtMs: clock.nowMs(),
+        requestedAtMs: clock.nowMs(),
         findStatus: (id) => findUserStatus(database, id),
         report: async (change) => {
           const report = await withRefusals(database, () => writer.applyAndReport({ change, dryRun }));

@@ -9,14 +9,14 @@ import { alarmCodes, type Alarm } from "../domain/alarm.ts";
 import type { SyncObserver } from "../domain/observer.ts";
 import { version } from "../version.ts";
 
-/** Seconds. A delivery takes a few milliseconds next to its database, and is given up after 8 s. */
+/** Seconds. A delivery takes a few milliseconds near its database; its deadline is 8 s. */
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-/** Seconds. From live traffic to what Svix repeats for hours. */
+/** Seconds. From live traffic to deliveries that Svix has retried for hours. */
 const lagBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 36_000];
-/** Changes in one batch, up to the most there can be. */
+/** Changes in one batch, up to its maximum of 500. */
 const batchBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
-/** What is asked at a scrape; none of it may touch the database, or Neon never sleeps. */
+/** Values read at each scrape, from memory only: a scrape that used the database would keep Neon awake. */
 export interface MetricSources {
   readonly queueItems: () => number;
   readonly breakerState: () => "closed" | "half-open" | "open";
@@ -24,17 +24,18 @@ export interface MetricSources {
   readonly alarms: () => readonly Alarm[];
 }
 
+/** The metrics of one app. */
 export interface Metrics {
   readonly observer: SyncObserver;
-  /** Tells where the gauges are read; the newest sources win. */
+  /** Sets where the gauges are read; a later call replaces an earlier one. */
   readonly watch: (sources: MetricSources) => void;
-  /** The text of Prometheus' exposition format 0.0.4, and its content type. */
+  /** Text in Prometheus' exposition format 0.0.4, and its content type. */
   readonly read: () => Promise<{ text: string; contentType: string }>;
 }
 
 /**
- * The metrics of one app, in a registry of its own: several apps may live in one process.
- * @param options.droppedLogLines how many lines the log has lost so far
+ * Each app has its own registry, because a process may hold several apps.
+ * @param options.droppedLogLines number of log lines dropped so far
  */
 export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => number } = {}): Metrics {
   const { clock = systemClock, droppedLogLines = () => 0 } = options;
@@ -43,10 +44,10 @@ export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => 
   let sources: MetricSources | undefined;
   createGauges(registry, () => sources);
   createAlarmGauge(registry, () => sources);
-  countWhenRead(registry, "log_lines_dropped_total", "Log lines that found no room.", droppedLogLines);
+  countWhenRead(registry, "log_lines_dropped_total", "Log lines dropped: output full or not read.", droppedLogLines);
   new Gauge({
     name: "clerk_sync_build_info",
-    help: "Always 1; its label is the version of the program.",
+    help: "Always 1; the label is the version of the program.",
     labelNames: ["version"],
     registers: [registry],
   }).set({ version }, 1);
@@ -56,7 +57,7 @@ export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => 
       sources = newest;
     },
     read: async () => {
-      // They watch the event loop and the collector, which only a scrape should pay for.
+      // They instrument event loop and garbage collector: a cost only for servers that are scraped.
       collectsDefaults ??= collectDefaults(registry);
       await collectsDefaults;
       return { text: await registry.metrics(), contentType: registry.contentType };
@@ -64,7 +65,7 @@ export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => 
   };
 }
 
-/** Loaded here alone: a server's first answer need not wait for it. */
+/** Imported late, so that the server's first answer does not wait for it. */
 async function collectDefaults(registry: Registry): Promise<void> {
   const { collectDefaultMetrics } = await import("prom-client");
   collectDefaultMetrics({ register: registry });
@@ -81,34 +82,28 @@ function createObserver(registry: Registry, clock: Clock): SyncObserver {
     "outcome",
     "status",
   ]);
-  const verificationFailures = counter("verification_failures_total", "Deliveries refused before they were believed.", [
-    "code",
-  ]);
+  const verificationFailures = counter(
+    "verification_failures_total",
+    "Deliveries with an invalid signature or timestamp.",
+    ["code"],
+  );
   const answer = histogram("answer_seconds", "From a delivery's arrival to its answer.", durationBuckets);
-  const lag = histogram("lag_seconds", "From Clerk's timestamp to the commit here.", lagBuckets);
-  const batchItems = histogram("batch_changes", "Changes committed together.", batchBuckets);
-  const commit = histogram("commit_seconds", "One batch, there and back.", durationBuckets, ["result"]);
+  const lag = histogram("lag_seconds", "From Clerk's timestamp to the commit.", lagBuckets);
+  const batchItems = histogram("batch_changes", "Changes per batch.", batchBuckets);
+  const commit = histogram("commit_seconds", "Commit of one batch, round trip included.", durationBuckets, ["result"]);
   const clerkCalls = counter("clerk_api_requests_total", "Requests to Clerk's Backend API.", ["route", "status"]);
-  const clerkSeconds = histogram("clerk_api_seconds", "One request to Clerk's Backend API.", durationBuckets);
-  const runs = counter("runs_total", "Backfills and reconciles this process took up (running), and how they ended.", [
+  const clerkSeconds = histogram("clerk_api_seconds", "Requests to Clerk's Backend API.", durationBuckets);
+  const runs = counter("runs_total", "Backfills and reconciles: started here (running), and final status.", [
     "kind",
     "status",
   ]);
-  // A counter whose first sample is a 1 shows Prometheus no increase: what alerts count is there from the start, at 0.
+  // Prometheus sees no increase in a counter whose first sample is 1: counters with alerts start at 0.
   for (const [outcome, status] of failedAnswers) deliveries.inc({ outcome, status }, 0);
   for (const code of unverifiedCodes) verificationFailures.inc({ code }, 0);
   for (const kind of ["backfill", "reconcile"]) runs.inc({ kind, status: "failed" }, 0);
   let lastWebhookMs = clock.monotonicMs();
-  registry.registerMetric(
-    new Gauge({
-      name: "clerk_sync_webhook_silence_seconds",
-      help: "Since the last verified delivery to this process, or since its start.",
-      registers: [],
-      collect() {
-        this.set((clock.monotonicMs() - lastWebhookMs) / 1000);
-      },
-    }),
-  );
+  const silenceHelp = "Since the last verified delivery to this process, or since its start.";
+  setWhenRead(registry, "webhook_silence_seconds", silenceHelp, () => (clock.monotonicMs() - lastWebhookMs) / 1000);
 
   return {
     onDelivery: ({ status, outcome, code, ms, lagMs }) => {
@@ -130,7 +125,7 @@ function createObserver(registry: Registry, clock: Clock): SyncObserver {
   };
 }
 
-/** What a verified delivery is answered that changed nothing here, with its HTTP status. */
+/** Error codes of verified deliveries, with their HTTP status. */
 const failedAnswers: ReadonlyMap<string, number> = new Map([
   ["invalid_event", 422],
   ["refused", 503],
@@ -144,22 +139,13 @@ const unverifiedCodes: ReadonlySet<string> = new Set([
 ]);
 
 function createGauges(registry: Registry, findSources: () => MetricSources | undefined): void {
-  const gauge = (name: string, help: string, read: () => number) =>
-    registry.registerMetric(
-      new Gauge({
-        name: `clerk_sync_${name}`,
-        help,
-        registers: [],
-        collect() {
-          this.set(read());
-        },
-      }),
-    );
-  gauge("queue_changes", "Changes waiting for a batch.", () => findSources()?.queueItems() ?? 0);
-  gauge(
+  const states = { closed: 0, "half-open": 0.5, open: 1 };
+  setWhenRead(registry, "queue_changes", "Changes in the queue.", () => findSources()?.queueItems() ?? 0);
+  setWhenRead(
+    registry,
     "breaker_open",
-    "1 while calls to the database fail at once, 0.5 while one is let through to see, 0 in order.",
-    () => ({ closed: 0, "half-open": 0.5, open: 1 })[findSources()?.breakerState() ?? "closed"],
+    "Circuit breaker of the database: 1 open, 0.5 half-open, 0 closed.",
+    () => states[findSources()?.breakerState() ?? "closed"],
   );
   countWhenRead(
     registry,
@@ -173,7 +159,7 @@ function createAlarmGauge(registry: Registry, findSources: () => MetricSources |
   registry.registerMetric(
     new Gauge({
       name: "clerk_sync_alarm",
-      help: "1 while there is an alarm of the code, by what this process last knew.",
+      help: "1 while the alarm is raised, by the figures that this process last read.",
       labelNames: ["code"],
       registers: [],
       collect() {
@@ -184,7 +170,20 @@ function createAlarmGauge(registry: Registry, findSources: () => MetricSources |
   );
 }
 
-/** A counter that is kept elsewhere. */
+/** A gauge whose value is computed at each scrape. */
+function setWhenRead(registry: Registry, name: string, help: string, read: () => number): void {
+  const gauge = new Gauge({
+    name: `clerk_sync_${name}`,
+    help,
+    registers: [],
+    collect() {
+      gauge.set(read());
+    },
+  });
+  registry.registerMetric(gauge);
+}
+
+/** A counter whose value is kept elsewhere and read at each scrape. */
 function countWhenRead(registry: Registry, name: string, help: string, read: () => number): void {
   const counter = new Counter({
     name: `clerk_sync_${name}`,

@@ -1,5 +1,5 @@
-// prom-client's own modules, by their paths in its package: its entry loads the cluster, the gateway and the default
-// metrics as well, three quarters of its time.
+// Modules of prom-client, imported by path: its entry point also loads cluster, gateway and default metrics, which take
+// three quarters of its load time.
 declare module "prom-client/lib/counter.js" {
   export { Counter as default } from "prom-client";
 }

@@ -4,25 +4,25 @@ import type { Span, SyncObserver } from "../domain/observer.ts";
 import type { Log } from "../log.ts";
 import { version } from "../version.ts";
 
-/** A collector that takes longer loses that batch of spans; nothing waits for it. */
+/** An export that takes longer is abandoned, and its spans are lost; no delivery waits for it. */
 const exportTimeoutMs = 3_000;
-/** Some seconds of deliveries at full speed; spans beyond it are dropped while the collector is slow. */
+/** A few seconds of deliveries at full speed; while the collector is slow, further spans are dropped. */
 const queueSpansMax = 8_192;
 const exportSpansMax = 2_048;
-/** How long a shutdown waits for the last spans. */
+/** Limit on the last export at shutdown. */
 const closeMs = 1_000;
 
-/** Spans of deliveries, batches and calls of Clerk on their way to a collector. */
+/** Exports spans of deliveries, batches and Clerk API calls. */
 export interface Tracing {
   readonly observer: SyncObserver;
-  /** Sends the spans still in memory; ends after a second. */
+  /** Exports the buffered spans; takes a second at most. */
   readonly close: () => Promise<void>;
 }
 
 /**
- * Sends spans to an OTLP collector, in batches and in the background. OpenTelemetry is loaded here and only when this is
- * called, while the server already answers; what happens before it is loaded is not traced.
- * @param options.endpoint its base address; spans go to `/v1/traces` there
+ * Exports spans to an OTLP collector, in batches and in the background. OpenTelemetry is imported here, while the server
+ * already answers; until it is loaded nothing is traced.
+ * @param options.endpoint the collector's base URL, without `/v1/traces`
  */
 export function openTracing(options: { endpoint: string; log: Log }): Tracing {
   const { log } = options;
@@ -31,7 +31,7 @@ export function openTracing(options: { endpoint: string; log: Log }): Tracing {
     (opened) => {
       recorder = opened;
     },
-    (error: unknown) => log.error({ err: error }, "[Tracing] Cannot be loaded; nothing is traced"),
+    (error: unknown) => log.error({ err: error }, "[Tracing] OpenTelemetry cannot be loaded; nothing is traced"),
   );
   return {
     observer: {
@@ -55,9 +55,9 @@ export function openTracing(options: { endpoint: string; log: Log }): Tracing {
     },
     close: async () => {
       await loading;
-      // A collector that is away must not fail a shutdown, one that hangs must not delay it.
+      // An unreachable collector must not fail the shutdown; one that hangs must not delay it.
       const sent = recorder?.shutdown().catch((err: unknown) => {
-        log.warn({ err }, "[Tracing] The last spans could not be sent");
+        log.warn({ err }, "[Tracing] The last spans could not be exported and are lost");
       });
       await Promise.race([sent, sleep(closeMs)]);
     },

@@ -81,7 +81,7 @@ test("a run that fails is an alarm since the first failure, until one is done; a
   await end("cancelled", 10);
   const [alarm] = (await t.client.sync.status.query()).alarms;
   expect(alarm).toMatchObject({ code: "failed_run", severity: "critical" });
-  expect(alarm?.text).toBe("The last reconcile failed (Clerk says no again); mend that, and start it again.");
+  expect(alarm?.text).toBe("The last reconcile failed (Clerk says no again); fix the cause, then start it again.");
   expect(Date.now() - Date.parse(alarm?.since ?? "")).toBeWithin(30 * 60_000, 31 * 60_000);
   await end("done", 5);
   expect(await t.codes()).toEqual([]);

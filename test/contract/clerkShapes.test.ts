@@ -124,19 +124,19 @@ test.each(cases)("the shape %s means the same whether it came by webhook or from
   const user = build(newPerson());
   const { body } = userEvent("user.updated", user, envelope());
   const fromWebhook = (JSON.parse(body) as { data: ClerkUser }).data;
-  const from = { source: "resync", learnedAtMs: 1 } as const;
+  const from = { source: "resync", requestedAtMs: 1 } as const;
   expect(toUserUpsert(fromWebhook, from).fields).toEqual(toUserUpsert(user, from).fields);
 });
 
 test("a user who came by webhook is unchanged in the API, in both directions and in every shape", async () => {
   const users = Object.values(currentShapes).map((build) => build(newPerson()));
   for (const user of users) await deliver(userEvent("user.created", user, envelope()));
-  const api = users.map((user) => toUserUpsert(user, { source: "reconcile", learnedAtMs: createdAtMs }));
+  const api = users.map((user) => toUserUpsert(user, { source: "reconcile", requestedAtMs: createdAtMs }));
   expect(new Set(await Promise.all(api.map((change) => t.services.users.applyChange(change))))).toEqual(
     new Set(["unchanged"]),
   );
   const changed = users.map((user) => ({ ...user, locale: "fr-CA" }));
-  const others = changed.map((user) => toUserUpsert(user, { source: "reconcile", learnedAtMs: createdAtMs }));
+  const others = changed.map((user) => toUserUpsert(user, { source: "reconcile", requestedAtMs: createdAtMs }));
   expect(new Set(await Promise.all(others.map((change) => t.services.users.applyChange(change))))).toEqual(
     new Set(["applied"]),
   );

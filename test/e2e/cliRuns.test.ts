@@ -128,7 +128,7 @@ test("while one of the kind is running elsewhere it says so and ends non-zero, a
   await waitUntil(async () => (await c.db.sql`select from sync_runs`).length === 1, 20_000);
   const second = await c.start(["--json", "backfill"]).ended;
   expect(second.code).toBeGreaterThan(0);
-  expect(second.stderr).toMatch(/^A backfill is running already: [0-9a-f-]{36}\.$/m);
+  expect(second.stderr).toMatch(/^A backfill is already running: [0-9a-f-]{36}\.$/m);
   expect(JSON.parse(second.stdout)).toMatchObject({ error: { code: "conflict" } });
   c.clerk.setFault(undefined);
   expect((await first.ended).code).toBe(0);

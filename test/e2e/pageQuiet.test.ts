@@ -77,7 +77,7 @@ test("the page shows the server's alarms in its words", async () => {
     await t.enter(async (page) => {
       const { alarms } = await t.services.status.getStatus();
       expect(alarms.map(({ code }) => code)).toContain("default_turma");
-      await page.getByText("DEFAULT_TURMA is no label of the enum turma").waitFor();
+      await page.getByText("DEFAULT_TURMA is not a label of the enum turma").waitFor();
       const shown = await page.locator(".alarms li").allInnerTexts();
       expect(shown).toEqual(alarms.map(({ text }) => text));
     });

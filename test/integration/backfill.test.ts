@@ -119,7 +119,7 @@ describe("the place in Clerk's list", () => {
     r.clerk.onList = () => [...r.clerk.users.values()].slice(0, 500);
     expect(await r.run("backfill")).toMatchObject({
       status: "failed",
-      error: "Clerk listed users that were not asked for.",
+      error: "Clerk returned users that were not requested.",
     });
   });
 
@@ -130,7 +130,7 @@ describe("the place in Clerk's list", () => {
     r.clerk.onList = () => [];
     expect(await r.run("backfill")).toMatchObject({
       status: "failed",
-      error: "Clerk says it has 1 users and lists none.",
+      error: "Clerk counts 1 users but lists none.",
     });
   });
 });
@@ -184,7 +184,7 @@ describe("what fails", () => {
       status: "failed",
       seen: 700,
       applied: 699,
-      error: `1 users could not be stored, all others were: ${pagedId(321)}`,
+      error: `1 users could not be stored (all others were): ${pagedId(321)}`,
     });
   });
 

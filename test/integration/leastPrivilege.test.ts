@@ -87,7 +87,7 @@ test("a role with the grants of the README serves a whole history, and doctor ha
   };
   const { runId } = await client.runs.start.mutate({ kind: "backfill" });
   await isHeld;
-  await t.services.runs.interrupt(runId);
+  await t.services.runs.stop(runId, "interrupted");
   clerk.onList = () => undefined;
   const { runId: resumedId } = await client.runs.start.mutate({ kind: "backfill" });
   await t.services.runs.waitFor(resumedId);

@@ -50,7 +50,7 @@ test.each([
     expect({ status, count }).toEqual({ status: deleted > 0 ? "done" : "failed", count: deleted });
     if (deleted === 0)
       expect(error).toContain(
-        `no longer has more than ${Math.min(Math.max(20, active / 10), Math.floor(active / 2))} of the ${active} users`,
+        `lacks more than ${Math.min(Math.max(20, active / 10), Math.floor(active / 2))} of the ${active} active users`,
       );
   }
   const [row] = await r.t.sql`select count(*)::int as count from users where deleted_at is not null`;
@@ -72,7 +72,7 @@ test("rows that are no Clerk users do not lift the limit", async () => {
   for (let n = 0; n < 59; n += 1) r.clerk.users.delete(pagedId(n));
   const run = await r.run("reconcile");
   expect(run).toMatchObject({ status: "failed", deleted: 0 });
-  expect(run.error).toContain("more than 20 of the 60 users");
+  expect(run.error).toContain("more than 20 of the 60 active users");
 });
 
 const refusals: Record<string, (r: RunsTest) => void> = {
@@ -83,8 +83,7 @@ const refusals: Record<string, (r: RunsTest) => void> = {
       Promise.reject(new AppError("clerk_unavailable", "Clerk refuses CLERK_SECRET_KEY (status 401)."))),
   "is unreadable when asked for a group": (r) =>
     (r.clerk.onOther = (what) => {
-      if (what === "find")
-        throw new AppError("clerk_unavailable", "Clerk answered something other than a list of users.");
+      if (what === "find") throw new AppError("clerk_unavailable", "Clerk's answer is not a list of users.");
     }),
   "fails when asked for the last of them": (r) =>
     (r.clerk.onOther = (what) => {
@@ -98,7 +97,7 @@ test.each(Object.keys(refusals))("where Clerk %s the run fails, says why and del
   refusals[what]?.(r);
   const run = await r.run("reconcile");
   expect(run).toMatchObject({ status: "failed", deleted: 0 });
-  expect(run.error).toStartWith("Clerk ");
+  expect(run.error).toStartWith("Clerk");
   const [row] = await r.t.sql`select count(*)::int as count from users where deleted_at is not null`;
   expect(row?.["count"]).toBe(0);
 });

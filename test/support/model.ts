@@ -117,10 +117,10 @@ export function createModel() {
   }
 
   /** An answer of the Backend API, null if it no longer has the user. */
-  function settleAnswer(clerkId: string, said: Said | null, learnedAtMs: number): string {
+  function settleAnswer(clerkId: string, said: Said | null, requestedAtMs: number): string {
     const cause = { source: "resync", svixId: null };
     if (said === null && !users.has(clerkId)) return "not_found";
-    const outcome = said === null ? applyDeletion(clerkId, learnedAtMs, cause) : applySaid(said, cause);
+    const outcome = said === null ? applyDeletion(clerkId, requestedAtMs, cause) : applySaid(said, cause);
     links.handOver();
     return outcome;
   }

@@ -7,7 +7,7 @@ import { toBatchItem } from "../../src/store/users/batchItem.ts";
 import { createTestClock } from "../support/testClock.ts";
 
 const items = ["user_A", "user_B"].map((id) => {
-  const change = toUserDeletion(id, { source: "resync", learnedAtMs: 0 });
+  const change = toUserDeletion(id, { source: "resync", requestedAtMs: 0 });
   return { change, batchItem: toBatchItem(change) };
 });
 

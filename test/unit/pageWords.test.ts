@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { array, assert, integer, nat, property } from "fast-check";
-import { formatMs } from "../../src/domain/words.ts";
+import { formatMs } from "../../src/domain/format.ts";
 import { formatAgo } from "../../src/page/shared/format.ts";
 import { outcomeNames, sumOf, toLagShare, toLagTicks, toPlotHours, toTicks } from "../../src/page/events/plotScale.ts";
 

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { Candidates } from "./Candidates.tsx";
-import { formatCount } from "../../domain/words.ts";
+import { formatCount } from "../../domain/format.ts";
 import { Empty } from "../shared/Empty.tsx";
 import { Notice } from "../shared/Notice.tsx";
 import { Section } from "../shared/Section.tsx";

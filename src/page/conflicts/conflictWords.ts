@@ -1,4 +1,4 @@
-import { formatCounted } from "../../domain/words.ts";
+import { formatCounted } from "../../domain/format.ts";
 import type { Candidate, LinkConflict } from "../shared/types.ts";
 
 /** Why the sync chose no mentorado for this user. */

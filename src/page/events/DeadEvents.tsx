@@ -1,5 +1,5 @@
 import { EventList } from "./EventList.tsx";
-import { formatCount } from "../../domain/words.ts";
+import { formatCount } from "../../domain/format.ts";
 import { Empty } from "../shared/Empty.tsx";
 import { Section } from "../shared/Section.tsx";
 import type { PageData } from "../usePageData.ts";

@@ -1,6 +1,6 @@
 import { useContext, useState } from "preact/hooks";
 import { NowContext } from "../shared/clock.ts";
-import { formatCount } from "../../domain/words.ts";
+import { formatCount } from "../../domain/format.ts";
 import { DeliveriesTable } from "./DeliveriesTable.tsx";
 import { Plot } from "./Plot.tsx";
 import { outcomeNames, sumOf, toPlotHours, type PlotHour } from "./plotScale.ts";

@@ -1,4 +1,4 @@
-import { formatCount, formatMs } from "../../domain/words.ts";
+import { formatCount, formatMs } from "../../domain/format.ts";
 import { outcomeNames, type PlotHour } from "./plotScale.ts";
 import { formatHour } from "./plotWords.ts";
 

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
-import { formatMs } from "../../domain/words.ts";
+import { formatMs } from "../../domain/format.ts";
 import { client } from "../shared/syncClient.ts";
 import type { EventSummary } from "../shared/types.ts";
 import { Ago } from "../shared/Ago.tsx";

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { formatCount, formatMs } from "../../domain/words.ts";
+import { formatCount, formatMs } from "../../domain/format.ts";
 import { isLabelled, outcomeNames, toLagShare, toLagTicks, toTicks, type PlotHour } from "./plotScale.ts";
 import { formatAxisHour, formatHour, toSentence } from "./plotWords.ts";
 

@@ -1,4 +1,4 @@
-import { formatCounted, formatMs } from "../../domain/words.ts";
+import { formatCounted, formatMs } from "../../domain/format.ts";
 import { outcomeNames, type PlotHour } from "./plotScale.ts";
 
 const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });

@@ -1,4 +1,4 @@
-import { formatCount, formatMs } from "../../domain/words.ts";
+import { formatCount, formatMs } from "../../domain/format.ts";
 import { client } from "../shared/syncClient.ts";
 import type { SyncRun, Tone } from "../shared/types.ts";
 import { Ago } from "../shared/Ago.tsx";

@@ -1,5 +1,5 @@
 import { useEffect } from "preact/hooks";
-import { formatCounted } from "../../domain/words.ts";
+import { formatCounted } from "../../domain/format.ts";
 import { toneOf, type Alarm } from "../shared/types.ts";
 
 const pageTitle = document.title;

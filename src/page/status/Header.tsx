@@ -1,5 +1,5 @@
 import { useContext } from "preact/hooks";
-import { formatMs } from "../../domain/words.ts";
+import { formatMs } from "../../domain/format.ts";
 import { SignOutContext } from "../shared/session.ts";
 import { Ago } from "../shared/Ago.tsx";
 import { Button } from "../shared/Button.tsx";

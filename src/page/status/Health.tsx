@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { formatCount, formatMs } from "../../domain/words.ts";
+import { formatCount, formatMs } from "../../domain/format.ts";
 import { toneOf, type Alarm, type SyncRun, type SyncStatus, type Tone } from "../shared/types.ts";
 import { Ago } from "../shared/Ago.tsx";
 import type { PageData } from "../usePageData.ts";

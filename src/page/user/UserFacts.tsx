@@ -1,4 +1,4 @@
-import { formatMs } from "../../domain/words.ts";
+import { formatMs } from "../../domain/format.ts";
 import { ReleaseButton } from "../conflicts/ReleaseButton.tsx";
 import type { UserStatus } from "../shared/types.ts";
 import { Ago } from "../shared/Ago.tsx";

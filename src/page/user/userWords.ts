@@ -1,4 +1,4 @@
-import { formatCounted } from "../../domain/words.ts";
+import { formatCounted } from "../../domain/format.ts";
 import type { ResyncResult, Tone, UserStatus } from "../shared/types.ts";
 
 /** What a status means, and what the on-call engineer does about it. */

@@ -1,5 +1,5 @@
 import type { BatchItem } from "../../store/users/batchItem.ts";
-import { isLocked, isRefusal, isTaken } from "../../store/connection/pgErrors.ts";
+import { isLocked, isRefusal, isUniqueViolation } from "../../store/connection/pgErrors.ts";
 import { bisect } from "../bisect.ts";
 import {
   refuse,
@@ -9,50 +9,58 @@ import {
   type PageWriter,
   type PageWriterDeps,
 } from "./pageWriter.ts";
-import { createTakenUsers } from "./takenUsers.ts";
+import { createDeferredUsers } from "./deferredUsers.ts";
 
+/** How a chunk of items is counted. */
 export interface ChunkOptions {
-  readonly lookedAt: boolean;
-  /** What the cursor says when the first `count` of them are written. */
+  /** See `RunWriter.apply`. */
+  readonly countsAsSeen: boolean;
+  /** Cursor changes once the first `count` items are written. */
   readonly advance: (count: number) => CursorChanges;
-  /** At the end of a run: the users whom a unique value refused before. They are recorded now if it still does. */
+  /** Set for the retry at the end of a run: all deferred items. An item that is still refused is then recorded. */
   readonly leaving?: readonly BatchItem[];
 }
 
-/** Writes items as one page; where one of them is refused or locked, in as many as it takes to set that one apart. */
+/** Writes items as one page; if an item is refused or locked, bisects the page until that item is isolated. */
 export interface ChunkWriter {
-  /** @returns the items that are not written because another program has locked a row that they need */
+  /** @returns the items that were not written because another transaction holds a row that they need */
   readonly applyChunk: (chunk: readonly BatchItem[], options: ChunkOptions) => Promise<BatchItem[]>;
-  /** Counts and names a user who cannot be stored. */
-  readonly recordRefused: (item: BatchItem, err: unknown, lookedAt: boolean, changes: CursorChanges) => Promise<void>;
-  /** The users whom a unique value refused, to be tried again at the end. */
-  readonly takeTaken: () => BatchItem[];
+  /** Adds a user who cannot be stored to the run's record. */
+  readonly recordRefused: (
+    item: BatchItem,
+    err: unknown,
+    countsAsSeen: boolean,
+    changes: CursorChanges,
+  ) => Promise<void>;
+  /** Removes and returns the users whom a unique value refused, for the retry at the end of the run. */
+  readonly takeDeferred: () => BatchItem[];
 }
 
+/** Uses `pages` for every write. */
 export function createChunkWriter(
   { log, run }: Pick<PageWriterDeps, "log" | "run">,
   { cursor, write }: Pick<PageWriter, "cursor" | "write">,
 ): ChunkWriter {
-  const taken = createTakenUsers();
+  const deferred = createDeferredUsers();
 
   async function applyChunk(chunk: readonly BatchItem[], options: ChunkOptions): Promise<BatchItem[]> {
-    const { lookedAt, advance, leaving } = options;
+    const { countsAsSeen, advance, leaving } = options;
     const busyItems = await bisect<BatchItem, BatchItem | null>(chunk, {
       commit: async (part, startPlace) => {
-        const left = await write(part, lookedAt ? part.length : 0, advance(startPlace + part.length), leaving);
-        taken.drop(part);
+        const left = await write(part, countsAsSeen ? part.length : 0, advance(startPlace + part.length), leaving);
+        deferred.drop(part);
         return left;
       },
       isItemAtFault: (error) => isRefusal(error) || isLocked(error),
       onCulprit: async (item, error, place) => {
         const changes = advance(place + 1);
-        const isKept = leaving === undefined && lookedAt && isTaken(error) && taken.keep(item);
-        if (!isKept && !isLocked(error)) {
-          await recordRefused(item, error, lookedAt, changes);
+        const isDeferred = leaving === undefined && countsAsSeen && isUniqueViolation(error) && deferred.keep(item);
+        if (!isDeferred && !isLocked(error)) {
+          await recordRefused(item, error, countsAsSeen, changes);
           return null;
         }
         await write([], 0, { ...changes, busyIds: [...withoutBusy(cursor(), [item]), toClerkId(item)] });
-        return isKept ? null : item;
+        return isDeferred ? null : item;
       },
     });
     return busyItems.filter((item) => item !== null);
@@ -61,14 +69,17 @@ export function createChunkWriter(
   async function recordRefused(
     item: BatchItem,
     err: unknown,
-    lookedAt: boolean,
+    countsAsSeen: boolean,
     changes: CursorChanges,
   ): Promise<void> {
     const clerkId = toClerkId(item);
-    log.error({ err, clerkId, runId: run.runId }, "[Runs] A user cannot be stored");
+    log.error(
+      { err, clerkId, runId: run.runId },
+      "[Runs] A user cannot be stored; run doctor, and re-sync the user once the cause is fixed",
+    );
     const busyIds = withoutBusy(cursor(), [item]);
-    await write([], lookedAt ? 1 : 0, { ...changes, busyIds, ...refuse(cursor(), clerkId) });
+    await write([], countsAsSeen ? 1 : 0, { ...changes, busyIds, ...refuse(cursor(), clerkId) });
   }
 
-  return { applyChunk, recordRefused, takeTaken: taken.take };
+  return { applyChunk, recordRefused, takeDeferred: deferred.take };
 }

@@ -1,42 +1,42 @@
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import { toEpochMs } from "../../clerk/toEpochMs.ts";
 import { AppError } from "../../errors.ts";
-import { findOddElements } from "./listAllUsers.ts";
+import { takeNewUnreadable } from "./listAllUsers.ts";
 import type { RunContext } from "./runContext.ts";
 import { toRunItem } from "./runWriter.ts";
 
-/** Clerk's own limit. */
+/** Clerk's limit. */
 const pageUsersMax = 500;
-/** Users that each page shows again, so that no user falls between two pages when others are deleted meanwhile. */
+/** Overlap of consecutive pages, so that a deletion between two requests makes no user fall between two pages. */
 const overlapUsers = 50;
-/** Changes may become visible a little out of the order of their times. */
+/** Overlap with the last run: changes may become visible out of the order of their times. */
 const overlapMs = 10 * 60_000;
-/** Twenty times fifty deletions between two requests are no chance. */
+/** Then the list is inconsistent: 20 times more than 50 deletions between two requests do not happen. */
 const stepsBackMax = 20;
 
 /**
- * Applies what changed at Clerk since `sinceMs` (epoch milliseconds; null: ever), newest first. The order moves while
- * it is read: a change brings its user to the front, which is where the next run begins.
+ * Applies the users that changed at Clerk since `sinceMs` (epoch milliseconds; null: all users), newest first. A user
+ * who changes while the list is read moves to its front and is read by the next run.
  */
 export async function compareChangedUsers(
   ctx: RunContext,
   sinceMs: number | null,
-  options: { lookedAt?: boolean } = {},
+  options: { countsAsSeen?: boolean } = {},
 ): Promise<void> {
   const { clerk, clock, run, writer } = ctx;
   const stopsAtMs = sinceMs === null ? 0 : sinceMs - overlapMs;
   let shown = new Set<string>();
-  const odd = new Set<string>();
+  const knownUnreadable = new Set<string>();
   let stepsBack = 0;
-  let shownAgain = 0;
+  let repeatedPages = 0;
   for (let offset = 0; ;) {
-    const askedAtMs = clock.nowMs();
+    const requestedAtMs = clock.nowMs();
     const elements = await clerk.listUsers({ limit: pageUsersMax, orderBy: "-updated_at", offset });
     const users = elements.filter((element) => element.id !== null);
-    const leftOut = findOddElements(elements, odd);
+    const leftOut = takeNewUnreadable(elements, knownUnreadable);
     if (leftOut.length > 0) await writer.leaveOut(leftOut);
     if (offset === 0 ? elements.length === 0 : !users.some((user) => shown.has(user.id))) {
-      // So many were deleted meanwhile that some may have slipped past: from further up.
+      // No overlap with the page before: more users were deleted than the overlap covers. Steps back one page.
       offset = Math.max(0, offset - (pageUsersMax - overlapUsers));
       stepsBack += 1;
       if (stepsBack > stepsBackMax) throw new AppError("clerk_unavailable", "Clerk's lists contradict each other.");
@@ -44,14 +44,14 @@ export async function compareChangedUsers(
     }
     const fresh = users.filter((user) => !shown.has(user.id) && updatedAtMs(user) >= stopsAtMs);
     await writer.apply(
-      fresh.map((user) => toRunItem(user, run.kind, askedAtMs)),
+      fresh.map((user) => toRunItem(user, run.kind, requestedAtMs)),
       options,
     );
     const last = users.at(-1);
-    // The list ends here, and changes made meanwhile only moved down to this page what the one before had shown.
+    // End of the list; its users are those of the page before, moved down by newer changes.
     if (fresh.length === 0 && elements.length < pageUsersMax) return;
-    shownAgain = fresh.length === 0 ? shownAgain + 1 : 0;
-    if (shownAgain > stepsBackMax) {
+    repeatedPages = fresh.length === 0 ? repeatedPages + 1 : 0;
+    if (repeatedPages > stepsBackMax) {
       throw new AppError("clerk_unavailable", "Clerk's list changes faster than it can be read.");
     }
     if (!last || updatedAtMs(last) < stopsAtMs || elements.length <= overlapUsers) return;

@@ -6,41 +6,42 @@ import { awakeAfterUseMs } from "../../store/connection/inBackground.ts";
 import type { RetentionService } from "../retention.ts";
 import type { RunsService } from "./runsService.ts";
 
-/** A Neon Function has 15 minutes to begin its answer; what is left then goes on at the next call. */
+/** A Neon Function must start its answer within 15 minutes; the next call continues an unfinished run. */
 const workMsMax = 10 * 60_000;
-/** However seldom it is called: what a stopped run saw within a day is built on, and what changed since is compared again. */
+/** A run stopped within the last day is resumed, because calls may be rare; changes since then are compared again. */
 const resumeMs = 24 * 3_600_000;
-/** Then the database is asked whatever Clerk says: for what is too old, and for runs that other copies had to leave. */
+/** After that the database is asked even if Clerk reports no change: for retention and for runs of other copies. */
 const restMsMax = 24 * 3_600_000;
-/** A trigger may call a little early, and is then not to be told to come again. */
+/** A trigger may call this much early without being put off to its next call. */
 const earlyMs = 60_000;
 
-const noKey = "CLERK_SECRET_KEY is not set: no reconcile is scheduled, old payloads and rows are removed.";
-const resting = "Nothing has moved since the last call that asked the database; it was left asleep.";
+const noKey = "CLERK_SECRET_KEY is not set: no reconcile is scheduled; retention is applied.";
+const resting = "Nothing has changed since the last call that used the database; it was not woken.";
 
+/** Answer of `POST /api/schedule`. */
 export interface DueWorkReport {
-  /** What this call worked on; `paused`: the next call goes on with it. */
+  /** Runs that this call worked on; `paused`: the next call continues it. */
   readonly runs: readonly { readonly kind: RunKind; readonly status: "done" | "cancelled" | "paused" }[];
-  /** Until the next scheduled reconcile, milliseconds; null: none is scheduled. */
+  /** Milliseconds until the next scheduled reconcile; null: none is scheduled. */
   readonly dueInMs: number | null;
-  /** For people. */
+  /** A sentence for the operator. */
   readonly note: string | null;
 }
 
 /**
- * The schedule of a process without timers of its own. A caller decides when it looks, the database whether work is due.
- * A copy that is kept running asks Clerk first, as the server's schedule does, and wakes an unused database once a day.
- * One that has just been started knows nothing of the calls before it and has to ask the database: there the trigger's
- * `cron` says how often it is woken.
+ * The schedule of a process without timers: a trigger calls it, and the database decides whether work is due. A copy
+ * that keeps running asks Clerk first, as the server's schedule does, and wakes an unused database once a day. A copy
+ * that has just started remembers no earlier call and has to ask the database: then the trigger's `cron` decides how
+ * often it is woken.
  */
 export interface DueWork {
   /**
-   * Goes on with runs that were stopped, starts the scheduled reconcile if it is due, removes what is too old, and
-   * resolves when that is done or its time is over. The first reconcile of all is due at once.
-   * @throws AppError `conflict` while a call or a reconcile is under way, `unavailable`, also if a run failed
+   * Applies retention, continues stopped runs and starts the scheduled reconcile if it is due. Resolves when that is
+   * done or after ten minutes. On a fresh database the first reconcile is due at once.
+   * @throws AppError `conflict` while another call or reconcile is in progress; `unavailable`, also if a run failed
    */
   readonly perform: () => Promise<DueWorkReport>;
-  /** Begins nothing more; the runs themselves are let go by `RunsService.close`. */
+  /** Starts nothing more; `RunsService.close` stops the runs. */
   readonly stop: () => void;
 }
 
@@ -54,6 +55,7 @@ interface DueWorkDeps {
   clock?: Clock | undefined;
 }
 
+/** Create one per process, because it remembers its calls. */
 export function createDueWork(deps: DueWorkDeps): DueWork {
   const { runs, retention, reconcileEveryMs: everyMs, clock = systemClock } = deps;
   const rest = createRest(deps);
@@ -64,7 +66,7 @@ export function createDueWork(deps: DueWorkDeps): DueWork {
     runIds: readonly string[],
     signal: AbortSignal,
   ): Promise<Awaited<ReturnType<RunsService["get"]>>[]> {
-    const release = () => void Promise.all(runIds.map((runId) => runs.release(runId)));
+    const release = () => void Promise.all(runIds.map((runId) => runs.stop(runId, "shutdown")));
     signal.addEventListener("abort", release);
     if (signal.aborted) release();
     await Promise.all(runIds.map((runId) => runs.waitFor(runId)));
@@ -75,7 +77,7 @@ export function createDueWork(deps: DueWorkDeps): DueWork {
   async function takeOver(signal: AbortSignal) {
     const { runIds, busyKinds } = await runs.adopt({ resumeMs });
     const ended = await work(runIds, signal);
-    if (busyKinds.includes("reconcile")) throw underWay();
+    if (busyKinds.includes("reconcile")) throw inProgress();
     return ended;
   }
 
@@ -83,19 +85,20 @@ export function createDueWork(deps: DueWorkDeps): DueWork {
     const ended = await takeOver(signal);
     if (everyMs === 0 || signal.aborted) return { ended, dueInMs: everyMs === 0 ? null : everyMs };
     const { dueInMs, runId } = await runs.startScheduled({ everyMs, firstDueInMs: 0 });
-    // Not due, because another process has started it just now: then it is under way.
+    // Not due, perhaps because another process has just started it: then this is a conflict.
     ended.push(...(runId === null ? await takeOver(signal) : await work([runId], signal)));
     return { ended, dueInMs };
   }
 
   async function perform(signal: AbortSignal): Promise<DueWorkReport> {
-    // First, so that no reconcile, however long, keeps payloads beyond their time.
+    // First, so that a long reconcile does not delay retention.
     await retention.sweep(signal);
     if (!deps.hasClerkKey) return { runs: [], dueInMs: null, note: noKey };
     const { ended, dueInMs } = await reconcile(signal);
     return {
       runs: ended.map(({ kind, status }) => {
-        if (status === "failed") throw new AppError("unavailable", `The ${kind} failed; sync.status says why.`);
+        if (status === "failed")
+          throw new AppError("unavailable", `The ${kind} failed; see sync.status for the reason.`);
         return { kind, status: status === "running" ? "paused" : status };
       }),
       dueInMs,
@@ -105,7 +108,7 @@ export function createDueWork(deps: DueWorkDeps): DueWork {
 
   return {
     perform: async () => {
-      if (isUnderWay) throw underWay();
+      if (isUnderWay) throw inProgress();
       isUnderWay = true;
       const deadline = startDeadline(clock, workMsMax);
       try {
@@ -124,37 +127,36 @@ export function createDueWork(deps: DueWorkDeps): DueWork {
   };
 }
 
-/** When a copy leaves the database alone, by what it remembers. */
+/** Decides from memory whether a call can be answered without the database. */
 function createRest({ runs, database, reconcileEveryMs: everyMs, hasClerkKey, clock = systemClock }: DueWorkDeps) {
   const isReconciling = hasClerkKey && everyMs > 0;
-  // Epoch milliseconds: when the database is asked whatever Clerk says, and when Clerk is.
-  let asksAtMs = 0;
-  let looksAtMs = 0;
+  let asksDatabaseAtMs = 0;
+  let asksClerkAtMs = 0;
 
   return {
-    /** @returns the answer to a call for which nothing is due as far as is known here; null: the database has to be asked */
+    /** @returns the answer if nothing can be due; null: the database has to be asked */
     find: async (): Promise<DueWorkReport | null> => {
       const nowMs = clock.nowMs();
-      // In use it is awake anyway.
-      const isAsleep = nowMs < asksAtMs - earlyMs && database.idleMs() >= awakeAfterUseMs;
-      if (isAsleep && isReconciling && nowMs >= looksAtMs - earlyMs) {
-        looksAtMs = nowMs + Math.min(everyMs, await runs.findSleepMs());
+      // A database in use is awake anyway.
+      const isAsleep = nowMs < asksDatabaseAtMs - earlyMs && database.idleMs() >= awakeAfterUseMs;
+      if (isAsleep && isReconciling && nowMs >= asksClerkAtMs - earlyMs) {
+        asksClerkAtMs = nowMs + Math.min(everyMs, await runs.findSleepMs());
       }
-      const dueInMs = isReconciling ? looksAtMs - nowMs : null;
+      const dueInMs = isReconciling ? asksClerkAtMs - nowMs : null;
       if (isAsleep && dueInMs !== 0) return { runs: [], dueInMs, note: resting };
-      // Until it is known how that call ended.
-      asksAtMs = 0;
+      // Until `learn` reports that this call succeeded.
+      asksDatabaseAtMs = 0;
       return null;
     },
-    /** Follows a call that asked the database. */
+    /** Called after a call that used the database. */
     learn: (startedAtMs: number, { runs: ended, dueInMs }: DueWorkReport): void => {
       const isPaused = ended.some(({ status }) => status === "paused");
-      asksAtMs = isPaused ? 0 : startedAtMs + restMsMax;
-      looksAtMs = startedAtMs + (dueInMs ?? 0);
+      asksDatabaseAtMs = isPaused ? 0 : startedAtMs + restMsMax;
+      asksClerkAtMs = startedAtMs + (dueInMs ?? 0);
     },
   };
 }
 
-function underWay(): AppError {
-  return new AppError("conflict", "The scheduled work is under way already.");
+function inProgress(): AppError {
+  return new AppError("conflict", "The scheduled work is already in progress.");
 }

@@ -1,34 +1,36 @@
-import type { ClerkApi, ClerkUser, ClerkUserPageQuery, OddElement } from "../../clerk/clerkApi.ts";
+import type { ClerkApi, ClerkUser, ClerkUserPageQuery, UnreadableElement } from "../../clerk/clerkApi.ts";
 import { toEpochMs } from "../../clerk/toEpochMs.ts";
 import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { PassPosition } from "../../domain/runCursor.ts";
 
-/** Clerk's own limit. */
+/** Clerk's limit. */
 const pageUsersMax = 500;
-/** Users that may be deleted between two pages without any other being looked at twice. */
+/** This many users may be deleted between two pages before the listing falls back to `created_at_after`. */
 const trailUsers = 20;
-/** However many sign up in full pages: a pass that has seen twice as many users as there were is over. */
+/** Bounds the listing while users sign up faster than they are listed: at most this many times the users at its start. */
 const usersFactorMax = 2;
-/** Of users made at one moment some may become visible a little later than others. */
+/** Overlap of the fallback: users created at the same time may become visible at different times. */
 const fallbackOverlapMs = 1_000;
 
+/** One page of the listing. */
 export interface UserPage {
-  /** Users not looked at before, in the order of their creation. */
+  /** Users not in an earlier page, in order of creation. */
   readonly users: readonly ClerkUser[];
-  /** Elements not seen before that are no readable users. */
+  /** Unreadable elements not in an earlier page. */
   readonly leftOut: readonly string[];
-  readonly askedAtMs: number;
-  /** Where the pass stands when the first `count` of them are written. */
+  /** Epoch milliseconds before the request. */
+  readonly requestedAtMs: number;
+  /** The position once the first `count` users are written. */
   readonly positionAfter: (count: number) => PassPosition;
 }
 
 /**
- * Every user of Clerk in the order of their creation, one request a page. A page that is short or empty ends nothing:
- * the end is where a page that begins before the last user shows that user and none after. So neither a deleted
- * cursor, nor a page cut short, nor one empty by mistake leaves a user out. Once as many users were looked at as there
- * were when the run began, such a page is the end also if it shows users after: they have signed up since.
- * @throws AppError `clerk_unavailable` if Clerk's lists contradict each other
+ * Lists every user of Clerk in order of creation, one request per page. A short or empty page does not end the list: the
+ * end is a page that starts before the last known user and has no user after it. So no user is skipped if the cursor
+ * user is deleted or a page is short or empty by mistake. Once `usersAtStart` users are listed, such a page is the end
+ * even if it has later users: they signed up after the run began.
+ * @throws AppError `clerk_unavailable` if Clerk's pages are inconsistent
  */
 export async function* listAllUsers(
   clerk: Pick<ClerkApi, "listUsers">,
@@ -38,11 +40,11 @@ export async function* listAllUsers(
 ): AsyncGenerator<UserPage, void> {
   let position = from;
   let known = new Set(position.trail);
-  // How many users of the trail the next page shows again.
+  // How many users of the trail the next page repeats.
   let back = 0;
-  const odd = new Set<string>();
+  const knownUnreadable = new Set<string>();
   for (;;) {
-    const askedAtMs = clock.nowMs();
+    const requestedAtMs = clock.nowMs();
     const anchor = findAnchor(position, back);
     const elements = await listAfter(clerk, anchor, position);
     const users = elements?.filter((element) => element.id !== null) ?? null;
@@ -51,13 +53,13 @@ export async function* listAllUsers(
       continue;
     }
     const fresh = users.filter((user) => !known.has(user.id));
-    const leftOut = findOddElements(elements, odd);
+    const leftOut = takeNewUnreadable(elements, knownUnreadable);
     const isFull = elements.length === pageUsersMax;
     if (fresh.length === 0 && isFull && users.length < pageUsersMax) {
-      throw new AppError("clerk_unavailable", "Clerk lists too many elements that are no users.");
+      throw new AppError("clerk_unavailable", "A full page of Clerk's list contains no readable new user.");
     }
     if (fresh.length === 0 && !isFull) {
-      if (leftOut.length > 0) yield { users: [], leftOut, askedAtMs, positionAfter: () => position };
+      if (leftOut.length > 0) yield { users: [], leftOut, requestedAtMs, positionAfter: () => position };
       if (users.length > 0 || position.firstId === null || (await hasUsers(clerk))) return;
       throw new AppError("clerk_unavailable", "Clerk listed users before and now lists none.");
     }
@@ -69,14 +71,14 @@ export async function* listAllUsers(
     known = new Set([...position.trail, ...users.map((user) => user.id)]);
     back = isFull ? 0 : 1;
     if (fresh.length > 0) {
-      yield { users: fresh, leftOut, askedAtMs, positionAfter: (count) => advance(reached, fresh.slice(0, count)) };
+      yield { users: fresh, leftOut, requestedAtMs, positionAfter: (count) => advance(reached, fresh.slice(0, count)) };
     }
     if (isLast) return;
   }
 }
 
-/** What is shown of elements that are no users and not among `known`: pages overlap, and show one again. */
-export function findOddElements(elements: readonly (ClerkUser | OddElement)[], known: Set<string>): string[] {
+/** Labels of the unreadable elements that are not in `known`, and adds them to it: pages overlap and repeat elements. */
+export function takeNewUnreadable(elements: readonly (ClerkUser | UnreadableElement)[], known: Set<string>): string[] {
   const shown = elements.flatMap((element) => (element.id === null ? [element.shown] : []));
   const found = [...new Set(shown)].filter((name) => !known.has(name));
   for (const name of found) known.add(name);
@@ -85,7 +87,7 @@ export function findOddElements(elements: readonly (ClerkUser | OddElement)[], k
 
 type Anchor = Pick<ClerkUserPageQuery, "startingAfter" | "createdAtAfterMs">;
 
-/** Where a page begins that shows the last `back` users of the trail again; before all of them if there are not so many. */
+/** Start of a page that repeats the last `back` users of the trail. */
 function findAnchor({ trail, createdAtMs }: PassPosition, back: number): Anchor {
   const startingAfter = trail.at(-1 - back);
   if (startingAfter !== undefined) return { startingAfter };
@@ -93,19 +95,19 @@ function findAnchor({ trail, createdAtMs }: PassPosition, back: number): Anchor 
   return { createdAtAfterMs: createdAtMs - fallbackOverlapMs };
 }
 
-/** Null: Clerk does not know the user to start after, or does as if it had not been asked to. */
+/** Null: the user of `startingAfter` no longer exists, or Clerk ignored the cursor. */
 async function listAfter(
   clerk: Pick<ClerkApi, "listUsers">,
   anchor: Anchor,
   { firstId }: PassPosition,
-): Promise<readonly (ClerkUser | OddElement)[] | null> {
+): Promise<readonly (ClerkUser | UnreadableElement)[] | null> {
   try {
     const users = await clerk.listUsers({ limit: pageUsersMax, orderBy: "+created_at", ...anchor });
     const { createdAtAfterMs = 0 } = anchor;
     if (
       users.some((user) => user.id !== null && (toEpochMs(user["created_at"]) ?? createdAtAfterMs) < createdAtAfterMs)
     ) {
-      throw new AppError("clerk_unavailable", "Clerk listed users that were not asked for.");
+      throw new AppError("clerk_unavailable", "Clerk returned users that were not requested.");
     }
     const ignored = anchor.startingAfter !== undefined && users.some((user) => user.id === firstId);
     return ignored ? null : users;

@@ -4,18 +4,18 @@ import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import { countActiveUsers, findWatermarkMs } from "../../store/runs/reconcileRows.ts";
 import { widenRun } from "../../store/runs/runLease.ts";
-import { passOverUsers, requireNoUsers } from "./backfill.ts";
+import { applyAllUsers, requireNoUsers } from "./backfill.ts";
 import { deleteGoneUsers } from "./deleteGoneUsers.ts";
-import { lookAgainForMentorados } from "./lookAgainForMentorados.ts";
+import { relinkUsers } from "./relinkUsers.ts";
 import { compareChangedUsers } from "./compareChangedUsers.ts";
 import type { RunContext } from "./runContext.ts";
 
-/** Makes the tables equal to what Clerk says, and counts what was not. */
+/** Makes the tables equal to Clerk's state and counts the differences (drift). */
 export async function reconcile(ctx: RunContext): Promise<void> {
-  return ctx.run.full ? reconcileEveryone(ctx) : reconcileChanged(ctx);
+  return ctx.run.full ? reconcileFully(ctx) : reconcileIncrementally(ctx);
 }
 
-async function reconcileEveryone(ctx: RunContext): Promise<void> {
+async function reconcileFully(ctx: RunContext): Promise<void> {
   const { clerk, database, run, writer } = ctx;
   const resumed = run.cursor !== null && run.cursor.phase === "users";
   if (run.cursor === null) {
@@ -30,16 +30,16 @@ async function reconcileEveryone(ctx: RunContext): Promise<void> {
     });
   }
   if (writer.cursor().phase === "users") {
-    await passOverUsers(ctx);
+    await applyAllUsers(ctx);
     if (writer.cursor().position.firstId === null) await requireEmptyInstance(ctx, writer.cursor().activeUsers);
-    // What was compared before the interruption may have changed during it.
-    if (resumed) await compareChangedUsers(ctx, writer.cursor().watermarkMs, { lookedAt: false });
+    // Users compared before the interruption may have changed since.
+    if (resumed) await compareChangedUsers(ctx, writer.cursor().watermarkMs, { countsAsSeen: false });
     await writer.save({ phase: "deletions", resumable: false });
   }
   await deleteGoneUsers(ctx);
 }
 
-async function reconcileChanged(ctx: RunContext): Promise<void> {
+async function reconcileIncrementally(ctx: RunContext): Promise<void> {
   const { clerk, database, writer, log } = ctx;
   const sinceMs = await findWatermarkMs(database);
   const startedAtMs = ctx.clock.nowMs();
@@ -49,34 +49,34 @@ async function reconcileChanged(ctx: RunContext): Promise<void> {
   if (snapshot.newest === undefined) return requireEmptyInstance(ctx, await countActiveUsers(database));
   await compareChangedUsers(ctx, sinceMs);
   if ((await countActiveUsers(database, { createdUntilMs: startedAtMs })) > snapshot.users) {
-    log.info("[Runs] More users are active here than Clerk has: every user is compared");
-    return compareEveryUser(ctx);
+    log.info("[Runs] The database has more active users than Clerk; the run becomes a full reconcile");
+    return becomeFull(ctx);
   }
-  await lookAgainForMentorados(ctx);
+  await relinkUsers(ctx);
 }
 
-/** Clerk does not list deletions: who is gone is found by a look at all others. Users looked at before are counted anew. */
-async function compareEveryUser(ctx: RunContext): Promise<void> {
+/** Clerk lists no deletions, so only a full reconcile finds them. The run's counts start again from zero. */
+async function becomeFull(ctx: RunContext): Promise<void> {
   await widenRun(ctx.database, { runId: ctx.run.runId, owner: ctx.owner });
   await ctx.writer.save({ leftOut: 0, leftOutNames: [], refused: 0, refusedIds: [] });
-  return reconcileEveryone({ ...ctx, run: { ...ctx.run, full: true, cursor: null } });
+  return reconcileFully({ ...ctx, run: { ...ctx.run, full: true, cursor: null } });
 }
 
 /**
- * Epoch milliseconds by Clerk's own clock: a change made while this run goes on is at or after it. One user from the
- * future must not hide other users' changes until then.
+ * The watermark by Clerk's clock, epoch milliseconds: changes made during this run are at or after it. A user dated
+ * ahead must not hide other users' changes, so the watermark is never later than now.
  */
 function toWatermarkMs({ newest }: ClerkSnapshot, clock: Clock): number | null {
   const updatedAtMs = newest === undefined || newest.id === null ? null : toEpochMs(newest["updated_at"]);
   return updatedAtMs && Math.min(updatedAtMs, clock.nowMs());
 }
 
-/** An empty list is believed only where there are no active users. @throws AppError */
+/** @throws AppError `clerk_unavailable` if Clerk lists no users although there are active users, or although it counts some */
 async function requireEmptyInstance(ctx: RunContext, activeUsers: number): Promise<void> {
   if (activeUsers > 0) {
     throw new AppError(
       "clerk_unavailable",
-      `Clerk shows no users at all, and ${activeUsers} are active here. No user was deleted; check that CLERK_SECRET_KEY belongs to the right instance.`,
+      `Clerk lists no users, but the database has ${activeUsers} active users. No user was deleted; check that CLERK_SECRET_KEY belongs to the right instance.`,
     );
   }
   await requireNoUsers(ctx);

@@ -5,10 +5,10 @@ import type { Database } from "../../store/connection/database.ts";
 import type { OpenRun } from "../../store/runs/runLease.ts";
 import type { RunWriter } from "./runWriter.ts";
 
-/** What a backfill or reconcile works with. */
+/** Dependencies of a running backfill or reconcile. */
 export interface RunContext {
   readonly run: OpenRun;
-  /** This process, as its lease has it. */
+  /** This process, as named in the lease. */
   readonly owner: string;
   readonly database: Database;
   /** See `createRetryingClerk`; its calls end when the run is stopped. */

@@ -8,57 +8,61 @@ import { locked } from "../../store/connection/refusal.ts";
 import { createChunkWriter, type ChunkOptions } from "./chunkWriter.ts";
 import { createPageWriter, namesMax, type CursorChanges, type PageWriterDeps } from "./pageWriter.ts";
 
-/** UTF-16 units of JSON text that go to the database at once: deliveries wait behind it for some 100 ms at most. */
+/** UTF-16 units of JSON text per call: deliveries wait for such a call some 100 ms at most. */
 const chunkSizeMax = 4 * 1024 * 1024;
-/** How long a run waits, in all, for users whose rows other programs have locked. */
+/** How long a run waits, in total, for users whose rows other transactions hold. */
 const lockedMsMax = 20_000;
 const lockedRetryMs = 500;
 
-/** Writes what a run learns, and with it where the run goes on. Every method throws `RunStopped` once it has to stop. */
+/** Writes the changes of a run together with its cursor. Every method throws `RunStopped` once the run is stopped. */
 export interface RunWriter {
   readonly cursor: () => RunCursor;
   /**
-   * Applies changes in their order.
-   * @param options.lookedAt whether they count as users looked at; if not, they count only where something comes of it
-   * @param options.advance what the cursor says when the first `count` of them are written
+   * Applies changes in the given order.
+   * @param options.countsAsSeen default true. False: for users compared a second time, counted only if that changes them
+   * @param options.advance cursor changes once the first `count` items are written
    */
   readonly apply: (
     items: readonly BatchItem[],
-    options?: { lookedAt?: boolean; advance?: (count: number) => CursorChanges },
+    options?: { countsAsSeen?: boolean; advance?: (count: number) => CursorChanges },
   ) => Promise<void>;
   /**
-   * To be called when everything else is written: tries users again whom a unique value refused, an address mostly. By
-   * now the user who had it may have left it; and two who exchange theirs get them.
+   * Call last: retries the users whom a unique value (mostly an address) refused. The former holder may have left the
+   * address by now, and two users who exchange addresses are written together.
    */
   readonly finish: () => Promise<void>;
   readonly save: (changes: CursorChanges) => Promise<void>;
-  /** Counts and names elements of Clerk's lists that are no readable users. */
+  /** Records unreadable elements of Clerk's lists. */
   readonly leaveOut: (names: readonly string[]) => Promise<void>;
 }
 
-/** A user of Clerk as a change of this run. */
-export function toRunItem(user: ClerkUser, kind: RunKind, learnedAtMs: number): BatchItem {
-  return toBatchItem(toUserUpsert(user, { source: kind, learnedAtMs }));
+/** A Clerk user as an item for `RunWriter.apply`. */
+export function toRunItem(user: ClerkUser, kind: RunKind, requestedAtMs: number): BatchItem {
+  return toBatchItem(toUserUpsert(user, { source: kind, requestedAtMs }));
 }
 
+/** Create one per run. */
 export function createRunWriter(deps: PageWriterDeps): RunWriter {
   const { run, log, clock, signal } = deps;
   const pages = createPageWriter(deps);
   const { cursor, write, itemsMax } = pages;
-  const { applyChunk, recordRefused, takeTaken } = createChunkWriter(deps, pages);
+  const { applyChunk, recordRefused, takeDeferred } = createChunkWriter(deps, pages);
   let lockedMsLeft = lockedMsMax;
 
-  /** Tries them again as long as the run may wait, then names those that are still locked. */
+  /** Retries locked users until the run's waiting time is used up, then records those still locked as refused. */
   async function applyBusy(items: readonly BatchItem[], options: ChunkOptions): Promise<void> {
     let busyItems = items;
     if (items.length > 0)
-      log.warn({ runId: run.runId, users: items.length }, "[Runs] Locked by another program: users are tried again");
+      log.warn(
+        { runId: run.runId, users: items.length },
+        "[Runs] Users are locked by another transaction and are retried",
+      );
     while (busyItems.length > 0 && lockedMsLeft > 0) {
       await sleep(clock, lockedRetryMs, signal);
       lockedMsLeft -= lockedRetryMs;
       busyItems = await applyChunk(busyItems, { ...options, advance: () => ({}) });
     }
-    for (const item of busyItems) await recordRefused(item, locked(), options.lookedAt, {});
+    for (const item of busyItems) await recordRefused(item, locked(), options.countsAsSeen, {});
   }
 
   async function applyAll(items: readonly BatchItem[], options: ChunkOptions): Promise<void> {
@@ -76,10 +80,10 @@ export function createRunWriter(deps: PageWriterDeps): RunWriter {
 
   return {
     cursor,
-    apply: (items, { lookedAt = true, advance = () => ({}) } = {}) => applyAll(items, { lookedAt, advance }),
+    apply: (items, { countsAsSeen = true, advance = () => ({}) } = {}) => applyAll(items, { countsAsSeen, advance }),
     finish: () => {
-      const items = takeTaken();
-      return applyAll(items, { lookedAt: true, advance: () => ({}), leaving: items });
+      const items = takeDeferred();
+      return applyAll(items, { countsAsSeen: true, advance: () => ({}), leaving: items });
     },
     save: async (changes) => void (await write([], 0, changes)),
     leaveOut: async (names) => {
@@ -90,7 +94,7 @@ export function createRunWriter(deps: PageWriterDeps): RunWriter {
   };
 }
 
-/** The next items, no more than `itemsMax` and none over the limit of size unless a single one is. */
+/** The next items, up to `itemsMax` and the size limit; a single item may exceed the size limit. */
 function takeChunk(items: readonly BatchItem[], start: number, itemsMax: number): readonly BatchItem[] {
   let size = 0;
   let end = start;

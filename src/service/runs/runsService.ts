@@ -11,24 +11,26 @@ import { RunStopped, type StopReason } from "./runStopped.ts";
 import { workOnRun, type RunsWorkerDeps } from "./workOnRun.ts";
 
 /**
- * What a stopped run saw within this time is built on by the next. A backfill only has to write every user once; a
- * reconcile says that every user is right, at about one time.
+ * How old a stopped run may be to be resumed. A backfill only has to write every user once; a reconcile states that all
+ * users are right at about the same time.
  */
 const resumeWithinMs: Readonly<Record<RunKind, number>> = { backfill: 24 * 3_600_000, reconcile: 15 * 60_000 };
-/** How long a cancel waits for a run of this process to have ended. */
+/** How long a cancel waits for a run of this process to end. */
 const cancelWaitMs = 3_000;
 const defaultClerkRetryMs = 2_000;
 
+/** Dependencies of the service and of the runs that it works on. */
 export type RunsServiceDeps = Omit<RunsWorkerDeps, "owner" | "clerk" | "clerkRetryMs" | "clock"> & {
-  /** Null: there is no `CLERK_SECRET_KEY`, and no run is opened. */
+  /** Null: `CLERK_SECRET_KEY` is not set, and no run can start. */
   readonly clerk: ClerkApi | null;
   readonly clock?: Clock | undefined;
   readonly clerkRetryMs?: number | undefined;
 };
 
+/** Backfills and reconciles: at most one of each kind is running per database. */
 export interface RunsService {
   /**
-   * Starts a run in the background, goes on with one that was stopped, or takes over one whose process died.
+   * Starts a run in the background, resumes a stopped one, or takes over one whose process died.
    * @throws AppError `conflict` while one of the kind is running, `precondition_failed` without `CLERK_SECRET_KEY`
    */
   readonly start: (input: { kind: RunKind; dryRun?: boolean | undefined }) => Promise<{ runId: string }>;
@@ -36,34 +38,29 @@ export interface RunsService {
   readonly get: (runId: string) => Promise<SyncRun>;
   /** Newest first. */
   readonly list: (page: { limit: number; after?: RunPageKey | undefined }) => Promise<SyncRun[]>;
-  /** Asks the run to stop, whichever process works on it. @throws AppError `not_found` */
+  /** Requests the run to stop, in whichever process it is. @throws AppError `not_found` */
   readonly cancel: (runId: string) => Promise<SyncRun>;
-  /** Stops a run of this process so that the next start goes on where it was. */
-  readonly interrupt: (runId: string) => Promise<void>;
+  /** Stops a run of this process; resolves when it has stopped. */
+  readonly stop: (runId: string, reason: StopReason) => Promise<void>;
   /** Resolves when this process no longer works on the run. */
   readonly waitFor: (runId: string) => Promise<void>;
   /** Resolves when this process works on no run. */
   readonly whenIdle: () => Promise<void>;
-  /** Stops a run of this process; another process, or the next `adopt`, goes on with it at once. */
-  readonly release: (runId: string) => Promise<void>;
   /**
-   * Takes over what died or was let go elsewhere.
-   * @param options.resumeMs how old what such a run saw may be at least; by default the kind's own time
-   * @returns the runs taken over, and which kinds another process is working on
+   * Takes over runs that were released or whose process died.
+   * @param options.resumeMs how old such a run may be, if longer than the default of its kind
+   * @returns the runs taken over, and the kinds that another process is working on
    * @throws AppError `precondition_failed` without `CLERK_SECRET_KEY`
    */
   readonly adopt: (options?: { resumeMs?: number }) => Promise<{ runIds: string[]; busyKinds: RunKind[] }>;
-  /**
-   * For how long the schedule may leave the database alone, milliseconds; 0: it has to be asked now. See `SleepPlan`.
-   * @throws AppError `precondition_failed` without `CLERK_SECRET_KEY`
-   */
+  /** See `SleepPlan`. @throws AppError `precondition_failed` without `CLERK_SECRET_KEY` */
   readonly findSleepMs: () => Promise<number>;
-  /** The schedule's reconcile, if it is due. @returns when the next one is, in milliseconds, and the run it started */
+  /** Starts the scheduled reconcile if it is due. @returns milliseconds until the next one, and the started run */
   readonly startScheduled: (input: {
     everyMs: number;
     firstDueInMs: number;
   }) => Promise<{ dueInMs: number; runId: string | null }>;
-  /** Stops the runs of this process and lets others go on. */
+  /** Stops the runs of this process, so that other processes can resume them. */
   readonly close: () => Promise<void>;
 }
 
@@ -71,6 +68,7 @@ type OpenInput = Omit<Parameters<typeof openRun>[1], "runId" | "owner" | "kind" 
   resumeMs?: number;
 };
 
+/** Create one per process: it owns the leases of the runs that it works on. */
 export function createRunsService(deps: RunsServiceDeps): RunsService {
   const { clock = systemClock } = deps;
   const database = inBackground(deps.database);
@@ -101,7 +99,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
 
   async function get(runId: string): Promise<SyncRun> {
     const run = await findRun(database, runId);
-    if (run === null) throw new AppError("not_found", "There is no run with this id.");
+    if (run === null) throw new AppError("not_found", "No run has this id.");
     return run;
   }
 
@@ -110,7 +108,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
       const answer = await open(kind, { dryRun, startedBy: "person" });
       if ("run" in answer) return { runId: answer.run.runId };
       const runId = "busy" in answer ? answer.busy.runId : "";
-      throw new AppError("conflict", `A ${kind} is running already: ${runId}.`);
+      throw new AppError("conflict", `A ${kind} is already running: ${runId}.`);
     },
     get,
     list: (page) => listRuns(database, page),
@@ -120,10 +118,9 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
       await Promise.race([ownRuns.stop(runId, "cancelled"), sleep(clock, cancelWaitMs)]);
       return get(runId);
     },
-    interrupt: (runId) => ownRuns.stop(runId, "interrupted"),
+    stop: ownRuns.stop,
     waitFor: ownRuns.waitFor,
     whenIdle: ownRuns.whenIdle,
-    release: (runId) => ownRuns.stop(runId, "shutdown"),
     adopt: async ({ resumeMs = 0 } = {}) => {
       const runIds: string[] = [];
       const busyKinds: RunKind[] = [];
@@ -145,7 +142,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
   };
 }
 
-/** The runs that this process works on. */
+/** Keeps track of the runs that this process works on. */
 function createOwnRuns(deps: Omit<RunsWorkerDeps, "clerk">) {
   const runs = new Map<string, { controller: AbortController; ended: Promise<void> }>();
   let isClosed = false;
@@ -163,10 +160,9 @@ function createOwnRuns(deps: Omit<RunsWorkerDeps, "clerk">) {
         .then((cursor) => void (cursor && onDone(cursor)))
         .finally(() => runs.delete(run.runId));
       runs.set(run.runId, { controller, ended });
-      // The lease was taken while this process was already closing.
+      // The lease was taken after `close` was called.
       if (isClosed) controller.abort(new RunStopped("shutdown"));
     },
-    /** Resolves when this process no longer works on the run. */
     stop,
     waitFor: async (runId: string): Promise<void> => {
       await runs.get(runId)?.ended;

@@ -4,18 +4,19 @@ import type { Database } from "../../store/connection/database.ts";
 import type { RetentionService } from "../retention.ts";
 import type { RunsService } from "./runsService.ts";
 
-/** After the start of a process: by then the lease of the one before it has run out, and its run is taken over. */
+/** From the start of the process: by then the lease of the process before it has expired, and its run is taken over. */
 const adoptAfterMs = 10_000;
-/** A process that is replaced more often than the interval must get to it all the same. */
-const firstLookAfterMs = 5 * 60_000;
-/** When the database is away. */
+/** First check after the start, so that a process restarted more often than the interval also reconciles. */
+const firstCheckAfterMs = 5 * 60_000;
+/** Pause while the database is unavailable. */
 const retryAfterMs = 60_000;
-/** Payloads may outstay their time by this, or by a quarter of it if that is shorter. */
+/** Erasure of a payload may be late by this, or by a quarter of its retention if that is shorter. */
 const sweepEveryMsMax = 24 * 3_600_000;
 const sweepEveryMsMin = 1_000;
 
-const erasing = "Erasing payloads";
+const sweepName = "The retention sweep";
 
+/** The timers of a server. */
 export interface Scheduler {
   readonly stop: () => void;
 }
@@ -30,18 +31,18 @@ interface SchedulerDeps {
   database: Pick<Database, "idleMs">;
   /** 0: never. */
   reconcileEveryMs: number;
-  /** How long payloads are kept. */
+  /** Retention of payloads. */
   keepMs: number;
   hasClerkKey: boolean;
-  /** Follows each job that succeeded; a failure is only logged. */
+  /** Called after each successful job; its failure is logged. */
   afterJob?: (() => Promise<void>) | undefined;
   log: Log;
   clock?: Clock | undefined;
 }
 
 /**
- * Starts reconciles and sweeps when they are due. Each process has its timers, the database says which of them is in
- * time. While Clerk shows nothing new the database is left alone but once a day, so that it can sleep.
+ * Starts reconciles and retention sweeps when they are due. Every replica has timers; the database decides which replica
+ * starts the run. While Clerk reports no change the database is used once a day only, so that Neon can suspend it.
  */
 export function startScheduler(deps: SchedulerDeps): Scheduler {
   const { runs, retention, reconcileEveryMs: everyMs, log, clock = systemClock } = deps;
@@ -51,14 +52,14 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
   const sweepEveryMs = Math.min(sweepEveryMsMax, Math.max(sweepEveryMsMin, deps.keepMs / 4));
   let sweptAtMs = Number.NEGATIVE_INFINITY;
 
-  function after(ms: number, what: string, job: () => Promise<unknown>, retryMs?: number): void {
+  function after(ms: number, name: string, job: () => Promise<unknown>, retryMs?: number): void {
     if (stopping.signal.aborted) return;
     const run = () => {
       timers.delete(cancel);
       job().then(follow, (error: unknown) => {
         if (stopping.signal.aborted) return;
-        log.warn({ err: error }, `[Scheduler] ${what} has to wait`);
-        if (retryMs !== undefined) after(retryMs, what, job, retryMs);
+        log.warn({ err: error, retryMs }, `[Scheduler] ${name} failed and is retried later`);
+        if (retryMs !== undefined) after(retryMs, name, job, retryMs);
       });
     };
     const cancel = clock.setTimer(ms, run, { isBackground: true });
@@ -68,7 +69,8 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
   function follow(): void {
     if (stopping.signal.aborted) return;
     deps.afterJob?.().catch((error: unknown) => {
-      if (!stopping.signal.aborted) log.warn({ err: error }, "[Scheduler] The status cannot be read");
+      if (!stopping.signal.aborted)
+        log.warn({ err: error }, "[Scheduler] The status for metrics and alarms cannot be read");
     });
   }
 
@@ -80,8 +82,8 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
     const firstDueInMs = Math.max(0, startedAtMs + everyMs - clock.nowMs());
     const { dueInMs } = await runs.startScheduled({ everyMs, firstDueInMs });
     planReconcile(dueInMs);
-    // Now the database is awake anyway.
-    after(0, erasing, sweep);
+    // The database is awake now.
+    after(0, sweepName, sweep);
   }
 
   async function sweep(): Promise<void> {
@@ -92,7 +94,7 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
 
   async function sweepIfDue(): Promise<void> {
     const sinceMs = clock.nowMs() - sweptAtMs;
-    // What came before has been swept once its time was over; what other processes took is found once a day.
+    // Without use of the database since then, nothing new has expired; events of other replicas are swept once a day.
     const mayHaveMore = deps.database.idleMs() < deps.keepMs + sinceMs;
     if (sinceMs >= (mayHaveMore ? sweepEveryMs : sweepEveryMsMax)) await sweep();
     planSweep(Math.max(sweepEveryMsMin, sweptAtMs + sweepEveryMs - clock.nowMs()));
@@ -103,14 +105,15 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
   }
 
   function planSweep(ms: number): void {
-    after(ms, erasing, sweepIfDue, sweepEveryMs);
+    after(ms, sweepName, sweepIfDue, sweepEveryMs);
   }
 
   const isReconciling = deps.hasClerkKey && everyMs > 0;
-  if (isReconciling) planReconcile(Math.min(everyMs, firstLookAfterMs));
-  else if (everyMs > 0) log.warn("[Scheduler] CLERK_SECRET_KEY is not set: no reconcile is scheduled");
-  if (deps.hasClerkKey) after(adoptAfterMs, "Taking over runs", runs.adopt, retryAfterMs);
-  planSweep(Math.min(sweepEveryMs, firstLookAfterMs));
+  if (isReconciling) planReconcile(Math.min(everyMs, firstCheckAfterMs));
+  else if (everyMs > 0)
+    log.warn("[Scheduler] CLERK_SECRET_KEY is not set, so no reconcile is scheduled; set it to enable reconciles");
+  if (deps.hasClerkKey) after(adoptAfterMs, "Taking over runs of ended processes", runs.adopt, retryAfterMs);
+  planSweep(Math.min(sweepEveryMs, firstCheckAfterMs));
   return {
     stop: () => {
       stopping.abort();

@@ -10,20 +10,21 @@ import type { OpenRunAnswer } from "../../store/runs/runLease.ts";
 
 const dayMs = 24 * 3_600_000;
 
-/** When the schedule may leave the database alone: each process knows what it was told, and the last run it finished. */
+/** Decides for how long the schedule need not use the database, so that Neon can suspend it. */
 export interface SleepPlan {
   /**
-   * What the database answered; other than to the schedule it tells nothing.
-   * @returns to be called with the last cursor of the run that was opened, if it is done
+   * Takes over the schedule's state from an answer of `openRun`, if it has one.
+   * @returns a function to be called with the last cursor of the opened run, once it is done
    */
   readonly learnFromOpening: (answer: OpenRunAnswer) => (cursor: RunCursor) => void;
   /**
-   * Asks Clerk whether anything has moved since the last finished reconcile.
-   * @returns for how many milliseconds at most the database may be left alone; 0: it has to be asked now
+   * Asks Clerk whether anything has changed since the last finished reconcile.
+   * @returns milliseconds for which no run is needed; 0: the database has to be asked now
    */
   readonly findSleepMs: (clerk: ClerkApi) => Promise<number>;
 }
 
+/** Create one per process. */
 export function createSleepPlan({ database, log, clock }: { database: Database; log: Log; clock: Clock }): SleepPlan {
   let snapshot: string | null = null;
   let fullDueAtMs = 0;
@@ -36,21 +37,21 @@ export function createSleepPlan({ database, log, clock }: { database: Database; 
       snapshot = answer.snapshot ?? null;
       return (cursor) => {
         snapshot = cursor.snapshot;
-        // Only a run that compares every user looks for deletions.
+        // Only a full reconcile has this phase.
         if (cursor.phase === "deletions") fullDueAtMs = openedAtMs + dayMs;
       };
     },
     findSleepMs: async (clerk) => {
       const sleepMs = fullDueAtMs - clock.nowMs();
-      // In use it is awake anyway, and users without a mentorado may be waiting for what was just written.
+      // A database in use is awake anyway, and its new rows may let waiting users be linked.
       if (snapshot === null || sleepMs <= 0 || database.idleMs() < awakeAfterUseMs) return 0;
       try {
         const { text } = await readClerkSnapshot(clerk);
         return text === snapshot ? sleepMs : 0;
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
-        // A run is opened, so that its record says what is wrong with Clerk.
-        log.debug({ err: error }, "[Scheduler] Clerk does not say whether anything has moved");
+        // The run is opened, so that its record shows the error.
+        log.debug({ err: error }, "[Scheduler] Clerk's changes are unknown; the reconcile runs");
         return 0;
       }
     },

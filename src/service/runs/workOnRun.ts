@@ -16,21 +16,22 @@ import { retry } from "../../retry.ts";
 import { RunStopped } from "./runStopped.ts";
 import { createRunWriter } from "./runWriter.ts";
 
-/** Several times in the life of a lease (7 s); a request to stop is heard as often. */
+/** Three heartbeats per lease (7 s); each also checks for a cancel request. */
 const renewEveryMs = 2_000;
-/** How often the end of a run is tried to be written; after that its lease has run out and another process goes on. */
+/** Attempts to record the end of a run; after that the lease expires and another process takes over. */
 const finishTriesMax = 5;
 const finishRetryMs = 1_000;
 
+/** What working on a run needs. */
 export interface RunsWorkerDeps {
   readonly database: Database;
   readonly writer: Pick<UserWriter, "applyRunPage">;
   readonly clerk: ClerkApi;
   readonly instanceCheck: InstanceCheck;
   readonly log: Log;
-  /** This process, among all that work on the database. */
+  /** Id of this process in leases. */
   readonly owner: string;
-  /** Before Clerk is asked once more after it failed. */
+  /** Pause before a failed call of Clerk's API is retried. */
   readonly clerkRetryMs: number;
   readonly observer?: SyncObserver | undefined;
   readonly clock: Clock;
@@ -40,12 +41,13 @@ interface RunEnd {
   readonly status: Exclude<RunStatus, "running">;
   readonly error: string | null;
   readonly resumable: boolean;
-  /** Of one that is done. */
+  /** Set if the status is `done`. */
   readonly cursor?: RunCursor;
 }
 
 /**
- * Works on a run to its end, whatever that is. Never throws. `controller` is aborted with a `RunStopped` to stop it.
+ * Works on a run until it ends or `controller` is aborted with a `RunStopped`. Never throws.
+ * @returns the last cursor of a run that is `done`, else null
  * @returns the last cursor of a run that is `done`; of any other, null
  */
 export async function workOnRun(
@@ -55,19 +57,18 @@ export async function workOnRun(
 ): Promise<RunCursor | null> {
   const log = deps.log.child({ runId: run.runId, kind: run.kind });
   const stopHeartbeat = repeat(deps.clock, renewEveryMs, () => void renew({ ...deps, log }, run, controller));
-  log.info({ dryRun: run.dryRun, full: run.full, resumed: run.cursor !== null }, "[Runs] Started");
+  log.info({ dryRun: run.dryRun, full: run.full, resumed: run.cursor !== null }, "[Runs] The run started");
   deps.observer?.onRun?.({ kind: run.kind, status: "running" });
   try {
     const end = await work({ ...deps, log }, run, controller.signal);
     await finish({ ...deps, log }, run, end);
     return (typeof end === "object" && end.cursor) || null;
   } catch (error) {
-    // The lease runs out by itself, and another process goes on.
-    log.error({ err: error }, "[Runs] The end of the run could not be written");
+    log.error({ err: error }, "[Runs] The end of the run could not be recorded; another process takes it over");
     return null;
   } finally {
     stopHeartbeat();
-    // Ends a request to Clerk whose answer is no longer needed.
+    // Aborts a request to Clerk whose answer is no longer needed.
     controller.abort(new RunStopped("lost"));
   }
 }
@@ -87,9 +88,9 @@ async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Pr
   const cursor = writer.cursor();
   const { refused, refusedIds, leftOut, leftOutNames } = cursor;
   const note =
-    leftOut === 0 ? null : `${leftOut} elements of Clerk's lists are no readable users: ${leftOutNames.join(", ")}`;
+    leftOut === 0 ? null : `${leftOut} elements of Clerk's lists are not readable users: ${leftOutNames.join(", ")}`;
   if (refused === 0) return { status: "done", error: note, resumable: false, cursor };
-  const error = `${note === null ? "" : `${note}. `}${refused} users could not be stored, all others were: ${refusedIds.join(", ")}`;
+  const error = `${note === null ? "" : `${note}. `}${refused} users could not be stored (all others were): ${refusedIds.join(", ")}`;
   return { status: "failed", error, resumable: false };
 }
 
@@ -97,13 +98,12 @@ function toEndOfStopped(run: OpenRun, cause: unknown, log: Log): RunEnd | "relea
   const reason = cause instanceof RunStopped ? cause.reason : "failed";
   if (reason === "lost") return "lost";
   if (reason === "shutdown") return "released";
-  // A reconcile that was cancelled or failed compares every user anew: its figures are of one time.
+  // After a cancel or failure a reconcile starts again from the first user, so that its result is as of one time.
   if (reason !== "failed") {
     return { status: "cancelled", error: null, resumable: reason === "interrupted" || run.kind === "backfill" };
   }
-  log.error({ err: cause }, "[Runs] Failed");
-  const error =
-    cause instanceof AppError ? cause.message : "Something went wrong here; the log of the process says what.";
+  log.error({ err: cause }, "[Runs] The run failed; fix the cause and start it again");
+  const error = cause instanceof AppError ? cause.message : "Internal error; see the log of the process.";
   return { status: "failed", error, resumable: run.kind === "backfill" };
 }
 
@@ -111,28 +111,28 @@ async function finish(deps: RunsWorkerDeps, run: OpenRun, end: RunEnd | "release
   const { database, log, owner } = deps;
   const lease = { runId: run.runId, owner };
   if (end === "lost") {
-    log.warn("[Runs] Stopped: another process has taken the run over");
+    log.warn("[Runs] The run stopped here: another process has taken it over");
     return;
   }
   if (end === "released") {
     await releaseLease(database, lease);
-    log.info("[Runs] Stopped; another process may go on");
+    log.info("[Runs] The run stopped here; another process may take it over");
     return;
   }
   await retry(() => finishRun(database, { ...lease, ...end }), {
     clock: deps.clock,
     findWaitMs: (_error, failures) => (failures < finishTriesMax ? finishRetryMs : undefined),
   });
-  log.info({ status: end.status }, "[Runs] Finished");
+  log.info({ status: end.status }, "[Runs] The run ended");
   deps.observer?.onRun?.({ kind: run.kind, status: end.status });
 }
 
-/** A heartbeat that fails is no reason to stop: every page asks again whose the run is. */
+/** A failed heartbeat is tolerated: every page write checks the lease again. */
 async function renew(deps: RunsWorkerDeps, run: OpenRun, controller: AbortController): Promise<void> {
   try {
     const state = await renewLease(deps.database, { runId: run.runId, owner: deps.owner });
     if (state !== "held") controller.abort(new RunStopped(state));
   } catch (error) {
-    deps.log.warn({ err: error }, "[Runs] The lease could not be renewed");
+    deps.log.warn({ err: error }, "[Runs] The lease could not be renewed and is retried");
   }
 }

@@ -99,7 +99,7 @@ export function isLocked(error: unknown): boolean {
 }
 
 /** Whether a unique value that another row has refused the write. */
-export function isTaken(error: unknown): boolean {
+export function isUniqueViolation(error: unknown): boolean {
   const refusal = findPostgresError(error);
   return refusal !== undefined && (refusal.code === "23505" || refusal.code === "23P01");
 }

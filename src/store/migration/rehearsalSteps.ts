@@ -120,7 +120,7 @@ function toRunStep(change: UserChange, defaultTurma: string): RehearsalStep {
     name: "a run writes a page",
     does: "run",
     open: { ...common, ...kind },
-    page: { ...common, step: 0, looked_at: 1, clerk_ids: [change.clerkId], cursor: {}, batch },
+    page: { ...common, step: 0, seen: 1, clerk_ids: [change.clerkId], cursor: {}, batch },
     texts,
     expected: { state: "saved", busy: [] },
   };

@@ -21,11 +21,6 @@ export async function findRun(database: Database, runId: string): Promise<SyncRu
   return row ? toSyncRun(row) : null;
 }
 
-export async function findNewestRun(database: Database): Promise<SyncRun | null> {
-  const [run] = await listRuns(database, { limit: 1 });
-  return run ?? null;
-}
-
 /** Newest first. */
 export async function listRuns(
   database: Database,

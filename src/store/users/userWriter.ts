@@ -31,7 +31,7 @@ export interface RunPage {
   readonly step: number;
   readonly items: readonly BatchItem[];
   /** Users of Clerk that this page adds to those looked at. */
-  readonly lookedAt: number;
+  readonly seen: number;
   readonly cursor: RunCursor;
   /** Users whose newer version, not written, may leave an address that an item takes; see release_addresses. */
   readonly leaving?: readonly BatchItem[] | undefined;

@@ -1,6 +1,6 @@
 -- One page of a backfill or reconcile: applies its changes and, in the same transaction, says in the run's record what
 -- came of them and where to go on. So neither a crash nor a lost answer loses a page or counts one twice.
--- {"run_id", "owner", "step", "lease_ms", "clerk_ids", "looked_at", "cursor", "batch"} →
+-- {"run_id", "owner", "step", "lease_ms", "clerk_ids", "seen", "cursor", "batch"} →
 -- {"state": "saved", "busy": [clerk_id, …], "ms"} | {"state": "cancelled" | "lost"}
 --
 -- busy: users left out, and not counted, because another transaction holds their rows; ms: see apply_user_changes.
@@ -16,7 +16,7 @@ as $$
 declare
   wanted_step constant integer := (argument -> 'step')::integer;
   clerk_ids constant text[] := array(select jsonb_array_elements_text(argument -> 'clerk_ids'));
-  looked_at integer := (argument -> 'looked_at')::integer;
+  seen_users integer := (argument -> 'seen')::integer;
   run public.sync_runs;
   result jsonb;
   outcomes jsonb := '[]';
@@ -58,8 +58,8 @@ begin
       select k.clerk_id from unnest(clerk_ids) with ordinality as k(clerk_id, place)
         join jsonb_array_elements_text(outcomes) with ordinality as o(outcome, place) using (place)
       where o.outcome = 'busy');
-    if looked_at > 0 then
-      looked_at := looked_at - cardinality(busy_clerk_ids);
+    if seen_users > 0 then
+      seen_users := seen_users - cardinality(busy_clerk_ids);
     end if;
     if run.kind = 'reconcile' and run."full" then
       -- A lookup by the unique index, whatever the planner believes of the table's size (`offset 0`).
@@ -72,10 +72,10 @@ begin
   end if;
 
   update public.sync_runs r
-  set seen = r.seen + looked_at, applied = r.applied + n.applied - n.deleted,
+  set seen = r.seen + seen_users, applied = r.applied + n.applied - n.deleted,
       -- A user who is only looked at once more counts if something comes of it.
-      unchanged = r.unchanged + case when looked_at > 0 then n.unchanged else 0 end,
-      stale = r.stale + case when looked_at > 0 then n.stale else 0 end, deleted = r.deleted + n.deleted,
+      unchanged = r.unchanged + case when seen_users > 0 then n.unchanged else 0 end,
+      stale = r.stale + case when seen_users > 0 then n.stale else 0 end, deleted = r.deleted + n.deleted,
       drift_missing = r.drift_missing + n.missing, drift_stale = r.drift_stale + n.differing,
       drift_deleted = r.drift_deleted + case when run.kind = 'reconcile' then n.deleted else 0 end,
       -- A page that comes again, and a process that takes the run over, need to know who was left out.

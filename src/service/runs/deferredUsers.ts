@@ -1,22 +1,23 @@
 import type { BatchItem } from "../../store/users/batchItem.ts";
 import { toClerkId } from "./pageWriter.ts";
 
-/** Of more, as with a unique name, the rest is not kept. */
+/** Enough for users who exchange addresses; a unique name would refuse far more. */
 const usersMax = 500;
 /** UTF-16 units of JSON text. */
 const sizeMax = 4 * 1024 * 1024;
 
-/** Users of a run whom a unique value refused, an address mostly, until the run ends. */
-export interface TakenUsers {
-  /** @returns false: there are too many */
+/** Users whom a unique value (mostly an address) refused, kept in memory for a retry at the end of the run. */
+export interface DeferredUsers {
+  /** @returns false if the limits are reached: the user is not kept */
   readonly keep: (item: BatchItem) => boolean;
-  /** Meanwhile they were written. */
+  /** Removes users who have been written since. */
   readonly drop: (items: readonly BatchItem[]) => void;
-  /** All of them, which are kept no longer. */
+  /** Removes and returns all users. */
   readonly take: () => BatchItem[];
 }
 
-export function createTakenUsers(): TakenUsers {
+/** Create one per run. */
+export function createDeferredUsers(): DeferredUsers {
   const kept = new Map<string, BatchItem>();
   let size = 0;
   function drop(items: readonly BatchItem[]): void {

@@ -2,24 +2,24 @@ import { listLinkableUsers } from "../../store/runs/reconcileRows.ts";
 import type { RunContext } from "./runContext.ts";
 import { toRunItem } from "./runWriter.ts";
 
-/** As many as Clerk answers at once. */
+/** The most that Clerk answers in one request. */
 const groupUsers = 100;
-/** One comparison of all rows for so many of them. */
+/** Rows per query, each of which compares the whole table. */
 const linkableUsersMax = 10_000;
 
 /**
- * Looks again at active users without a mentorado who could have one by now, because a duplicate was removed or a
- * mentorado registered. They are asked for at Clerk, so that it is what Clerk says today that is linked.
+ * Re-applies active users without a mentorado who can be linked now, because a duplicate was removed or a mentorado
+ * was registered. They are fetched from Clerk, so that linking uses their current address.
  */
-export async function lookAgainForMentorados({ clerk, clock, database, run, writer }: RunContext): Promise<void> {
+export async function relinkUsers({ clerk, clock, database, run, writer }: RunContext): Promise<void> {
   let afterUserId = 0;
   for (;;) {
     const linkable = await listLinkableUsers(database, { afterUserId, limit: linkableUsersMax });
     for (let place = 0; place < linkable.length; place += groupUsers) {
       const group = linkable.slice(place, place + groupUsers);
-      const askedAtMs = clock.nowMs();
+      const requestedAtMs = clock.nowMs();
       const users = await clerk.findUsers(group.map((row) => row.clerkId));
-      await writer.apply(users.map((user) => toRunItem(user, run.kind, askedAtMs)));
+      await writer.apply(users.map((user) => toRunItem(user, run.kind, requestedAtMs)));
     }
     const last = linkable.at(-1);
     if (last === undefined || linkable.length < linkableUsersMax) return;
