@@ -9,6 +9,8 @@ import { startRehearsal } from "./service/startRehearsal.ts";
 const lingerMs = 500;
 /** In-flight deliveries are answered within their own 8 s; then the process goes, come what may. */
 const shutdownMs = 8_500;
+/** What waited for the start comes first: a rehearsal takes the processor and the writer's lock for some 100 ms. */
+const rehearseAfterMs = 1_000;
 
 export interface RunningServer {
   readonly port: number;
@@ -27,7 +29,7 @@ export function startServer(
 ): RunningServer {
   const program = openProgram(config, log, options);
   let isDraining = false;
-  const rehearsal = startRehearsal({ ...program, defaultTurma: config.defaultTurma });
+  const rehearsal = startRehearsal({ ...program, afterMs: rehearseAfterMs, defaultTurma: config.defaultTurma });
   const app = createApp({ ...program, isDraining: () => isDraining, findRehearsal: rehearsal.findReport });
   const server = Bun.serve({
     port: config.port,

@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
 import { describeDsn, isLoopback, type Dsn } from "../store/connection/dsn.ts";
 import { openDatabase, type Database } from "../store/connection/database.ts";
-import { findSchemaState } from "../store/migration/migrate.ts";
+import { findSchemaState } from "../store/migration/schemaState.ts";
 import { findMissingGrants } from "../store/migration/missingGrants.ts";
 import { rehearse } from "../store/migration/rehearsal.ts";
 import { hasFunctions } from "../store/migration/sqlFunctions.ts";

@@ -3,8 +3,9 @@ import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
 import { awakeAfterUseMs, inBackground } from "../store/connection/inBackground.ts";
 import { version } from "../version.ts";
-import { findSchemaState } from "../store/migration/migrate.ts";
-import { listNames, type RehearsalReport } from "../store/migration/rehearsal.ts";
+import { findSchemaState, type SchemaState } from "../store/migration/schemaState.ts";
+import type { RehearsalReport } from "../store/migration/rehearsal.ts";
+import { listNames } from "../service/startRehearsal.ts";
 import { toClockWarning, type ClockWatch } from "./clockWatch.ts";
 import { hasDefaultTurma } from "../store/migration/turma.ts";
 
@@ -30,8 +31,6 @@ export interface Readiness {
   /** When the database was asked, if not now: while it is right and unused, so that probes do not keep it awake. */
   readonly databaseAskedAt?: string;
 }
-
-type SchemaState = Awaited<ReturnType<typeof findSchemaState>>;
 
 interface ReadinessDeps {
   readonly database: Database;

@@ -5,7 +5,7 @@ import type { EventSummary } from "../domain/userStatus.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
 import { listEventHours, type EventHour } from "../store/events/eventSeries.ts";
-import { findEvent, listEvents, type EventCursor, type EventWithPayload } from "../store/events/webhookEvents.ts";
+import type { EventCursor, EventWithPayload } from "../store/events/webhookEvents.ts";
 import type { UserService } from "./userService.ts";
 
 /** Read and replay events of the ledger. */
@@ -33,6 +33,9 @@ export interface EventsService {
   readonly series: (input: { hours: number }) => Promise<EventHour[]>;
 }
 
+/** Not with the start, of which drizzle would be a tenth. */
+const loadEvents = () => import("../store/events/webhookEvents.ts");
+
 /** @param deps.instanceId `CLERK_INSTANCE_ID`: a replay ignores events of another instance */
 export function createEventsService(deps: {
   database: Database;
@@ -43,13 +46,14 @@ export function createEventsService(deps: {
   const { database, users, log } = deps;
 
   async function get(svixId: string): Promise<EventWithPayload> {
+    const { findEvent } = await loadEvents();
     const event = await findEvent(database, svixId);
     if (event === null) throw new AppError("not_found", "No event has this svix-id.");
     return event;
   }
 
   return {
-    list: (filter) => listEvents(database, filter),
+    list: async (filter) => (await loadEvents()).listEvents(database, filter),
     get,
     replay: async ({ svixId, actor, requestId }) => {
       const event = await get(svixId);

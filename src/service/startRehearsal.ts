@@ -3,7 +3,8 @@ import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/connection/database.ts";
 import { awakeAfterUseMs, inBackground } from "../store/connection/inBackground.ts";
-import { listNames, rehearse, type RehearsalReport } from "../store/migration/rehearsal.ts";
+import type { RehearsalReport } from "../store/migration/rehearsal.ts";
+import type { RehearsalFinding } from "../store/migration/rehearsalFailures.ts";
 import { hasFunctions } from "../store/migration/sqlFunctions.ts";
 
 const rehearsalDeadlineMs = 5_000;
@@ -24,17 +25,21 @@ export interface BackgroundRehearsal {
   readonly stop: () => void;
 }
 
+interface RehearsalDeps {
+  readonly database: Database;
+  /** Until the first try, milliseconds; by default it is made at once. */
+  readonly afterMs?: number | undefined;
+  readonly defaultTurma?: string | undefined;
+  readonly log: Log;
+  readonly clock?: Clock | undefined;
+}
+
 /**
  * Rehearses in the background with the server's own connection and role, and repeats that until a rehearsal has
  * succeeded without obstacles. Logs every finding by name.
  */
-export function startRehearsal(deps: {
-  database: Database;
-  defaultTurma?: string | undefined;
-  log: Log;
-  clock?: Clock | undefined;
-}): BackgroundRehearsal {
-  const { defaultTurma, log, clock = systemClock } = deps;
+export function startRehearsal(deps: RehearsalDeps): BackgroundRehearsal {
+  const { afterMs, defaultTurma, log, clock = systemClock } = deps;
   const database = inBackground(deps.database);
   let report: TimedReport | undefined;
   let isStopped = false;
@@ -54,11 +59,9 @@ export function startRehearsal(deps: {
   async function tryOnce(): Promise<void> {
     triedAtMs = clock.nowMs();
     try {
-      const isMigrated = await database.run(hasFunctions, { deadlineMs: rehearsalDeadlineMs });
-      const found = isMigrated
-        ? await rehearse(database, { defaultTurma, deadlineMs: rehearsalDeadlineMs })
-        : undefined;
-      if (found !== undefined) {
+      if (await database.run(hasFunctions, { deadlineMs: rehearsalDeadlineMs })) {
+        const { rehearse } = await import("../store/migration/rehearsal.ts");
+        const found = await rehearse(database, { defaultTurma, deadlineMs: rehearsalDeadlineMs });
         const isNew = report === undefined || toKey(found) !== toKey(report);
         if (isNew) logReport(log, found);
         report = { ...found, since: isNew || !report ? new Date(clock.nowMs()).toISOString() : report.since };
@@ -72,7 +75,8 @@ export function startRehearsal(deps: {
     cancel = clock.setTimer(pauseMs, () => void tryIfUsed(pauseMs), { isBackground: true });
   }
 
-  void tryOnce();
+  if (afterMs === undefined) void tryOnce();
+  else cancel = clock.setTimer(afterMs, () => void tryOnce(), { isBackground: true });
   return {
     findReport: () => report,
     stop: () => {
@@ -91,4 +95,9 @@ function logReport(log: Log, { obstacles, warnings }: RehearsalReport): void {
   for (const warning of listNames(warnings)) log.warn(`[Rehearsal] ${warning}`);
   for (const obstacle of listNames(obstacles)) log.error(`[Rehearsal] Obstacle: ${obstacle}; run doctor`);
   if (obstacles.length === 0) log.info("[Rehearsal] Made-up users were stored, linked and deleted without obstacles");
+}
+
+/** What may be shown to any client and logged, each once. */
+export function listNames(findings: readonly RehearsalFinding[]): string[] {
+  return [...new Set(findings.map(({ names }) => names))];
 }

@@ -1,7 +1,6 @@
 import { systemClock, type Clock } from "../clock.ts";
 import type { Database } from "../store/connection/database.ts";
 import { findEventFigures, findUserFigures, type EventFigures, type UserFigures } from "../store/status/figures.ts";
-import { findLastReconcile, listRuns } from "../store/runs/syncRuns.ts";
 import type { Alarm } from "../domain/alarm.ts";
 import type { SyncRun } from "../domain/syncRun.ts";
 import { findAlarmFigures } from "../store/status/alarmFigures.ts";
@@ -82,6 +81,8 @@ export function createStatusService(deps: {
       findServerFacts = findFacts;
     },
     getStatus: async () => {
+      // Not with the start, of which drizzle would be a tenth.
+      const { findLastReconcile, listRuns } = await import("../store/runs/syncRuns.ts");
       const atMs = clock.nowMs();
       const [userFigures, eventFigures, alarmFigures, [lastRun = null], lastReconcile, labels] = await Promise.all([
         findCachedUserFigures(),

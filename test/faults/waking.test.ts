@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { runDoctor } from "../../src/cli/runDoctor.ts";
 import { silentLog } from "../../src/log.ts";
-import { findPendingMigrations } from "../../src/store/migration/migrate.ts";
+import { findPendingMigrations } from "../../src/store/migration/schemaState.ts";
 import { startCli } from "../support/cli.ts";
 import { createCollectedLog } from "../support/collectedLog.ts";
 import { clerkUser, userEvent } from "../support/events.ts";

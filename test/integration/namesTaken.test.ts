@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { findPendingMigrations } from "../../src/store/migration/migrate.ts";
+import { findPendingMigrations } from "../../src/store/migration/schemaState.ts";
 import { useEmptyDatabase } from "../support/emptyDatabase.ts";
 import { olderTables } from "../support/olderTables.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import postgres from "postgres";
-import { findPendingMigrations } from "../../src/store/migration/migrate.ts";
+import { findPendingMigrations } from "../../src/store/migration/schemaState.ts";
 import { functionsSchema } from "../../src/store/migration/sqlFunctions.ts";
 import { startCli } from "../support/cli.ts";
 import { useEmptyDatabase } from "../support/emptyDatabase.ts";

@@ -11,7 +11,7 @@ import { createTestClock } from "../support/testClock.ts";
 import { openTestDatabase } from "../support/testDatabase.ts";
 import { openForTest, toClose } from "../support/toClose.ts";
 
-async function openStage({ migrated = true, isAway = false, sql = "" }) {
+async function openStage({ migrated = true, isAway = false, sql = "", afterMs = undefined as number | undefined }) {
   const db = await openForTest(openTestDatabase({ migrated }));
   await db.sql.unsafe(sql);
   const opened = await openForTest(openDatabase({ dsn: parseDsn(db.url), databasePoolMax: 2 }));
@@ -27,7 +27,7 @@ async function openStage({ migrated = true, isAway = false, sql = "" }) {
     },
   };
   const clock = createTestClock();
-  const rehearsal = startRehearsal({ database, log: silentLog, clock });
+  const rehearsal = startRehearsal({ database, afterMs, log: silentLog, clock });
   toClose.unshift(() => rehearsal.stop());
   const ask = () => askReadiness(opened, rehearsal);
   /** Until the try under way has ended and the next one waits for its time. */
@@ -36,6 +36,15 @@ async function openStage({ migrated = true, isAway = false, sql = "" }) {
     waitFor(() => rehearsal.findReport() !== undefined, { deadlineMs: 10_000, what: "a rehearsal's end" });
   return { db, state, clock, rehearsal, ask, settle, known };
 }
+
+test("a first try that is to wait asks the database nothing before its time", async () => {
+  const stage = await openStage({ afterMs: 1_000 });
+  await stage.clock.advance(999);
+  expect(stage.state.tries).toBe(0);
+  await stage.clock.advance(1);
+  await stage.known();
+  expect(stage.state.tries).toBeGreaterThan(0);
+});
 
 test("while the database is away nothing is known; once it is back the rehearsal is held", async () => {
   const stage = await openStage({ isAway: true });

@@ -5,7 +5,7 @@ import type { RunCursor } from "../../domain/runCursor.ts";
 import type { RunKind, SyncRun } from "../../domain/syncRun.ts";
 import { inBackground } from "../../store/connection/inBackground.ts";
 import { openRun, requestCancel, type OpenRun, type OpenRunAnswer } from "../../store/runs/runLease.ts";
-import { findRun, listRuns, type RunPageKey } from "../../store/runs/syncRuns.ts";
+import type { RunPageKey } from "../../store/runs/syncRuns.ts";
 import { createSleepPlan } from "./sleepPlan.ts";
 import { RunStopped, type StopReason } from "./runStopped.ts";
 import { workOnRun, type RunsWorkerDeps } from "./workOnRun.ts";
@@ -68,6 +68,9 @@ type OpenInput = Omit<Parameters<typeof openRun>[1], "runId" | "owner" | "kind" 
   resumeMs?: number;
 };
 
+/** Not with the start, of which drizzle would be a tenth. */
+const loadRuns = () => import("../../store/runs/syncRuns.ts");
+
 /** Create one per process: it owns the leases of the runs that it works on. */
 export function createRunsService(deps: RunsServiceDeps): RunsService {
   const { clock = systemClock } = deps;
@@ -98,6 +101,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
   }
 
   async function get(runId: string): Promise<SyncRun> {
+    const { findRun } = await loadRuns();
     const run = await findRun(database, runId);
     if (run === null) throw new AppError("not_found", "No run has this id.");
     return run;
@@ -111,7 +115,7 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
       throw new AppError("conflict", `A ${kind} is already running: ${runId}.`);
     },
     get,
-    list: (page) => listRuns(database, page),
+    list: async (page) => (await loadRuns()).listRuns(database, page),
     cancel: async (runId) => {
       await get(runId);
       await requestCancel(database, runId);

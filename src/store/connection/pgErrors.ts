@@ -1,4 +1,4 @@
-import { DrizzleQueryError } from "drizzle-orm";
+import { DrizzleQueryError } from "drizzle-orm/errors";
 import postgres from "postgres";
 import { StartUpError } from "./startUp.ts";
 import { neverSentCode } from "./watchSocket.ts";

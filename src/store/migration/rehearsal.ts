@@ -120,8 +120,3 @@ async function findUniqueEmails(tx: ISql): Promise<RehearsalFinding[]> {
 function toOwnFinding(sentence: string): RehearsalFinding {
   return { sentence, names: sentence };
 }
-
-/** What may be shown to any client and logged, each once. */
-export function listNames(findings: readonly RehearsalFinding[]): string[] {
-  return [...new Set(findings.map(({ names }) => names))];
-}
