@@ -12,7 +12,7 @@ async function checkHealth(port: number): Promise<0 | 1> {
   try {
     return (await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(2_000) })).ok ? 0 : 1;
   } catch {
-    // No answer: that is the finding.
+    // No answer means unhealthy.
     return 1;
   }
 }

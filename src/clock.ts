@@ -2,7 +2,7 @@
 export interface Clock {
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
-  /** Milliseconds from a fixed moment, unaffected when the computer's clock is set; for durations. */
+  /** Milliseconds since a fixed point in time, unaffected when the computer's clock is set; for durations. */
   readonly monotonicMs: () => number;
   /**
    * Calls `action` once, after `ms`.
@@ -12,7 +12,7 @@ export interface Clock {
   readonly setTimer: (ms: number, action: () => void, options?: { readonly isBackground?: boolean }) => () => void;
 }
 
-/** The computer's own. */
+/** The computer's clock and timers. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
@@ -23,7 +23,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** @throws the signal's reason, at once when it is aborted */
+/** Resolves after `ms`. @throws the signal's reason, as soon as it is aborted */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.reject(signal.reason as Error);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -49,6 +49,6 @@ export function repeat(clock: Clock, everyMs: number, action: () => void): () =>
 /** A signal that is aborted after `ms`. It keeps no process alive; `cancel` is to be called when the work has ended. */
 export function startDeadline(clock: Clock, ms: number): { readonly signal: AbortSignal; readonly cancel: () => void } {
   const controller = new AbortController();
-  const abort = () => controller.abort(new DOMException("The time is over.", "TimeoutError"));
+  const abort = () => controller.abort(new DOMException("The deadline has passed.", "TimeoutError"));
   return { signal: controller.signal, cancel: clock.setTimer(ms, abort, { isBackground: true }) };
 }

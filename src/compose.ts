@@ -25,7 +25,7 @@ import { createContextFactory as createFactory, type CreateContext } from "./trp
 
 const dayMs = 86_400_000;
 
-/** What every part is made of: a configuration and a database, and what may replace the defaults. */
+/** What every part is made of: configuration and database are required, the rest replaces defaults. */
 export interface SyncDeps {
   /** What `parseConfig` answers. */
   readonly config: Config;
@@ -75,7 +75,7 @@ export function openParts(
   return { ...deps, clerk, services: createServices({ ...deps, clerk }) };
 }
 
-/** All that the transports can ask for, to ask it yourself. */
+/** The services behind the transports, to call them yourself. */
 export function createServices(deps: Omit<SyncDeps, "services">): Services {
   const { config, database, observer, clock } = deps;
   const log = toSafeLog(deps);
@@ -93,7 +93,10 @@ export function createServices(deps: Omit<SyncDeps, "services">): Services {
   };
 }
 
-/** The one way in which what is learned from Clerk becomes rows. */
+/**
+ * Applies one change (`applyChange`, in a group commit), re-syncs and looks up users. Runs write by page; all of them go
+ * through the same SQL function.
+ */
 export function createUserService(deps: SyncDeps): UserService {
   return (deps.services ?? createServices(deps)).users;
 }
@@ -113,8 +116,7 @@ export function createContextFactory(deps: SyncDeps & Pick<SyncAppOptions, "rate
 }
 
 /**
- * Scheduled reconciles and the end of old payloads and rows, as the config has them. Of several processes on one database one
- * does the work. `services` have to be given: their runs are closed by `stop`.
+ * Starts scheduled reconciles and retention as configured. Of several processes on one database one does the work. `services` have to be given: their runs are closed by `stop`.
  */
 export function startSchedule(deps: SyncDeps & { readonly services: Services }): { stop: () => Promise<void> } {
   const scheduler = startScheduler(toScheduleDeps(deps));

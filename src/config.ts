@@ -66,6 +66,7 @@ export class ConfigError extends Error {
   }
 }
 
+/** `process.env`, or a record like it. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
@@ -89,14 +90,14 @@ export function parseConfig(env: Environment, options: { mode?: "start"; isTty?:
   return toConfig(parsed.data, options.isTty ?? false);
 }
 
-/** Judged apart from the other variables, so that it is said together with what is wrong with them. */
+/** Checked apart from the other variables, so that it is reported together with their problems. */
 function findRetentionProblems(given: Environment): ConfigProblem[] {
   const { data } = configSchema.pick({ EVENT_RETENTION_DAYS: true, LEDGER_RETENTION_DAYS: true }).safeParse(given);
   if (!data?.LEDGER_RETENTION_DAYS || data.LEDGER_RETENTION_DAYS >= data.EVENT_RETENTION_DAYS) return [];
   return [{ name: "LEDGER_RETENTION_DAYS", message: "must not be less than EVENT_RETENTION_DAYS" }];
 }
 
-/** With these `toConfig` makes a `StartConfig`. */
+/** What a `StartConfig` has beyond a `Config`. */
 function findMissing(given: Environment): ConfigProblem[] {
   const hasSecret = given["CLERK_WEBHOOK_SECRET"] ?? given["CLERK_WEBHOOK_SIGNING_SECRET"];
   const missing = [...(given["DATABASE_URL"] ? [] : ["DATABASE_URL"]), ...(hasSecret ? [] : ["CLERK_WEBHOOK_SECRET"])];
@@ -110,7 +111,7 @@ function toConfig(data: z.infer<typeof configSchema>, isTty: boolean): Config {
     databasePoolMax: data.DATABASE_POOL_MAX,
     webhookSecrets: [...new Set([...(data.CLERK_WEBHOOK_SECRET ?? []), ...(data.CLERK_WEBHOOK_SIGNING_SECRET ?? [])])],
     clerkSecretKey: data.CLERK_SECRET_KEY,
-    // Often given with the version, which the paths have: asked twice for it, an API that is healthy answers 404 to all.
+    // Often copied with `/v1`, which the paths have too; with both a healthy API answers 404.
     clerkApiUrl: data.CLERK_API_URL.replace(/\/+$/, "").replace(/\/v1$/, ""),
     clerkPublishableKey: data.CLERK_PUBLISHABLE_KEY,
     clerkJwtKey: data.CLERK_JWT_KEY,

@@ -9,9 +9,9 @@ const adminTokenCharsMin = 32;
 const secretBytesMin = 24;
 /** A JavaScript timer holds 2^31 - 1 ms and fires at once beyond; a longer interval is taken as this one. */
 const reconcileEveryMinutesMax = 35_791;
-/** The moment that far back still has a positive year, so that its ISO text stays plain. */
+/** A date that far back still has a positive year, as ISO texts need it. */
 const retentionDaysMax = 700_000;
-/** Svix repeats a delivery for a day and a half, and an operator has some days more: until then its row tells repetitions. */
+/** Svix retries for a day and a half, and an operator can recover messages for some days: till then the row tells duplicates. */
 const ledgerRetentionDaysMin = 7;
 
 /** `parse` throws an Error whose message says what is wrong, without the value. */
@@ -39,6 +39,7 @@ const numberText = (message: string) =>
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
 const wholeNumber = "must be a whole number";
 
+/** The command line parses `LOG_LEVEL` before the rest. */
 export const logLevelSchema = z.enum(
   ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
   "must be fatal, error, warn, info, debug, trace or silent",
@@ -63,7 +64,7 @@ export const configSchema = z.object({
   CLERK_AUTHORIZED_PARTIES: z
     .string()
     .transform((text) => text.split(/[\s,]+/).filter(Boolean))
-    // The SDK takes an empty list for "any party", the contrary of what a lone comma is meant to say.
+    // The SDK reads an empty list as "any party", the opposite of what a lone comma means.
     .refine((list) => list.length > 0, "must name at least one origin")
     .default([]),
   CLERK_INSTANCE_ID: z.string().optional(),

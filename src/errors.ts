@@ -19,9 +19,9 @@ export type ErrorCode =
   | "clerk_unavailable"
   | "internal";
 
-/** What clients are told in more than one place. */
+/** Texts for clients that are used in more than one place. */
 export const errorTexts = {
-  internal: "Something went wrong here.",
+  internal: "Internal error; the server's log has the cause.",
   databaseAway: "The database cannot be reached.",
   databaseTimeout: "The database did not answer in time.",
   unknownUser: "Neither Clerk nor the database knows this user.",

@@ -10,12 +10,12 @@
  * // Into a Hono app: webhook, /api/trpc, /healthz, /readyz, /metrics and the operator page.
  * app.route("/", createApp(deps));
  *
- * // Or its procedures into a tRPC router of one's own, beside or among others; the context is made per request.
+ * // Or its procedures into a tRPC router of your own, beside or among others; the context is made per request.
  * const createSyncContext = createContextFactory(deps);
  * const root = router({ clerkSync: appRouter, ...own });
  * const createContext = ({ req }) => ({ ...ownContext(req), ...createSyncContext(req.headers) });
  *
- * // What a server does beside answering: scheduled reconciles, the end of old payloads.
+ * // What a server does in the background: scheduled reconciles and retention.
  * const schedule = startSchedule(deps);
  *
  * // At the end.
@@ -23,7 +23,7 @@
  * await database.close();
  * ```
  *
- * The database has to be migrated before: `await migrateDatabase(config)`, or the command line's `migrate`.
+ * Migrate the database first: `await migrateDatabase(config)`, or the command line's `migrate`.
  */
 export { createClerkApi } from "./clerk/createClerkApi.ts";
 export type { ClerkApi, ClerkUser } from "./clerk/clerkApi.ts";

@@ -1,7 +1,7 @@
 import { AppError } from "./errors.ts";
 
 /**
- * Loads what stands in src/dev, which a clone of the repository has and the package has not.
+ * Loads a part of src/dev, which is in a clone of the repository but not in the package.
  * @param command as it is typed, for the error
  * @param load imports the part dynamically
  * @throws AppError `precondition_failed` in the package

@@ -21,7 +21,7 @@ function start(): RunningServer {
   try {
     return startServer(config, log, { droppedLogLines: droppedLines });
   } catch (error) {
-    // The runtime has the one code for a port in use and for an address that is not this machine's.
+    // Bun reports a port in use and an address of another machine with the same code.
     if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
     console.error("The server cannot listen: the PORT is taken, or HOST is no address of this machine.");
     process.exit(1);

@@ -3,7 +3,7 @@ const samePressMs = 500;
 
 /**
  * Calls `stop` at the first SIGINT or SIGTERM. A later one ends the process at once.
- * @returns to be called when there is nothing left to stop
+ * @returns removes the handlers; to be called when there is nothing left to stop
  */
 export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void {
   const signals = ["SIGINT", "SIGTERM"] as const;

@@ -6,10 +6,10 @@ import type { Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { openTracing } from "./telemetry/tracing.ts";
 
-/** Nothing that is left then changes anything. */
+/** Longest wait for connections and spans to close; no data depends on it. */
 const closeMs = 1_000;
 
-/** What a server and a Neon Function have in common: all but what listens and what keeps time. */
+/** What server and Neon Function share: all parts but the listening socket and the timers. */
 export interface Program extends SyncParts {
   readonly metrics: Metrics;
   /** Ends every connection and sends the last spans; within a second. */

@@ -7,7 +7,7 @@ import type { RateLimiterMemory } from "rate-limiter-flexible";
 export type RateLimit = (key: string) => Promise<number>;
 
 /**
- * So many uses of a key in a window that begins with its first use. Counted per process, by the library's own time.
+ * A fixed window per key, which begins with its first use; per process, by the library's own clock.
  * The library is loaded when there is something to count, so that the first webhook does not wait for it.
  */
 export function createRateLimit(options: { readonly usesMax: number; readonly windowSeconds: number }): RateLimit {

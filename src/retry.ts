@@ -1,5 +1,6 @@
 import { sleep, type Clock } from "./clock.ts";
 
+/** When and how often `retry` tries again. */
 export interface RetryOptions {
   readonly clock: Clock;
   /**

@@ -5,13 +5,14 @@ import type { Log } from "./log.ts";
 import { openProgram } from "./program.ts";
 import { startRehearsal } from "./service/startRehearsal.ts";
 
-/** While answers are under way, readiness probes still hear that the server drains. */
+/** While deliveries are answered, readiness probes still get `draining`, for so long at most. */
 const lingerMs = 500;
-/** In-flight deliveries are answered within their own 8 s; then the process goes, come what may. */
+/** Deliveries in flight are answered within their own 8 s; then connections are closed. */
 const shutdownMs = 8_500;
 /** What waited for the start comes first: a rehearsal takes the processor and the writer's lock for some 100 ms. */
 const rehearseAfterMs = 1_000;
 
+/** A server that listens. */
 export interface RunningServer {
   readonly port: number;
   /** Stops taking connections, answers what is in flight, closes the database; within 10 s. */
@@ -45,7 +46,7 @@ export function startServer(
     stop: async () => {
       isDraining = true;
       rehearsal.stop();
-      // Its runs are let go while deliveries are still answered, so that another process goes on with them.
+      // Releases its runs, so that another process resumes them, while deliveries are still answered.
       const runsEnded = schedule.stop();
       const endsAtMs = Date.now() + shutdownMs;
       const lingersUntilMs = Date.now() + lingerMs;

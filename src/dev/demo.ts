@@ -9,12 +9,18 @@ import { createSyncClient, type SyncClient } from "../trpc/client.ts";
 import { bypassProxyOnLoopback } from "./bypassProxyOnLoopback.ts";
 import { findDifferences } from "./clerk/findDifferences.ts";
 import { createCourier, type DeliveryAttempt } from "./clerk/courier.ts";
-import { expectedLinks, forgottenUser, registeredMentorados, tellStory, type Telling } from "./demoStory.ts";
+import {
+  expectedLinks,
+  lostWebhookUser,
+  registeredMentorados,
+  makeDemoDeliveries,
+  type DemoDelivery,
+} from "./demoDeliveries.ts";
 import { developmentAdminToken, developmentWebhookSecret } from "./clerk/developmentKeys.ts";
 import { openEmbeddedPostgres, type EmbeddedPostgres } from "./postgres/embeddedPostgres.ts";
 import { openSimulatedClerk } from "./clerk/simulatedClerk.ts";
 
-const forgersSecret = `whsec_${Buffer.alloc(24, "forger").toString("base64")}`;
+const wrongSecret = `whsec_${Buffer.alloc(24, "forger").toString("base64")}`;
 const log = await createLog({ level: "info", format: process.env["LOG_FORMAT"] === "json" ? "json" : "pretty" });
 
 let opening: Promise<EmbeddedPostgres> | undefined;
@@ -22,7 +28,7 @@ let isStopping = false;
 
 const say = (text: string) => console.log(`\n▸ ${text}`);
 
-/** A demonstration must not reach what a `.env` names: nothing of the environment is used. */
+/** Uses no variable of the environment, so that it never reaches a database or Clerk instance named in a `.env`. */
 async function run(): Promise<readonly string[]> {
   say("A Postgres server from npm, in a temporary folder, with this program's tables");
   opening = openEmbeddedPostgres({ persistent: false, log });
@@ -47,21 +53,21 @@ async function run(): Promise<readonly string[]> {
   const sql = postgres(databaseUrl, { max: 2, onnotice: () => undefined });
   await sql`insert into mentorados ${sql(registeredMentorados.map(({ nomeCompleto, ...rest }) => ({ nome_completo: nomeCompleto, ...rest })))}`;
 
-  say("The real server, and a simulated Clerk that tells it of its users over HTTP, late, twice and out of order");
+  say("The real server, and a simulated Clerk that delivers signed webhooks over HTTP: late, twice and out of order");
   const app = startServer(config, log);
   const url = `http://127.0.0.1:${app.port}`;
-  const deliveries = await deliver(url, tellStory(clerk));
+  const deliveries = await deliver(url, makeDemoDeliveries(clerk));
 
-  say(`One change never reached us. A re-sync asks Clerk: sync.resync({ clerkId: "${forgottenUser}" })`);
+  say(`One webhook was lost. A re-sync fetches the user from Clerk: sync.resync({ clerkId: "${lostWebhookUser}" })`);
   const client = createSyncClient({ url, token: developmentAdminToken });
-  const resync = await client.sync.resync.mutate({ clerkId: forgottenUser });
+  const resync = await client.sync.resync.mutate({ clerkId: lostWebhookUser });
   console.log(`  outcome ${resync.outcome}; changed: ${resync.changed.join(", ")}`);
 
   const links = await findLinks(client);
   await printTables(sql, deliveries, links);
   const problems = [
-    ...deliveries.flatMap(({ telling, said }) =>
-      said === telling.expected ? [] : [`"${telling.what}" was answered ${said}, not ${telling.expected}`],
+    ...deliveries.flatMap(({ planned, said }) =>
+      said === planned.expected ? [] : [`"${planned.what}" was answered ${said}, not ${planned.expected}`],
     ),
     ...(resync.outcome === "applied" ? [] : [`the re-sync ended ${resync.outcome}`]),
     ...Object.entries(expectedLinks).flatMap(([clerkId, link]) =>
@@ -77,20 +83,20 @@ async function run(): Promise<readonly string[]> {
 }
 
 interface Delivered {
-  readonly telling: Telling;
+  readonly planned: DemoDelivery;
   readonly attempt: DeliveryAttempt;
   readonly said: string;
 }
 
-async function deliver(url: string, tellings: readonly Telling[]): Promise<Delivered[]> {
+async function deliver(url: string, plan: readonly DemoDelivery[]): Promise<Delivered[]> {
   const openCourier = (secret: string) =>
-    // No waiting for the retries that a refused delivery gets: this is a demonstration.
+    // Without retries, for which the demo would have to wait.
     createCourier({ url: `${url}/api/webhooks/clerk`, secrets: [secret], attemptsMax: 1 });
-  const [clerks, forgers] = [openCourier(developmentWebhookSecret), openCourier(forgersSecret)];
+  const [clerks, forgers] = [openCourier(developmentWebhookSecret), openCourier(wrongSecret)];
   const deliveries: Delivered[] = [];
-  for (const telling of tellings) {
-    const attempt = await (telling.forged ? forgers : clerks).send(telling.event);
-    deliveries.push({ telling, attempt, said: `${attempt.status ?? "no answer"} ${attempt.said}` });
+  for (const planned of plan) {
+    const attempt = await (planned.forged ? forgers : clerks).send(planned.event);
+    deliveries.push({ planned, attempt, said: `${attempt.status ?? "no answer"} ${attempt.said}` });
   }
   return deliveries;
 }
@@ -102,10 +108,10 @@ async function findLinks(client: SyncClient): Promise<ReadonlyMap<string, string
 }
 
 async function printTables(sql: Sql, deliveries: readonly Delivered[], links: ReadonlyMap<string, string>) {
-  say("What became of every delivery");
-  const lines = deliveries.map(({ telling, attempt }) => ({
-    delivery: telling.what,
-    type: telling.event.type,
+  say("Every delivery and its outcome");
+  const lines = deliveries.map(({ planned, attempt }) => ({
+    delivery: planned.what,
+    type: planned.event.type,
     status: attempt.status ?? "–",
     outcome: attempt.said,
     ms: Math.round(attempt.durationMs),
@@ -130,7 +136,7 @@ function printRows(rows: readonly Readonly<Record<string, unknown>>[]): void {
 bypassProxyOnLoopback(process.env);
 onStopSignal(() => {
   isStopping = true;
-  // Not in the midst of making a database, of which a half would stay behind; a whole one goes with this process.
+  // Once the data folder is complete: it then ends with this process, while a half-made one would stay behind.
   void Promise.allSettled([opening]).then(() => process.exit(130));
 });
 const problems = await run().catch((error: unknown) => {
@@ -138,7 +144,7 @@ const problems = await run().catch((error: unknown) => {
   throw error;
 });
 if (problems.length > 0) {
-  console.error(`\nThis is not what Clerk says:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
+  console.error(`\nThe tables or answers are wrong:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
   process.exit(1);
 }
 console.log(

@@ -1,4 +1,4 @@
-// The server with reload: `bun run dev`. Postgres and the simulated Clerk stay while the server starts anew.
+// The server with reload: `bun run dev`. Postgres and the simulated Clerk keep running while the server restarts.
 import { join, relative } from "node:path";
 import { AppError } from "../errors.ts";
 import { ConfigError, parseConfig } from "../config.ts";
@@ -10,12 +10,12 @@ import { openDevParts, writeEnvFile, type DevParts } from "./devParts.ts";
 /** The server itself ends within 10 s. */
 const serverEndsWithinMs = 11_000;
 const root = join(import.meta.dir, "../..");
-/** Another one for tests, which must not meet a developer's. */
+/** Tests use another one than the developer. */
 const dataFolder = process.env["DEV_DATA_FOLDER"] || join(root, ".data");
 
 bypassProxyOnLoopback(process.env);
 const stopped = Promise.withResolvers<void>();
-// All of them, so that not even a closed terminal leaves Postgres to its supervisor; a second one changes nothing.
+// SIGHUP too: a closed terminal must stop Postgres in order. A second signal changes nothing.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stopped.resolve());
 
 let parts: DevParts | undefined;
@@ -23,8 +23,8 @@ let status = 1;
 try {
   status = await run();
 } catch (error) {
-  const isForPeople = error instanceof ConfigError || error instanceof AppError;
-  console.error(isForPeople ? error.message : error);
+  const hasPublicText = error instanceof ConfigError || error instanceof AppError;
+  console.error(hasPublicText ? error.message : error);
 } finally {
   await parts?.close();
 }
@@ -45,9 +45,9 @@ async function run(): Promise<number> {
   return runServer({ ...process.env, ...parts.env, LOG_FORMAT: config.logFormat, DEV_PARENT_PID: String(process.pid) });
 }
 
-/** Until a signal, or until the server ends by itself; answers the status to exit with. */
+/** Runs the server until a signal, or until it ends by itself. Resolves with the exit status. */
 async function runServer(env: Record<string, string | undefined>): Promise<number> {
-  // Whatever `.env` says stands in `env` already.
+  // `env` has the values of `.env` already.
   const command = [
     process.execPath,
     "--no-env-file",

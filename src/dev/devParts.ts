@@ -13,14 +13,14 @@ import { openSimulatedClerk } from "./clerk/simulatedClerk.ts";
 /** Enough to page through, few enough to look at. */
 const simulatedUsers = 1_000;
 const databaseName = "clerk_neon_sync";
-/** Svix's waits of five seconds to ten hours, in a tenth of a second to three minutes. */
+/** Svix's retry delays of 5 s to 10 h become 25 ms to 3 min. */
 const retryScale = 0.005;
 
-/** What the server needs beyond what its environment says, and what was opened for it. */
+/** Stand-ins for what the environment lacks. */
 export interface DevParts {
-  /** To be put over the environment. */
+  /** Variables that override the environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** What was put in place of what is missing, a line each. */
+  /** One line for each stand-in. */
   readonly notices: readonly string[];
   readonly close: () => Promise<void>;
 }
@@ -77,7 +77,7 @@ function secretPart(): DevParts {
   return {
     env: { CLERK_WEBHOOK_SECRET: developmentWebhookSecret },
     notices: [
-      `No CLERK_WEBHOOK_SECRET: the development one is taken, with which \`bun run cli simulate\` signs (${developmentWebhookSecret})`,
+      `No CLERK_WEBHOOK_SECRET: the development one is used, with which \`bun run cli simulate\` signs (${developmentWebhookSecret})`,
     ],
     close: () => Promise.resolve(),
   };
@@ -85,15 +85,15 @@ function secretPart(): DevParts {
 
 async function openClerkPart({ config, log }: { config: Config; log: Log }): Promise<DevParts> {
   if (config.webhookSecrets.length > 0) {
-    // Webhooks of a real Clerk, whose users a simulated one would say are gone.
-    const notice = "No CLERK_SECRET_KEY: re-sync, backfill and reconcile will say so";
+    // The webhooks come from a real Clerk, whose users a simulated one does not have.
+    const notice = "No CLERK_SECRET_KEY: re-sync, backfill and reconcile will fail and name it";
     return { env: {}, notices: [notice], close: () => Promise.resolve() };
   }
   const clerk = await openSimulatedClerk({
     seed: developmentSeed,
     ...(config.clerkInstanceId === undefined ? {} : { instanceId: config.clerkInstanceId }),
     users: simulatedUsers,
-    // The database is kept, and remembers who signed up when `dev` ran before, be it a second ago.
+    // The database keeps the users of earlier runs, so new sign-ups need new ids.
     firstSequence: randomInt(2 ** 30, 2 ** 35),
   });
   const courier = createCourier({
@@ -104,7 +104,7 @@ async function openClerkPart({ config, log }: { config: Config; log: Log }): Pro
   let isClosing = false;
   clerk.changes.onEvent((event) => {
     courier.send(event).catch((err: unknown) => {
-      // What waits is given up when `dev` ends.
+      // Retries end with `dev`.
       if (!isClosing)
         log.error({ err, svixId: event.svixId }, "[Dev] An event of the simulated Clerk was not delivered");
     });
@@ -115,7 +115,7 @@ async function openClerkPart({ config, log }: { config: Config; log: Log }): Pro
       CLERK_API_URL: clerk.apiUrl,
       CLERK_SECRET_KEY: clerk.secretKey,
       CLERK_JWT_KEY: (await clerk.sessions()).jwtKey,
-      // A simulated Clerk must not find that the users of a real database are gone.
+      // A reconcile with a simulated Clerk must not delete the users of a real database.
       ...(isOwnDatabase ? { RECONCILE_EVERY_MINUTES: "0" } : {}),
     },
     notices: [
@@ -135,15 +135,15 @@ function addressPart({ config, env }: { config: Config; env: Readonly<Record<str
   return {
     env: {
       ...(hasToken ? {} : { ADMIN_API_TOKEN: developmentAdminToken }),
-      // Public keys must not open the server to the network.
+      // The development keys are public: listen on loopback only.
       ...(env["HOST"] ? {} : { HOST: "127.0.0.1" }),
     },
-    notices: hasToken ? [] : [`No ADMIN_API_TOKEN: the development one is taken (${developmentAdminToken})`],
+    notices: hasToken ? [] : [`No ADMIN_API_TOKEN: the development one is used (${developmentAdminToken})`],
     close: () => Promise.resolve(),
   };
 }
 
-/** For other terminals: `bun --env-file=.data/dev.env run cli status`. */
+/** Writes the variables for other terminals: `bun --env-file=.data/dev.env run cli status`. */
 export async function writeEnvFile(folder: string, env: Readonly<Record<string, string>>): Promise<string> {
   const file = join(folder, "dev.env");
   const lines = Object.entries(env).map(([name, value]) => `${name}="${value.replaceAll("\n", "\\n")}"\n`);

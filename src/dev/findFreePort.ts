@@ -1,14 +1,14 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
-/** Below the ports that Linux and macOS give to outgoing connections, one of which could take it before its user does. */
+/** Below the ephemeral ports of Linux and macOS, so that no outgoing connection takes it meanwhile. */
 const lowest = 15_000;
 const highest = 30_000;
 const attemptsMax = 20;
 
 /**
- * A port of 127.0.0.1 that was free a moment ago. Another process may be told the same: what can listen on port 0 and
- * say which it got should.
+ * A port of 127.0.0.1 that was just free. Another process may get the same: a server that can listen on port 0 should do
+ * that instead.
  */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 1; ; attempt++) {

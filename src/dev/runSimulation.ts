@@ -11,14 +11,14 @@ import { createTraffic } from "./clerk/simulatedTraffic.ts";
 const usersMax = 100_000;
 /** As many as Svix sends to one endpoint at a time in a burst. */
 const concurrency = 32;
-/** A delivery answered 503 comes once more, a second later. */
+/** A delivery answered 503 is retried once, after a second. */
 const attemptsMax = 2;
 const retryScale = 0.2;
-/** Some deliveries come twice, as Svix promises no better. */
+/** Share of deliveries that come twice: delivery is at least once. */
 const duplicateShare = 0.1;
 const lineEveryMs = 2_000;
 
-/** What a simulation ended in. Times are from sending to the answer. */
+/** Result of a simulation. Durations are from request to answer. */
 interface Report {
   readonly url: string;
   readonly users: number;
@@ -78,7 +78,7 @@ export async function runSimulation(
   return report.failed === 0 && !interrupted;
 }
 
-/** Until all is sent or Ctrl-C is pressed; answers how many events the server took. */
+/** Sends all events, or until Ctrl-C. Resolves with how many the server accepted. */
 async function sendAll<Event>(
   courier: {
     send: (event: Event) => Promise<{ status: number | null }>;
@@ -101,7 +101,7 @@ async function sendAll<Event>(
     void courier.stop();
   });
   try {
-    // Alone, so that a server that is not there, or knows another secret, is found out before the rest.
+    // The first alone, so that an absent server or a wrong secret is noticed before the rest is sent.
     const [first, ...rest] = events;
     if (first !== undefined && (await send(first))) await Promise.all(rest.map(send));
     await courier.idle();

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 
-/** What hono's `secureHeaders` sets that matters to an answer here; whether there is TLS is the proxy's to say. */
+/** The headers of hono's `secureHeaders` that matter here; TLS, and so HSTS, is the proxy's. */
 const safetyHeaders = Object.entries({
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
@@ -8,7 +8,7 @@ const safetyHeaders = Object.entries({
   "cross-origin-resource-policy": "same-origin",
 });
 
-/** As hono's `requestId` judges one: anything else could forge a log line or fill it. */
+/** The rule of hono's `requestId`; any other value could forge a log line or flood the log. */
 const acceptedRequestId = /^[\w\-=]{1,255}$/;
 
 /** The id of the request: that of the app around this one, else the sender's `x-request-id`, else a new one. */

@@ -23,6 +23,7 @@ import { createMetricsRoute } from "./metricsRoute.ts";
 import { createOperatorPage } from "./operatorPage.ts";
 import { createTrpcRoute } from "./trpcRoute.ts";
 
+/** What the HTTP side is made of; each optional part has a default or a route less. */
 export interface AppDeps {
   readonly services: Services;
   readonly database: Database;
@@ -33,11 +34,11 @@ export interface AppDeps {
   readonly clerkInstanceId?: string | undefined;
   readonly adminToken?: string | undefined;
   readonly verifySession?: ContextDeps["verifySession"];
-  /** True once the server is to go down: `/readyz` then says no. */
+  /** True while the server drains: `/readyz` is then 503. */
   readonly isDraining?: (() => boolean) | undefined;
   /** What a rehearsal has found, for `/readyz`; see `startRehearsal`. */
   readonly findRehearsal?: (() => TimedReport | undefined) | undefined;
-  /** Before each answer of `/readyz`. */
+  /** Called before each answer of `/readyz`. */
   readonly onReadinessAsked?: (() => void) | undefined;
   /** What `/metrics` shows; by default a registry of this app's own, which then knows only what passes through HTTP. */
   readonly metrics?: Metrics | undefined;
@@ -103,7 +104,7 @@ export function createApp(deps: AppDeps): Hono {
   const { dueWork } = deps;
   if (dueWork) route(app, "/api/schedule", { POST: async (c) => c.json(await dueWork.perform()) });
   if (deps.hasPage ?? true) routePage(app);
-  app.notFound((c) => addAnswerHeaders(c, toErrorResponse(new AppError("not_found", "There is nothing here."))));
+  app.notFound((c) => addAnswerHeaders(c, toErrorResponse(new AppError("not_found", "No route matches this path."))));
   app.onError((error, c) => {
     const requestId = getRequestId(c);
     if (!(error instanceof AppError) || error.code === "internal")
@@ -125,8 +126,8 @@ function allowOrigins(origins: readonly string[]): MiddlewareHandler {
 function routePage(app: Hono): void {
   const page = createOperatorPage();
   route(app, "/", { GET: (c) => page.getIndex(c.req.raw) });
-  // Under a base path also that path with a slash at its end. No pattern says that to hono's fast router, and one that
-  // it does not know puts all paths, those of the app around too, on the slow one: 1.5 µs a request.
+  // Under a base path the page is also at that path with a trailing slash. A pattern for both is unknown to hono's fast
+  // router and would move all paths, the host app's included, to the slow one: 1.5 µs a request.
   const [index] = app.routes.slice(-1);
   if (index) app.routes.push({ ...index, path: "" });
   app.get("/assets/*", async (c, next) => {
@@ -137,7 +138,7 @@ function routePage(app: Hono): void {
 
 type Handler = (c: Context) => Response | Promise<Response>;
 
-/** Every other method on the path is 405 and says which there are. */
+/** Any other method on the path is 405 and names the allowed ones. */
 function route(app: Hono, path: string, handlers: Partial<Record<"GET" | "POST", Handler>>): void {
   const allow = Object.keys(handlers)
     .flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))
@@ -148,7 +149,7 @@ function route(app: Hono, path: string, handlers: Partial<Record<"GET" | "POST",
       method === "GET" || method === "HEAD" ? handlers.GET : method === "POST" ? handlers.POST : undefined;
     const answer = handler
       ? await handler(c)
-      : toErrorResponse(new AppError("method_not_allowed", `Only ${allow} is possible here.`), { allow });
+      : toErrorResponse(new AppError("method_not_allowed", `Only ${allow} is allowed here.`), { allow });
     return addAnswerHeaders(c, answer);
   });
 }

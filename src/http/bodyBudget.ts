@@ -1,14 +1,14 @@
 import { AppError } from "../errors.ts";
 
-/** Bodies that are being read or wait for their answer. Enough for 5,000 deliveries of 2 to 3 KB, which may queue. */
+/** All bodies that are being read or wait for their answer. Enough for 5,000 deliveries of 2 to 3 KB, which may queue. */
 const heldBytesMax = 24 * 1024 * 1024;
 /**
- * What they may hold when a large one is added, so that small ones still find room. A large body is in memory many times
- * for a while (bytes, text, signed text, JSON, user, payload, batch), twice as long if it is not Latin-1: with 3 MiB,
+ * The limit when a large body is added, so that small ones still find room. A large body is in memory several times for
+ * a while (bytes, text, signed text, JSON, user, payload, batch), twice as long if it is not Latin-1: with 3 MiB,
  * 300 deliveries of 900 KB at once take a process to 170 to 255 MiB, with 12 MiB to 400, without a bound to 830.
  */
 const largeHeldBytesMax = 3 * 1024 * 1024;
-/** An ordinary delivery has 2 to 3 KB. */
+/** A larger body is a large one; an ordinary delivery has 2 to 3 KB. */
 export const smallBodyBytesMax = 16 * 1024;
 
 /** The part of the budget that one request has taken. */
@@ -22,13 +22,14 @@ export interface BodyShare {
 }
 
 /**
- * Bounds the memory that request bodies hold together. Bytes count as they come, so that a sender who only declares them
+ * Bounds the memory of all request bodies together. Bytes count when they arrive, so that a sender who only declares them
  * takes no room.
  */
 export interface BodyBudget {
   readonly openShare: () => BodyShare;
 }
 
+/** One per app: webhook and tRPC share it. */
 export function createBodyBudget(): BodyBudget {
   let heldBytes = 0;
   return {
@@ -44,7 +45,7 @@ export function createBodyBudget(): BodyBudget {
       return {
         checkRoom,
         take: (bytes) => {
-          // What comes after the time for reading is over is thrown away.
+          // The request is answered already: later bytes are discarded.
           if (isClosed) return;
           checkRoom(ownBytes + bytes);
           ownBytes += bytes;

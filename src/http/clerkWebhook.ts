@@ -17,11 +17,12 @@ import { readBody } from "./readBody.ts";
 const bodyBytesMax = 1024 * 1024;
 /** The whole answer: under Bun's idle timeout, Svix's 15 s, and the 10 s promised. */
 const webhookDeadlineMs = 8_000;
-/** Leaves the database a share of the deadline worth having. */
+/** Leaves the database half of the deadline. */
 const bodyDeadlineMs = 4_000;
-/** Of one that is refused for its timestamp anyway, and may only tell that the clock here is wrong. */
+/** For a body that is refused for its timestamp and read only to check the clock here. */
 const refusedBodyDeadlineMs = 1_000;
 
+/** What the webhook route works with. */
 export interface ClerkWebhookDeps {
   readonly verifyBody: VerifyBody;
   readonly userService: Pick<UserService, "applyChange">;
@@ -34,13 +35,13 @@ export interface ClerkWebhookDeps {
   readonly clock: Clock;
 }
 
-/** `POST /api/webhooks/clerk`: 200 says the change is committed, everything else says send it again or look at it. */
+/** `POST /api/webhooks/clerk`. 200: the change is committed. Else Svix retries, except after 422. */
 export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, requestId: string) => Promise<Response> {
   const { clock, log, userService } = deps;
 
-  /** Apart, so that bytes and text are let go of while the change waits. */
+  /** A function of its own, so that bytes and text can be freed while the change waits in the queue. */
   async function receive(req: HonoRequest, share: BodyShare, startedAtMs: number): Promise<UserChange> {
-    // What is cheap to judge comes first: a flood of unsigned requests costs no reading and no hashing.
+    // Cheap checks first: a flood of unsigned requests costs no reading and no hashing.
     const headers = parseSignatureHeaders(req.raw.headers);
     const read = (timeoutMs: number) => readBody(req, { bytesMax: bodyBytesMax, timeoutMs, share, clock });
     if (!isWithinTolerance(headers, startedAtMs)) {
@@ -72,16 +73,17 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
     const share = deps.bodyBudget.openShare();
     try {
       const { outcome, lagMs } = await settle({ req, share, requestId }, startedAtMs);
-      if (outcome === "dead") throw new AppError("invalid_event", "This is no event that can be applied.");
+      if (outcome === "dead")
+        throw new AppError("invalid_event", "The delivery is verified, but it is not an event that can be applied.");
       deps.observer?.onDelivery?.({ ...endSpan(), status: 200, outcome, code: null, lagMs });
       return Response.json({ outcome });
     } catch (error) {
-      // A dead event that is no event is permanent: Svix need not retry.
+      // An invalid event stays invalid: tell Svix not to retry.
       const isDead = error instanceof AppError && error.code === "invalid_event";
       const retriable = error instanceof AppError ? toPublicError(error) : toUnavailable(error);
       const res = toErrorResponse(retriable, isDead ? { "webhook-delivery": "abort-message" } : {});
       if (res.status >= 500)
-        log.error({ err: error, requestId }, "[Webhook] A delivery could not be settled; it will come again");
+        log.error({ err: error, requestId }, "[Webhook] A delivery was not settled; nothing is lost, Svix retries it");
       else log.warn({ requestId, code: retriable.code, svixId: req.header("svix-id") }, "[Webhook] Refused a delivery");
       const { code } = retriable;
       deps.observer?.onDelivery?.({ ...endSpan(), status: res.status, outcome: null, code, lagMs: null });
@@ -92,20 +94,24 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
   };
 }
 
-/** What was ignored or came again says nothing about how far behind the tables are. */
+/** Outcomes with a lag: ignored and duplicate deliveries do not show how far the tables are behind. */
 const hasLag: ReadonlySet<Outcome> = new Set(["applied", "unchanged", "stale"]);
 
-/** A fault of ours is not the sender's: the delivery has to come again. */
+/** An unexpected error is answered 503, so that Svix retries. */
 function toUnavailable(cause: unknown): AppError {
   return new AppError("unavailable", "The delivery could not be settled.", { cause });
 }
 
-/** The sender is no operator: the ledger names the rule. */
+/** Without the rule's name, which only operators see, in the ledger. */
 function toPublicError(error: AppError): AppError {
   if (error.code !== "refused") return error;
-  return new AppError("refused", "A rule of the database refuses this change; it is tried anew when it comes again.", {
-    cause: error,
-  });
+  return new AppError(
+    "refused",
+    "A rule of the database refuses this change; a retry applies it once nothing is in the way.",
+    {
+      cause: error,
+    },
+  );
 }
 
 function toPlainText(type: string | null | undefined): string {

@@ -7,38 +7,39 @@ import type { Log } from "../log.ts";
 /** Deliveries refused in a row, and the time from the first to the last, before the clock is blamed. */
 const refusalsMin = 5;
 const episodeMsMin = 5_000;
-/** The newest that the median is taken of. */
+/** The median offset is that of the newest so many. */
 const refusalsMax = 50;
-/** Each look costs reading and hashing a body, which senders of made-up timestamps must not get for nothing. */
-const looksPerSecondMax = 5;
+/** Each check reads and hashes a body; the limit bounds what made-up timestamps cost. */
+const checksPerSecondMax = 5;
 
-/** Tells a server whose clock is wrong: it refuses each delivery for its timestamp though the signature is right. */
+/** Detects a wrong clock here: deliveries with a right signature are refused for their timestamp. */
 export interface ClockWatch {
   /** Of a delivery refused for its timestamp. `readBytes` is called a few times a second at most; null: no body came. */
   readonly onRefused: (headers: SignatureHeaders, readBytes: () => Promise<Uint8Array | null>) => Promise<void>;
   /** Of a delivery whose signature and timestamp are right. */
   readonly onAccepted: () => void;
-  /** By how many seconds the senders' clocks are ahead of this one; null while nothing speaks for a wrong clock. */
+  /** By how many seconds the senders' clocks are ahead of this one; null without a sign of a wrong clock. */
   readonly findOffsetSeconds: () => number | null;
 }
 
+/** Warns once per episode, in the log. */
 export function createClockWatch(deps: { secrets: readonly string[]; log: Log; clock: Clock }): ClockWatch {
   const { log, clock } = deps;
   const webhooks = deps.secrets.map(createSvixWebhook);
-  /** By svix-id and timestamp: a delivery that was recorded and is sent again and again counts once. */
+  /** By svix-id and timestamp: a recorded delivery that is replayed counts once. */
   let refusals = new Map<string, { readonly atMs: number; readonly offsetSeconds: number }>();
   let hasWarned = false;
   let second = 0;
-  let looks = 0;
+  let checks = 0;
 
-  function mayLook(): boolean {
+  function mayCheck(): boolean {
     const current = Math.floor(clock.monotonicMs() / 1000);
-    looks = current === second ? looks + 1 : 1;
+    checks = current === second ? checks + 1 : 1;
     second = current;
-    return looks <= looksPerSecondMax;
+    return checks <= checksPerSecondMax;
   }
 
-  /** svix' own `verify` judges the timestamp as well, so that its signature is compared here. */
+  /** Compares the signature itself, because svix' `verify` refuses the timestamp first. */
   function isSigned({ svixId, timestamp, signature }: SignatureHeaders, bytes: Uint8Array): boolean {
     const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
     const at = new Date(Number(timestamp) * 1000);
@@ -58,13 +59,13 @@ export function createClockWatch(deps: { secrets: readonly string[]; log: Log; c
 
   return {
     onRefused: async (headers, readBytes) => {
-      if (!mayLook()) return;
+      if (!mayCheck()) return;
       const offsetSeconds = Number(headers.timestamp) - Math.floor(clock.nowMs() / 1000);
       const bytes = await readBytes();
       if (bytes === null || !isSigned(headers, bytes)) return;
       const key = `${headers.timestamp} ${headers.svixId}`;
       if (!refusals.has(key)) refusals.set(key, { atMs: clock.monotonicMs(), offsetSeconds });
-      // The first stays: it says since when.
+      // The first is kept: it says since when.
       const [, oldest] = refusals.keys();
       if (refusals.size > refusalsMax && oldest !== undefined) refusals.delete(oldest);
       const offset = findOffsetSeconds();
@@ -81,7 +82,7 @@ export function createClockWatch(deps: { secrets: readonly string[]; log: Log; c
   };
 }
 
-/** @param offsetSeconds by how much the senders are ahead of this server */
+/** Text for log, `/readyz` and alarms. @param offsetSeconds by how much the senders are ahead of this server */
 export function toClockWarning(offsetSeconds: number): string {
   const direction = offsetSeconds > 0 ? "slow" : "fast";
   return `The server's clock is off by about ${Math.abs(offsetSeconds)} s (${direction}): signed deliveries are refused for their timestamp`;

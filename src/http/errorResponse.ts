@@ -1,6 +1,6 @@
 import { AppError, type ErrorCode, errorTexts } from "../errors.ts";
 
-/** The one table from what went wrong to HTTP; a new code does not compile until it stands here. */
+/** The HTTP status of every error code; a new code does not compile until it is mapped. */
 const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
   missing_headers: 400,
   invalid_signature: 400,
@@ -22,7 +22,7 @@ const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
   clerk_unavailable: 503,
 };
 
-/** The default: long enough to be kind to a database that wakes up, short against Svix's schedule. */
+/** Gives a database that wakes up some time; short against Svix's schedule. */
 const defaultRetryAfterSeconds = 5;
 
 /** `{"error":{"code","message"}}` with the status of the code. Anything but an AppError is `internal`, without its text. */

@@ -1,9 +1,8 @@
 import type { Context } from "hono";
 
 /**
- * The address at the other end of the connection, if the runtime tells; a header such as `X-Forwarded-For` is never
- * believed, for any client can write it. Works under `Bun.serve({ fetch: app.fetch })`, whose second argument it needs, as itself or as
- * `{ server }`.
+ * The peer address of the connection, if the runtime tells it; a header such as `X-Forwarded-For` is never used, because
+ * any client can write it. Needs the second argument of `Bun.serve({ fetch: app.fetch })`, as itself or as `{ server }`.
  */
 export function findClientAddress(c: Context): string | undefined {
   const env: unknown = c.env;

@@ -1,11 +1,11 @@
-/** What is thrown away of a body that is not read to its end, before the connection is closed after all. */
+/** How much of an unread body is discarded, and how long, before the connection is closed. */
 const lingerBytesMax = 16 * 1024 * 1024;
 const lingerMs = 1_000;
 
 /**
- * The same request, whose body may be left unread or cancelled without harm to its answer. Where a `Request` is made out
- * of Node's own, cancelling its body ends the connection before the answer is written, and a body left unread blocks the
- * connection for the next request. Here the rest is read and thrown away meanwhile.
+ * The same request with a body that may be left unread or cancelled without harm to the answer. On Node, cancelling the
+ * body ends the connection before the answer is written, and an unread body blocks the next request on the connection.
+ * Here the rest is read and discarded meanwhile.
  * @param bytesMax up to here a declared body is read to its end anyway, and the request is left as it is
  */
 export function withLingeringBody(req: Request, bytesMax: number): Request {
@@ -34,7 +34,7 @@ async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise
     }
     await reader.cancel();
   } catch {
-    // The sender hung up: nothing is left to throw away.
+    // The sender hung up: nothing is left to discard.
   } finally {
     clearTimeout(timer);
   }

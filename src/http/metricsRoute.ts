@@ -3,7 +3,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { createTokenCheck, findBearerToken } from "../auth/bearerToken.ts";
 import type { RateLimits } from "../auth/rateLimits.ts";
 
-/** `GET /metrics`, with the admin token. Touches no database. */
+/** `GET /metrics`, with the admin token. Sends no query. */
 export function createMetricsRoute(deps: {
   metrics: Metrics;
   adminToken?: string | undefined;

@@ -12,10 +12,11 @@ interface PageFile {
   readonly etag: string;
 }
 
+/** Answers the requests for the operator page. */
 export interface OperatorPage {
   /** The HTML; its scripts and styles come from `/assets/…`. Needs no token: all it shows comes from tRPC. */
   readonly getIndex: (req: Request) => Promise<Response>;
-  /** Null: none of the page's. Names carry a hash of their content. */
+  /** Null: not a file of the page. Names carry a hash of their content. */
   readonly findAsset: (req: Request) => Promise<Response | null>;
 }
 
@@ -46,7 +47,7 @@ const safetyHeaders = {
   "cross-origin-opener-policy": "same-origin",
 };
 
-/** The operator page. Out of the sources it is bundled when it is first asked for, and kept in memory from then on. */
+/** From sources the page is bundled at the first request; then it is kept in memory. */
 export function createOperatorPage(): OperatorPage {
   let files: Promise<PageFiles> | undefined;
 
@@ -61,7 +62,7 @@ export function createOperatorPage(): OperatorPage {
   return {
     getIndex: async (req) => {
       const { html } = await getFiles();
-      // Relative, so that it holds under any base path; `/base` and `/base/` differ in what that is relative to.
+      // Relative, for any base path; `/base` and `/base/` resolve relative paths differently.
       const folder = toPath(req).split("/").pop() ?? "";
       const text = folder === "" ? html : html.replaceAll(assetsFolder, `./${folder}/assets/`);
       return toResponse(req, toPageFile(new TextEncoder().encode(text), "text/html;charset=utf-8", "no-cache"));

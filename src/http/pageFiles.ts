@@ -9,9 +9,8 @@ export interface BuiltFile {
 }
 
 /**
- * The operator page's files: out of a single-file build (`bun build --compile`), which carries them, else bundled now.
- * The build of the Neon Function puts what this answers in place of this module, which is the only one that needs Bun
- * for the page.
+ * The operator page's files: from the single-file build (`bun build --compile`), else bundled now. The build of the Neon
+ * Function replaces this module, the only one that needs Bun for the page, with its result.
  */
 export function loadPageFiles(): Promise<readonly BuiltFile[]> {
   return bundle.files ? readBuiltFiles(bundle.files) : buildFiles(bundle.index);

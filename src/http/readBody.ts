@@ -3,19 +3,20 @@ import type { Clock } from "../clock.ts";
 import { AppError, errorTexts } from "../errors.ts";
 import { smallBodyBytesMax, type BodyShare } from "./bodyBudget.ts";
 
+/** How much of a body is read, and how long. */
 export interface BodyLimits {
   readonly bytesMax: number;
-  /** Takes what comes; to be closed once the request is answered. */
+  /** Counts the bytes; the caller closes it after the answer. */
   readonly share: BodyShare;
   readonly timeoutMs: number;
   readonly clock: Clock;
 }
 
-/** Hono's caches that hold what came, byte for byte; a form that was parsed cannot be put together again. */
+/** Hono's caches that keep the exact bytes; those of a parsed form are lost. */
 const exactCaches = ["arrayBuffer", "text", "blob"] as const;
 
 /**
- * The exact bytes of a request's body, also where a middleware of the app around this one has read it through Hono.
+ * The exact bytes of a request's body, also where a middleware of the host app has read it through Hono.
  * @throws AppError `payload_too_large` as soon as more than `bytesMax` are declared or have come; `unavailable`
  * if the bodies of all requests leave no room; `request_timeout` if the sender needs longer than `timeoutMs` or hangs up;
  * `internal` if the body was read in a way that keeps nothing
@@ -27,7 +28,7 @@ export function readBody(req: HonoRequest, limits: BodyLimits): Promise<Uint8Arr
 async function readKept(req: HonoRequest, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   if (!exactCaches.some((name) => name in req.bodyCache)) {
     const todo = "let it read c.req.text() or c.req.arrayBuffer(), which Hono keeps, instead of c.req.raw or a form";
-    const cause = new Error(`A middleware of the app around has used up the request's body: ${todo}`);
+    const cause = new Error(`A middleware of the host app has consumed the request's body: ${todo}`);
     throw new AppError("internal", errorTexts.internal, { cause });
   }
   const bytes = new Uint8Array(await req.arrayBuffer());
@@ -39,7 +40,7 @@ async function readKept(req: HonoRequest, limits: BodyLimits): Promise<Uint8Arra
 async function readUnread(req: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(req.headers.get("content-length") ?? 0);
   if (declared > limits.bytesMax) throw tooLarge(limits.bytesMax);
-  // Asked for `body` the runtime makes a stream, which a body that is read in one piece does without.
+  // Access to `body` creates a stream, which a body that is read in one piece does not need.
   const isSmall = declared > 0 && declared <= smallBodyBytesMax;
   const stream = isSmall ? undefined : req.body;
   if (stream === null) return new Uint8Array();
@@ -47,14 +48,16 @@ async function readUnread(req: Request, limits: BodyLimits): Promise<Uint8Array<
   const reading = stream === undefined ? readWhole(req, limits) : readStream(stream, limits);
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
   const cancelTimer = limits.clock.setTimer(limits.timeoutMs, () => {
-    reject(new AppError("request_timeout", "The body did not come in time."));
+    reject(new AppError("request_timeout", `The body did not arrive within ${limits.timeoutMs / 1000} s.`));
   });
   reading.bytes.then(resolve, reject);
   try {
     return await promise;
   } catch (cause) {
     reading.cancel();
-    throw cause instanceof AppError ? cause : new AppError("request_timeout", "The body broke off.", { cause });
+    throw cause instanceof AppError
+      ? cause
+      : new AppError("request_timeout", "The sender closed the connection before the end of the body.", { cause });
   } finally {
     cancelTimer();
   }
@@ -65,12 +68,12 @@ interface BodyReading {
   readonly cancel: () => void;
 }
 
-/** All that is declared, in one piece, which costs less than a stream. It cannot be cancelled, but ends with the connection. */
+/** In one piece, which costs less than a stream. It cannot be cancelled, but ends with the connection. */
 function readWhole(req: Request, { bytesMax, share }: BodyLimits): BodyReading {
-  // Not `bytes()`, which adapters that dress Node's own request up as a `Request` may lack.
+  // Not `bytes()`: adapters from Node's request to `Request` may lack it.
   const bytes = req.arrayBuffer().then((buffer) => {
     const whole = new Uint8Array(buffer);
-    // Where no HTTP server stands between, a body can be longer than it says.
+    // Without an HTTP server in between, a body can be longer than declared.
     if (whole.byteLength > bytesMax) throw tooLarge(bytesMax);
     share.take(whole.byteLength);
     return whole;

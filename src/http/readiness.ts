@@ -9,14 +9,15 @@ import { listNames } from "../service/startRehearsal.ts";
 import { toClockWarning, type ClockWatch } from "./clockWatch.ts";
 import { hasDefaultTurma } from "../store/migration/turma.ts";
 
-/** A probe that waits longer has its answer. */
+/** Below the timeout of a probe (5 s in the recipe for Kubernetes). */
 const readyDeadlineMs = 3_000;
-/** An answer about a database that sleeps is at most this old. */
+/** Age up to which a sleeping database's last answer is used. */
 const answerAgeMsMax = 24 * 3_600_000;
 
 const turmaWarning =
   "DEFAULT_TURMA is no label of the enum turma: users are stored, new mentorados wait until it is one";
 
+/** The answer of `/readyz`. */
 export interface Readiness {
   /** Of the program that answers. */
   readonly version: string;
@@ -26,7 +27,7 @@ export interface Readiness {
    * is `unknown` until one has ended, and that alone makes no server not ready.
    */
   readonly checks: Readonly<Record<"server" | "database" | "migrations" | "rehearsal", string>>;
-  /** What an operator should mend while the server works on. */
+  /** Problems that an operator should fix; the server stays ready. */
   readonly warnings: readonly string[];
   /** When the database was asked, if not now: while it is right and unused, so that probes do not keep it awake. */
   readonly databaseAskedAt?: string;
@@ -49,9 +50,9 @@ interface DatabaseAnswer {
 }
 
 /**
- * What `/readyz` answers. One question to the database serves all who ask while it is under way. A database that was
- * right when it was last asked, and that deliveries and people have not used since it may have been suspended, is left
- * alone. What keeps the database from answering is logged when it begins, not at every probe.
+ * What `/readyz` answers. Probes that come at the same time share one query. A database that was ready at the last query
+ * and that deliveries and operators have not used for as long as it takes Neon to suspend it is not queried. A failure is
+ * logged when it begins, not at every probe.
  */
 export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   const { database, log, clock } = deps;
@@ -64,8 +65,8 @@ export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
       const schema = await inBackground(database).run(findSchemaState, { deadlineMs: readyDeadlineMs });
       last = { schema, askedAtMs };
     } catch (error) {
-      // Why is for the log alone.
-      if (last?.schema !== null) log.error({ err: error }, "[Readiness] The database cannot be asked");
+      if (last?.schema !== null)
+        log.error({ err: error }, "[Readiness] The database does not answer; /readyz is 503 until it does");
       last = { schema: null, askedAtMs };
     }
     return last;

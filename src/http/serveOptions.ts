@@ -10,9 +10,9 @@ const idleTimeoutSeconds = 30;
 export function createServeOptions({ app, log }: { app: Pick<Hono, "fetch">; log: Log }) {
   return {
     idleTimeout: idleTimeoutSeconds,
-    // The limit is ours, with its own words, and nothing is read beyond it; the runtime's own answer has no body.
+    // The app has limits of its own and answers 413 in JSON; the runtime's 413 has no body.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    // With the server as its environment: only that knows a client's address.
+    // With the server, because only it knows a client's address.
     fetch: (req: Request, server: Bun.Server<undefined>) => app.fetch(withParseableUrl(req), server),
     // Bun's development mode (its default) serves `/bun:info`, and answers an exception with a page of sources.
     development: false,

@@ -9,7 +9,7 @@ import { findClientAddress } from "./findClientAddress.ts";
 import { readBody } from "./readBody.ts";
 import { toParseableUrl, withParseableUrl } from "./requestUrl.ts";
 
-/** What tRPC calls may weigh together, and how many may share a request. */
+/** Limits of one request: bytes, reading time, calls in a batch. */
 const requestBytesMax = 1024 * 1024;
 const bodyTimeoutMs = 8_000;
 const batchItemsMax = 50;
@@ -20,7 +20,7 @@ export function createTrpcRoute(
   { bodyBudget, clock }: { bodyBudget: BodyBudget; clock: Clock },
 ): Record<"GET" | "POST", (c: Context) => Promise<Response>> {
   let loading: ReturnType<typeof load> | undefined;
-  // By the context of the request: what is read of a body below is another `Request`, which has no connection.
+  // By context, because the `Request` made below from the body that was read has no connection.
   const addresses = new WeakMap<Context, string | undefined>();
 
   /** At the first call, so that the first webhook waits neither for tRPC nor for the procedures. */
@@ -39,7 +39,7 @@ export function createTrpcRoute(
 
   async function answer(c: Context): Promise<Response> {
     loading ??= load().catch((error: unknown) => {
-      // Files could not be read; the next call tries again.
+      // The next call retries.
       loading = undefined;
       throw error;
     });
@@ -50,7 +50,8 @@ export function createTrpcRoute(
 
   return {
     GET: (c) => {
-      if (c.req.raw.url.length > requestBytesMax) throw new AppError("payload_too_large", "The request is too large.");
+      if (c.req.raw.url.length > requestBytesMax)
+        throw new AppError("payload_too_large", `The request is larger than ${requestBytesMax} bytes.`);
       addresses.set(c, findClientAddress(c));
       c.req.raw = withParseableUrl(c.req.raw);
       return answer(c);
@@ -59,7 +60,7 @@ export function createTrpcRoute(
       addresses.set(c, findClientAddress(c));
       const share = bodyBudget.openShare();
       try {
-        // Read here, so that the limits hold for what is streamed as well as for what is declared.
+        // Read here, so that the limits apply to streamed bodies as well as to declared ones.
         const body = await readBody(c.req, { bytesMax: requestBytesMax, timeoutMs: bodyTimeoutMs, share, clock });
         c.req.raw = new Request(toParseableUrl(c.req.raw.url), { method: "POST", headers: c.req.raw.headers, body });
         return await answer(c);

@@ -49,7 +49,7 @@ test("a failure of the database shows neither its words nor a stack to a client"
     const res = await own.app.request(`/api/trpc/${path}`, { headers: { authorization } });
     expect(res.status).toBe(500);
     const text = await res.text();
-    expect(JSON.parse(text)).toMatchObject({ error: { message: "Something went wrong here." } });
+    expect(JSON.parse(text)).toMatchObject({ error: { message: "Internal error; the server's log has the cause." } });
     expect(text.replace(/"path":"[^"]*"/g, "")).not.toMatch(internalWords);
   }
 });

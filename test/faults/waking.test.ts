@@ -116,7 +116,9 @@ test("what keeps readiness at 503 is in the log, once and not at every probe", a
   const t = await openForTest(openTestApp({ log, databaseUrl: (url) => url.replace("postgres:", "postgres:not") }));
   for (let probe = 0; probe < 3; probe += 1) expect((await t.app.request("/readyz")).status).toBe(503);
   const said = lines.filter((line) => JSON.stringify(line).includes("password authentication failed"));
-  expect(said.map((line) => line["msg"])).toEqual(["[Readiness] The database cannot be asked"]);
+  expect(said.map((line) => line["msg"])).toEqual([
+    "[Readiness] The database does not answer; /readyz is 503 until it does",
+  ]);
 });
 
 test("XX000 in answer to a statement is that statement's error, and not tried again", async () => {

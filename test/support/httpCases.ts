@@ -44,7 +44,7 @@ export function declareHttpCases(t: Pick<ContractApp, "app">): void {
       const res = await t.app.request(`http://sync.test${path}`, { method });
       expect(res.status).toBe(404);
       expect(res.headers.get("content-type")).toStartWith("application/json");
-      expect(await res.json()).toEqual({ error: { code: "not_found", message: "There is nothing here." } });
+      expect(await res.json()).toEqual({ error: { code: "not_found", message: "No route matches this path." } });
     }
   });
 

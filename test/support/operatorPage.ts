@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { Browser, Page } from "playwright-core";
 import { openServer } from "./openServer.ts";
 import { createClerkApi } from "../../src/clerk/createClerkApi.ts";
-import { registeredMentorados, tellStory } from "../../src/dev/demoStory.ts";
+import { registeredMentorados, makeDemoDeliveries } from "../../src/dev/demoDeliveries.ts";
 import { openSimulatedClerk, type SimulatedClerk } from "../../src/dev/clerk/simulatedClerk.ts";
 import type { AppDeps } from "../../src/http/app.ts";
 import { silentLog } from "../../src/log.ts";
@@ -65,7 +65,7 @@ export async function openOperatorPageTest(
 export async function deliverDemo({ clerk, sql, deliver }: OperatorPageTest): Promise<void> {
   for (const { nomeCompleto, ...rest } of registeredMentorados)
     await sql`insert into mentorados ${sql({ nome_completo: nomeCompleto, ...rest })}`;
-  for (const { event, forged } of tellStory(clerk))
+  for (const { event, forged } of makeDemoDeliveries(clerk))
     if (forged !== true) await deliver(JSON.parse(event.body), { svixId: event.svixId });
 }
 

@@ -5,11 +5,12 @@ import type { PageQuery } from "./listPage.ts";
 import { createRateLimit } from "./rateLimit.ts";
 import type { SessionTokens } from "./sessionTokens.ts";
 
-/** As the specification has them. */
+/** From Clerk's OpenAPI specification. */
 const pageUsersMax = 500;
 const pageUsersDefault = 10;
 const idFilterMax = 100;
 
+/** The instance that the API answers for. */
 export interface BackendApiOptions {
   readonly directory: ClerkDirectory;
   readonly changes: ClerkChanges;
@@ -22,7 +23,7 @@ export interface BackendApiOptions {
 }
 
 /**
- * Clerk's Backend API as far as this program asks it: `/v1/users`, `/v1/users/count`, `/v1/users/:id`, `/v1/instance`,
+ * The part of Clerk's Backend API that this program uses: `/v1/users`, `/v1/users/count`, `/v1/users/:id`, `/v1/instance`,
  * `/v1/jwks`; and the writes of `answerWrite`.
  */
 export function createBackendApi(options: BackendApiOptions): (req: Request) => Promise<Response> {
@@ -32,7 +33,7 @@ export function createBackendApi(options: BackendApiOptions): (req: Request) => 
     const url = new URL(req.url);
     const authorization = req.headers.get("authorization");
     if (authorization !== `Bearer ${options.secretKey}`) return unauthorized(authorization !== null);
-    // Clerk puts no limit on the keys.
+    // Clerk does not rate-limit the keys.
     if (url.pathname === "/v1/jwks") return json((await options.sessions()).jwks);
     const waitSeconds = limit();
     if (waitSeconds > 0) {

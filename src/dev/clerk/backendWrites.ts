@@ -4,7 +4,7 @@ import { emailAddress, type Json } from "./clerkUserParts.ts";
 import { baseUser } from "./clerkUserShapes.ts";
 import type { SessionTokens } from "./sessionTokens.ts";
 
-/** What can be set of a user besides the addresses, in `POST` and `PATCH`. */
+/** Fields that `POST` and `PATCH` set, besides the addresses. */
 const settable = [
   "first_name",
   "last_name",
@@ -22,7 +22,7 @@ export interface WriteAnswer {
 }
 
 /**
- * The writing half of the Backend API, to play with by curl: `POST /v1/users`, `PATCH` and `DELETE /v1/users/:id`,
+ * The writing half of the Backend API, for use with curl: `POST /v1/users`, `PATCH` and `DELETE /v1/users/:id`,
  * `POST /v1/sessions` and `POST /v1/sessions/:id/tokens`. Undefined: no such call, or no such user.
  */
 export async function answerWrite(

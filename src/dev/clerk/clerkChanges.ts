@@ -4,10 +4,10 @@ import type { ClerkDirectory } from "./clerkDirectory.ts";
 import { deletionEvent, type ClerkEvent, userEvent } from "./clerkEvents.ts";
 import { createRandom, toIdText } from "./seeded.ts";
 
-/** Live, an envelope's `timestamp` lies this far behind the user's `updated_at`. */
+/** In live traffic the envelope's `timestamp` is this much later than the user's `updated_at`. */
 const envelopeLagMs = { min: 10, max: 60 };
 
-/** Changes of users as Clerk makes them: to its own list first, then an event that tells of it. */
+/** Changes of users as in Clerk: the user first, then an event about it. */
 export interface ClerkChanges {
   /** @throws Error if the id is or was in use */
   readonly createUser: (user: ClerkUser) => ClerkEvent;
@@ -15,10 +15,11 @@ export interface ClerkChanges {
   readonly updateUser: (clerkId: string, changes: Readonly<Record<string, unknown>>) => ClerkEvent;
   /** @throws Error if there is no such user */
   readonly deleteUser: (clerkId: string) => ClerkEvent;
-  /** Is told of each event from now on: the place for a courier. */
+  /** Calls the listener with each event from now on. */
   readonly onEvent: (listener: (event: ClerkEvent) => void) => void;
 }
 
+/** Changes and their events, with ids from the seed. */
 export function createClerkChanges(options: {
   directory: ClerkDirectory;
   seed: number;
@@ -40,7 +41,7 @@ export function createClerkChanges(options: {
       instanceId,
     };
   };
-  const tell = (event: ClerkEvent) => {
+  const emit = (event: ClerkEvent) => {
     for (const listener of listeners) listener(event);
     return event;
   };
@@ -48,15 +49,15 @@ export function createClerkChanges(options: {
   return {
     createUser: (user) => {
       const created = directory.create(user);
-      return tell(userEvent("user.created", created, envelope(versionOf(created))));
+      return emit(userEvent("user.created", created, envelope(versionOf(created))));
     },
     updateUser: (clerkId, changes) => {
       const updated = directory.update(clerkId, changes);
-      return tell(userEvent("user.updated", updated, envelope(versionOf(updated))));
+      return emit(userEvent("user.updated", updated, envelope(versionOf(updated))));
     },
     deleteUser: (clerkId) => {
       directory.remove(clerkId);
-      return tell(deletionEvent(clerkId, envelope(now())));
+      return emit(deletionEvent(clerkId, envelope(now())));
     },
     onEvent: (listener) => {
       listeners.push(listener);

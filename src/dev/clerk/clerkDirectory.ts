@@ -31,27 +31,27 @@ export function createClerkDirectory(options: {
   now: () => number;
 }): ClerkDirectory {
   const population = createUserPopulation({ seed: options.seed, size: options.users });
-  /** Users of the population that were deleted or changed, by index. */
-  const touched = new Set<number>();
-  /** Users that are not (any more) as the population has them. */
-  const special = new Map<string, DirectoryEntry>();
-  const buried = new Set<string>();
+  /** Indexes in the population of users that were changed or deleted. */
+  const overridden = new Set<number>();
+  /** Users that were added or changed. */
+  const overrides = new Map<string, DirectoryEntry>();
+  const deletedIds = new Set<string>();
   let size = options.users;
   let people = 0;
-  /** Of `special` by field, until it changes. */
+  /** `overrides` sorted by field, until they change. */
   const sorted = new Map<PageQuery["orderBy"]["field"], readonly DirectoryEntry[]>();
 
   const put = (user: ClerkUser) => {
     const index = population.findIndex(user.id);
     const createdAtMs = toEpochMs(user["created_at"]) ?? options.now();
     const updatedAtMs = toEpochMs(user["updated_at"]) ?? createdAtMs;
-    if (index !== undefined) touched.add(index);
-    special.set(user.id, { user, created_at: createdAtMs, updated_at: updatedAtMs });
+    if (index !== undefined) overridden.add(index);
+    overrides.set(user.id, { user, created_at: createdAtMs, updated_at: updatedAtMs });
     sorted.clear();
   };
   const find = (clerkId: string) => {
-    const changed = special.get(clerkId);
-    if (changed || buried.has(clerkId)) return changed?.user;
+    const changed = overrides.get(clerkId);
+    if (changed || deletedIds.has(clerkId)) return changed?.user;
     const index = population.findIndex(clerkId);
     return index === undefined ? undefined : population.userAt(index);
   };
@@ -63,10 +63,10 @@ export function createClerkDirectory(options: {
   return {
     find,
     count: () => size,
-    list: (query) => listPage({ population, touched, special, sorted }, query),
+    list: (query) => listPage({ population, overridden, overrides, sorted }, query),
     newPerson: () => createPerson(options.seed, options.firstSequence + people++, options.now()),
     create: (user) => {
-      if (find(user.id) || buried.has(user.id)) throw new Error(`Clerk never reuses an id: ${user.id}`);
+      if (find(user.id) || deletedIds.has(user.id)) throw new Error(`Clerk never reuses an id: ${user.id}`);
       put(user);
       size++;
       return user;
@@ -81,10 +81,10 @@ export function createClerkDirectory(options: {
     remove: (clerkId) => {
       require(clerkId);
       const index = population.findIndex(clerkId);
-      if (index !== undefined) touched.add(index);
-      special.delete(clerkId);
+      if (index !== undefined) overridden.add(index);
+      overrides.delete(clerkId);
       sorted.clear();
-      buried.add(clerkId);
+      deletedIds.add(clerkId);
       size--;
     },
   };

@@ -1,11 +1,11 @@
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import { toWebhookUser } from "./clerkWebhookUser.ts";
 
-/** What Svix was given to deliver: the same text each time. */
+/** An event as Svix delivers it: every attempt has the same body. */
 export interface ClerkEvent {
   readonly svixId: string;
   readonly type: string;
-  /** Whom it is about; null if it says not. */
+  /** The user it is about; null if it names none. */
   readonly clerkId: string | null;
   /** The body, exactly as it is signed. */
   readonly body: string;
@@ -14,6 +14,7 @@ export interface ClerkEvent {
 /** `current`: as live traffic has it; the others lack what older events lack, `seconds` is as in the OpenAPI examples. */
 export type EnvelopeForm = "current" | "withoutInstance" | "withoutAttributes" | "bare" | "seconds";
 
+/** What an event has besides its data. */
 export interface EnvelopeOptions {
   readonly svixId: string;
   /** Epoch milliseconds; live, 10–60 ms after the user's `updated_at`. */
@@ -26,6 +27,7 @@ const eventAttributes = {
   http_request: { client_ip: "192.0.2.1", user_agent: "Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0.0.0" },
 };
 
+/** Carries the user in the form of webhooks, see `toWebhookUser`. */
 export function userEvent(
   type: "user.created" | "user.updated",
   user: ClerkUser,
@@ -56,7 +58,7 @@ export function toEvent(type: string, clerkId: string | null, data: unknown, opt
   return { svixId, type, clerkId, body: JSON.stringify({ data, object: "event", type, ...rest }) };
 }
 
-/** Events of other types, some of them about a user: they must be let pass. */
+/** Data of events of other types, some of them about a user: the server answers `ignored`. */
 export const otherEvents: Readonly<Record<string, (clerkId: string) => unknown>> = {
   "session.created": (clerkId) => ({
     abandon_at: 1_793_000_000_000,
@@ -65,7 +67,7 @@ export const otherEvents: Readonly<Record<string, (clerkId: string) => unknown>>
     last_active_organization_id: null,
     object: "session",
     status: "active",
-    // The whole user is in it, and yet it is no event about the user.
+    // It carries a user, but it is not a user event.
     user: { id: clerkId, object: "user", first_name: "Absent", email_addresses: [] },
     user_id: clerkId,
   }),

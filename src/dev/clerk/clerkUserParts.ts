@@ -1,6 +1,7 @@
 // The pieces of a Clerk user, with the keys and types that the Backend API of 2026 sends.
 import { toPartId, type Person } from "./person.ts";
 
+/** An object of a Clerk answer. */
 export type Json = Record<string, unknown>;
 
 const googleScopes =
@@ -40,6 +41,7 @@ export function emailAddress(
   };
 }
 
+/** An element of `external_accounts`, in the form of the Backend API. */
 export function externalAccount(person: Person, provider: "oauth_google" | "oauth_github"): Json {
   const isGoogle = provider === "oauth_google";
   return {
@@ -71,6 +73,7 @@ export function externalAccount(person: Person, provider: "oauth_google" | "oaut
   };
 }
 
+/** An element of `phone_numbers`. */
 export function phoneNumber(
   person: Person,
   options: { nth?: number; status?: string; forSecondFactor?: boolean } = {},
@@ -97,6 +100,7 @@ export function phoneNumber(
   };
 }
 
+/** An element of `web3_wallets`. */
 export function web3Wallet(person: Person): Json {
   return {
     id: toPartId(person, "idn", 60),
@@ -115,6 +119,7 @@ export function web3Wallet(person: Person): Json {
   };
 }
 
+/** An element of `passkeys`. */
 export function passkey(person: Person): Json {
   return {
     id: toPartId(person, "idn", 80),
@@ -132,6 +137,7 @@ export function passkey(person: Person): Json {
   };
 }
 
+/** An element of `enterprise_accounts`, by SAML. */
 export function enterpriseAccount(person: Person): Json {
   const connection = toPartId(person, "ent_conn");
   return {
@@ -167,6 +173,7 @@ export function enterpriseAccount(person: Person): Json {
   };
 }
 
+/** An element of `saml_accounts`. */
 export function samlAccount(person: Person): Json {
   return {
     object: "saml_account",

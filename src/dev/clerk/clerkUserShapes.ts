@@ -62,7 +62,7 @@ export function baseUser(person: Person, changes: Json = {}): ClerkUser {
   };
 }
 
-/** What takes the address away: a user known by something else. */
+/** For users who sign in by something else. */
 const withoutEmail = { email_addresses: [], primary_email_address_id: null };
 
 function oauthUser(person: Person, provider: "oauth_google" | "oauth_github", changes: Json = {}): ClerkUser {
@@ -77,7 +77,7 @@ function oauthUser(person: Person, provider: "oauth_google" | "oauth_github", ch
   });
 }
 
-/** Users as the API of 2026 sends them, by what is particular about them. Some were seen live, the rest is in the specification. */
+/** Users as the API of 2026 sends them, by what distinguishes them. Some were recorded, the others follow the specification. */
 export const currentShapes = {
   emailCode: (person) => baseUser(person),
   emailCodeWithoutName: (person) => baseUser(person, { first_name: null, last_name: null }),

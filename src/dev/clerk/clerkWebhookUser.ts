@@ -1,7 +1,7 @@
 import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import type { Json } from "./clerkUserParts.ts";
 
-/** Keys that the Backend API has and no recorded webhook had. */
+/** Keys that the Backend API sends and no recorded webhook had. */
 const apiOnly = new Set(["password_last_updated_at", "bypass_client_trust", "requires_password_reset"]);
 
 /** The user of the Backend API as webhooks carry them: keys in alphabetical order, Google accounts in their older form. */
@@ -15,7 +15,7 @@ export function toWebhookUser(user: ClerkUser): ClerkUser {
   });
 }
 
-/** Google's come merged with what they were before 2025: another `object`, the id of the identification first. */
+/** Webhooks still send Google accounts with the fields of before 2025: another `object` and `id`, and both sets of names. */
 function toWebhookAccount(account: Json): Json {
   if (account["object"] !== "external_account" || account["provider"] !== "oauth_google") return account;
   const { image_url: _image, phone_number: _phone, ...rest } = account;

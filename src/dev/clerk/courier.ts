@@ -9,33 +9,34 @@ const retryAfterSeconds = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
 /** Svix takes no answer within this as a failure. */
 const attemptDeadlineMs = 15_000;
 
-/** One request to the endpoint and what came of it. */
+/** One delivery (HTTP attempt) and its answer. */
 export interface DeliveryAttempt {
   readonly event: ClerkEvent;
   /** 1: the first time this event was sent. */
   readonly attempt: number;
   /** null: no answer in time, or no connection. */
   readonly status: number | null;
-  /** The outcome or the error's code that the server told; empty if it told none. */
+  /** The outcome or error code in the answer; empty if it has none. */
   readonly said: string;
   readonly durationMs: number;
   readonly willRetry: boolean;
 }
 
+/** How a courier delivers. */
 export interface CourierOptions {
   /** Of the endpoint, such as `http://localhost:3000/api/webhooks/clerk`. */
   readonly url: string;
   /** One, or, while it is being rotated, several `whsec_…`: all of them sign. */
   readonly secrets: readonly string[];
-  /** Chance of delays and duplicates comes from it; default 1. */
+  /** Of random delays and duplicates; default 1. */
   readonly seed?: number;
   /** The share of events that are sent twice though they arrived; default 0. */
   readonly duplicateShare?: number;
-  /** Each sending waits a time from 0 to this, so that events overtake each other; default 0. */
+  /** Each event is delayed by 0 to this, so that events arrive out of order; default 0. */
   readonly delayMsMax?: number;
-  /** What Svix's waiting times are multiplied by; default 1. */
+  /** Factor of Svix's retry delays; default 1. */
   readonly retryScale?: number;
-  /** Default: all that Svix makes, 8. */
+  /** Default: 8, as many as Svix makes. */
   readonly attemptsMax?: number;
   /** Requests at a time; default 64. */
   readonly concurrency?: number;
@@ -45,13 +46,13 @@ export interface CourierOptions {
 /** Delivers events as Svix does: at least once, in no order, again until the endpoint takes them. */
 export interface Courier {
   /**
-   * Resolves with the last attempt when the endpoint took the event or no further attempt is due.
-   * `delayMs` instead of chance, and `copies` more sendings, each with `attempt` counted on.
+   * Resolves with the last attempt when the endpoint accepted the event or no further attempt is due.
+   * `delayMs`: instead of a random delay; `copies`: how many duplicates, each with `attempt` counted on.
    */
   readonly send: (event: ClerkEvent, options?: { delayMs?: number; copies?: number }) => Promise<DeliveryAttempt>;
-  /** Resolves when nothing is on its way, duplicates included. */
+  /** Resolves when nothing is in flight or pending, duplicates included. */
   readonly idle: () => Promise<void>;
-  /** Nothing is sent any more; what waits is given up. */
+  /** Sends nothing more; pending retries are dropped. */
   readonly stop: () => Promise<void>;
 }
 
@@ -62,7 +63,7 @@ export function createCourier(options: CourierOptions): Courier {
   const webhooks = options.secrets.map((secret) => new Webhook(secret));
   const random = createRandom(seed);
   const stopping = new AbortController();
-  const gate = createGate(concurrency);
+  const limit = createLimit(concurrency);
   const underway = new Set<Promise<unknown>>();
 
   async function attemptOnce(event: ClerkEvent, attempt: number): Promise<DeliveryAttempt> {
@@ -79,7 +80,7 @@ export function createCourier(options: CourierOptions): Courier {
   async function deliver(event: ClerkEvent, delayMs: number, before: number): Promise<DeliveryAttempt> {
     await sleep(delayMs, undefined, { signal: stopping.signal });
     for (let attempt = before + 1; ; attempt++) {
-      const done = await gate(() => attemptOnce(event, attempt));
+      const done = await limit(() => attemptOnce(event, attempt));
       if (!done.willRetry) return done;
       const waitMs = (retryAfterSeconds[attempt - before] ?? 0) * 1000 * retryScale;
       await sleep(waitMs, undefined, { signal: stopping.signal });
@@ -93,7 +94,7 @@ export function createCourier(options: CourierOptions): Courier {
     return work;
   }
 
-  /** A stop is how waiting ends; whatever else went wrong is a mistake in here. */
+  /** `stop` rejects what is pending; any other error is a bug. */
   function unlessStopped(cause: unknown): void {
     if (!stopping.signal.aborted) throw cause;
   }
@@ -103,7 +104,7 @@ export function createCourier(options: CourierOptions): Courier {
       const extra = copies ?? (random() < duplicateShare ? 1 : 0);
       const first = track(deliver(event, delayMs ?? random() * delayMsMax, 0));
       for (let copy = 1; copy <= extra; copy++) {
-        // What becomes of a copy is reported to `onAttempt`.
+        // The answers to a duplicate are reported to `onAttempt` alone.
         track(deliver(event, random() * delayMsMax, copy)).catch(unlessStopped);
       }
       return first;
@@ -143,12 +144,12 @@ async function post(
     const aborted = res.headers.get("webhook-delivery") === "abort-message";
     return { status: res.status, said: toWord(await res.text()), aborted };
   } catch {
-    // No connection, or no answer in time: to Svix one as good as the other.
+    // No connection, or no answer in time: Svix treats them alike.
     return { status: null, said: "", aborted: false };
   }
 }
 
-/** The outcome or error code; empty where it is not this program's answer: a proxy's page, or another server. */
+/** Outcome or error code; empty if the answer is not this program's, but a proxy's or another server's. */
 function toWord(text: string): string {
   const answer = parseJson(text);
   if (!isObject(answer)) return "";
@@ -156,8 +157,8 @@ function toWord(text: string): string {
   return typeof word === "string" ? word : "";
 }
 
-/** Lets so many in at a time, in the order they came. */
-function createGate(places: number): <T>(work: () => Promise<T>) => Promise<T> {
+/** Runs at most `places` calls at a time, in the order in which they came. */
+function createLimit(places: number): <T>(work: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let free = places;
   return async (work) => {

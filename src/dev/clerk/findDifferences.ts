@@ -20,8 +20,8 @@ interface Row {
 }
 
 /**
- * What the tables say otherwise than a simulated Clerk does, one line each; empty: nothing. Works the rules out anew
- * instead of asking the program's own mapper, which would only agree with itself.
+ * Compares the tables with a simulated Clerk: one line for each difference. It implements the rules a second time, because
+ * the program's own mapper would agree with itself.
  * @param deleted the ids Clerk once had
  */
 export async function findDifferences(
@@ -37,8 +37,10 @@ export async function findDifferences(
   return [
     ...users.flatMap((user) => compareUser(user, byId.get(user.id))),
     ...deleted.flatMap((clerkId) => compareDeleted(clerkId, byId.get(clerkId))),
-    ...rows.filter((row) => !known.has(row.clerkId)).map((row) => `${row.clerkId} is in the table, Clerk never had it`),
-    ...(rows.length === byId.size ? [] : ["a user stands in the table more than once"]),
+    ...rows
+      .filter((row) => !known.has(row.clerkId))
+      .map((row) => `${row.clerkId} is in the table, but Clerk never had it`),
+    ...(rows.length === byId.size ? [] : ["a user is in the table more than once"]),
     ...(claimed.length === new Set(claimed).size ? [] : ["a mentorado belongs to two users"]),
   ];
 }

@@ -8,22 +8,22 @@ export interface PageQuery {
   readonly limit: number;
   readonly offset?: number;
   readonly orderBy: { readonly field: OrderField; readonly descending: boolean };
-  /** The page begins behind this user, with `created_at` order only. */
+  /** The page begins after this user; with `created_at` order only. */
   readonly startingAfter?: ClerkUser;
   readonly createdAtAfterMs?: number;
   readonly createdAtBeforeMs?: number;
 }
 
-/** A user who is not, or not any more, as the population has them. */
+/** A user who was added or changed. */
 export interface DirectoryEntry extends Readonly<Record<OrderField, number>> {
   readonly user: ClerkUser;
 }
 
 interface Directory {
   readonly population: UserPopulation;
-  /** Indexes of those who were deleted or changed. */
-  readonly touched: ReadonlySet<number>;
-  readonly special: ReadonlyMap<string, DirectoryEntry>;
+  /** Indexes of users that were changed or deleted. */
+  readonly overridden: ReadonlySet<number>;
+  readonly overrides: ReadonlyMap<string, DirectoryEntry>;
   readonly sorted: Map<OrderField, readonly DirectoryEntry[]>;
 }
 
@@ -35,30 +35,30 @@ interface Place {
 }
 
 /**
- * Merges two rows that are both in order: the population, of which a user is made only when the page holds them, and
- * what was changed or added. Cost is that of the page and its offset, whatever the size of the population.
+ * Merges two sorted sequences: the population, whose users are generated for the page alone, and the users that were
+ * added or changed. Costs as much as the page and its offset, whatever the size of the population.
  */
 export function listPage(directory: Directory, query: PageQuery): ClerkUser[] {
   const { field, descending } = query.orderBy;
-  const untouched = createUntouched(directory, query);
-  const changed = createChanged(directory, query);
+  const generated = createPopulationSequence(directory, query);
+  const changed = createOverrideSequence(directory, query);
   const start = query.startingAfter && toPlace(directory, query.startingAfter);
-  if (start) for (const row of [untouched, changed]) row.seek(start);
+  if (start) for (const sequence of [generated, changed]) sequence.seek(start);
   const page: ClerkUser[] = [];
   let toSkip = query.offset ?? 0;
   while (page.length < query.limit) {
-    const [a, b] = [untouched.peek(), changed.peek()];
+    const [a, b] = [generated.peek(), changed.peek()];
     if (!a && !b) break;
     const sign = descending ? -1 : 1;
-    const next = !b || (a && sign * compare(a, b) < 0) ? untouched : changed;
+    const next = !b || (a && sign * compare(a, b) < 0) ? generated : changed;
     if (toSkip > 0) toSkip--;
     else page.push(next.user());
     next.advance();
   }
   return page;
 
-  function toPlace({ population, special }: Directory, user: ClerkUser): Place {
-    const entry = special.get(user.id);
+  function toPlace({ population, overrides }: Directory, user: ClerkUser): Place {
+    const entry = overrides.get(user.id);
     const index = population.findIndex(user.id);
     return {
       atMs: entry?.[field] ?? (index === undefined ? 0 : population.createdAtMs(index)),
@@ -67,16 +67,16 @@ export function listPage(directory: Directory, query: PageQuery): ClerkUser[] {
   }
 }
 
-/** One of the two rows, in the direction asked for. */
-interface Row {
+/** One of the two sequences, in the order of the query. */
+interface Sequence {
   readonly peek: () => Place | undefined;
   readonly user: () => ClerkUser;
   readonly advance: () => void;
-  /** To the first place behind this one. */
+  /** To the first place after this one. */
   readonly seek: (place: Place) => void;
 }
 
-function createUntouched({ population, touched }: Directory, query: PageQuery): Row {
+function createPopulationSequence({ population, overridden }: Directory, query: PageQuery): Sequence {
   const { field, descending } = query.orderBy;
   const step = descending ? -1 : 1;
   // The population's times never fall with the index, so a span of time is a span of indexes.
@@ -89,7 +89,7 @@ function createUntouched({ population, touched }: Directory, query: PageQuery): 
     clerkId: () => population.idAt(index),
   });
   const settle = () => {
-    while (at >= first && at < end && touched.has(at)) at += step;
+    while (at >= first && at < end && overridden.has(at)) at += step;
     place = at >= first && at < end ? placeAt(at) : undefined;
   };
   settle();
@@ -117,12 +117,12 @@ function createUntouched({ population, touched }: Directory, query: PageQuery): 
   };
 }
 
-function createChanged({ special, sorted }: Directory, query: PageQuery): Row {
+function createOverrideSequence({ overrides, sorted }: Directory, query: PageQuery): Sequence {
   const { field, descending } = query.orderBy;
   const toPlace = (entry: DirectoryEntry): Place => ({ atMs: entry[field], clerkId: () => entry.user.id });
   let entries = sorted.get(field);
   if (!entries) {
-    entries = [...special.values()].sort((a, b) => compare(toPlace(a), toPlace(b)));
+    entries = [...overrides.values()].sort((a, b) => compare(toPlace(a), toPlace(b)));
     sorted.set(field, entries);
   }
   const { createdAtAfterMs = -1, createdAtBeforeMs = Infinity } = query;
@@ -139,7 +139,7 @@ function createChanged({ special, sorted }: Directory, query: PageQuery): Row {
     },
     user: () => {
       const entry = get();
-      if (!entry) throw new Error("the row has come to its end");
+      if (!entry) throw new Error("the sequence has come to its end");
       return entry.user;
     },
     advance: () => {
@@ -162,13 +162,13 @@ function compare(a: Place, b: Place): number {
   return aId < bId ? -1 : aId > bId ? 1 : 0;
 }
 
-/** The first of 0…size-1 for which `holds` is true, given that it stays true from there; else `size`. */
-function firstIndex(size: number, holds: (index: number) => boolean): number {
+/** The first of 0…size-1 for which `isTrue` is true, given that it stays true from there; else `size`. */
+function firstIndex(size: number, isTrue: (index: number) => boolean): number {
   let low = 0;
   let high = size;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (holds(middle)) high = middle;
+    if (isTrue(middle)) high = middle;
     else low = middle + 1;
   }
   return low;

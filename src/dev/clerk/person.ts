@@ -1,6 +1,6 @@
 import { mix, toIdText } from "./seeded.ts";
 
-/** Who a made-up user is, before Clerk gives them a shape. */
+/** A made-up person, from whom users of any shape are made. */
 export interface Person {
   readonly seed: number;
   readonly sequence: number;
@@ -71,7 +71,7 @@ export function createPerson(seed: number, sequence: number, createdAtMs: number
   };
 }
 
-/** An id of something the person has, such as `idn_…`; `nth` tells several of a kind apart. */
+/** Id of a part of the user, such as `idn_…`; `nth` tells several of a kind apart. */
 export function toPartId(person: Person, prefix: string, nth = 0): string {
   return `${prefix}_${toIdText(person.seed + 1 + nth, person.sequence)}`;
 }

@@ -6,18 +6,18 @@ export function mix(seed: number, n: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** Numbers from 0 up to 1, the same row of them for the same seed. */
+/** Pseudo-random numbers in [0, 1), the same sequence for the same seed. */
 export function createRandom(seed: number): () => number {
   let n = 0;
   return () => mix(seed, ++n) / 2 ** 32;
 }
 
-// In the order of their bytes, so that ids sort as they were given out.
+// In the order of their bytes, so that ids sort by sequence number.
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const sequenceChars = 6;
 
 /**
- * 27 characters that look and sort like Clerk's ids, of which `fromIdText` finds the number again.
+ * 27 characters that look and sort like Clerk's ids; `fromIdText` is the inverse.
  * @param sequence 0 to 62⁶ - 1
  */
 export function toIdText(seed: number, sequence: number): string {

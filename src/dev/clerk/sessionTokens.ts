@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 /** Clerk's session tokens live for a minute. */
 const lifetimeSeconds = 60;
 
-/** An instance's key pair: tokens as Clerk's frontend hands them out, and what proves them. */
+/** An instance's key pair: it signs session tokens, and publishes the key that verifies them. */
 export interface SessionTokens {
   /** The public key in PEM, for `CLERK_JWT_KEY`. */
   readonly jwtKey: string;
@@ -14,6 +14,7 @@ export interface SessionTokens {
   readonly sign: (clerkId: string, claims?: Readonly<Record<string, unknown>>) => string;
 }
 
+/** Makes a key pair, which takes a tenth of a second. */
 export async function createSessionTokens(options: { instanceId: string; now: () => number }): Promise<SessionTokens> {
   const { publicKey, privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
   const kid = options.instanceId;

@@ -4,14 +4,15 @@ import { createClerkDirectory, type ClerkDirectory } from "./clerkDirectory.ts";
 import { findFreePort } from "../findFreePort.ts";
 import { createSessionTokens, type SessionTokens } from "./sessionTokens.ts";
 
+/** What a simulated instance begins with. */
 export interface SimulatedClerkOptions {
-  /** Everything random comes from it; default 1. */
+  /** Of everything random; default 1. */
   readonly seed?: number;
   /** How many users the instance begins with, up to millions; default 0. */
   readonly users?: number;
   /**
-   * What ids of sign-ups and events are made from, counted on; default `users`. A Clerk that comes back to a database
-   * which remembers an earlier one needs another, or its ids come again.
+   * First sequence number of the ids of sign-ups and events; default `users`. With a database that keeps the users of an
+   * earlier simulated Clerk it has to be another, or ids repeat.
    */
   readonly firstSequence?: number;
   /** Begins with `sk_test_` or `sk_live_`; default `sk_test_simulated`. */
@@ -35,11 +36,11 @@ export interface SimulatedClerk {
   /** For `CLERK_SECRET_KEY`. */
   readonly secretKey: string;
   readonly instanceId: string;
-  /** The users; a change here sends no webhook, as when it was lost. */
+  /** The users; a change here emits no event, like a lost webhook. */
   readonly directory: ClerkDirectory;
-  /** Sign-ups, updates and deletions with the events that tell of them. */
+  /** Sign-ups, updates and deletions, each with its event. */
   readonly changes: ClerkChanges;
-  /** The instance's key pair, made at the first call (a tenth of a second). */
+  /** The instance's key pair, made at the first call. */
   readonly sessions: () => Promise<SessionTokens>;
   readonly close: () => Promise<void>;
 }
@@ -74,7 +75,7 @@ export async function openSimulatedClerk(options: SimulatedClerkOptions = {}): P
   const server = Bun.serve({
     port: options.port ?? (await findFreePort()),
     hostname: "127.0.0.1",
-    // A slow answer is for the caller to judge, not for the server to cut.
+    // Longer than any deadline of a caller, so that slow answers are not cut.
     idleTimeout: 60,
     fetch: (req) => answerAround(() => api(req)),
   });

@@ -5,18 +5,18 @@ import { createPerson } from "./person.ts";
 import { createRandom, toIdText } from "./seeded.ts";
 import { createUserPopulation } from "./userPopulation.ts";
 
-/** Beyond every population: a user who leaves again is not among the users that `dev`'s Clerk has. */
+/** Sequence numbers beyond every population: `dev`'s Clerk has none of the users that are deleted. */
 const leaversFrom = 10_000_000;
 const updatedShare = 0.4;
 const leaverEvery = 10;
-/** Live, an update follows a sign-up by minutes; here the version only has to be a later one. */
+/** In live traffic an update follows minutes after a sign-up; here it only has to be later. */
 const updateGapMs = 10;
 
 /**
  * Sign-ups of the first so many users of the development Clerk, updates of some, and for every tenth one more who is
- * deleted again, in a shuffled order. The end of it is what that Clerk says, so that a re-sync changes nothing.
+ * deleted again, in a shuffled order. The final state equals that Clerk's, so a re-sync changes nothing.
  * @param options.runSeed makes the svix-ids: another one sends the same users as new events
- * @param options.nowMs when Clerk tells all of it, epoch milliseconds
+ * @param options.nowMs `timestamp` of every envelope, epoch milliseconds
  */
 export function createTraffic(options: {
   users: number;
@@ -46,7 +46,7 @@ export function createTraffic(options: {
   return shuffle(events, random);
 }
 
-/** Fisher and Yates. */
+/** Fisher–Yates. */
 function shuffle<T>(list: readonly T[], random: () => number): T[] {
   const shuffled = [...list];
   for (let last = shuffled.length - 1; last > 0; last--) {

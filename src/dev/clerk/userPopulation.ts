@@ -25,7 +25,7 @@ const shares: readonly (readonly [keyof typeof currentShapes, number])[] = [
 ];
 const shapeOf = shares.flatMap(([shape, percent]) => Array.from({ length: percent }, () => shape));
 
-/** Users numbered from 0 in the order of their `created_at`, none of which takes memory until it is asked for. */
+/** Users numbered from 0 in the order of their `created_at`, each generated when it is read. */
 export interface UserPopulation {
   readonly size: number;
   readonly userAt: (index: number) => ClerkUser;

@@ -8,14 +8,15 @@ import { ensureDataFolder, endStaleServer, placeDataFolder } from "./postgresDat
 import { PostgresStartError, startPostgres, type PostgresProcess } from "./postgresProcess.ts";
 import { findPostgresUser, type PostgresUser } from "./postgresUser.ts";
 
-/** After a crash the dead server's children may need a moment, and a port found free may be taken by another. */
+/** Retries, because children of a crashed server may not have ended yet, and another process may take the free port. */
 const startAttemptsMax = 20;
 const startPauseMs = 250;
 
+/** Where and how the server keeps its data. */
 export interface EmbeddedPostgresOptions {
   /** Where a persistent server keeps its data; if the server's account cannot get there, elsewhere, which is logged. */
   readonly dataFolder?: string;
-  /** Kept for the next time; otherwise a temporary folder, gone after `stop`. */
+  /** Keeps the data; otherwise they are in a temporary folder, which `stop` removes. */
   readonly persistent: boolean;
   readonly log: Log;
   /** Default: one that is free. */

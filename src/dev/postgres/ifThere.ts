@@ -1,12 +1,12 @@
 const absent: readonly string[] = ["ENOENT", "ENOTDIR"];
 
 /**
- * What was asked of the file system; undefined if it is not there.
- * @param alsoAbsent codes of errors that mean as much to the caller; any other error is thrown
+ * The result of a file system call; undefined if the file does not exist.
+ * @param alsoAbsent codes of errors that count as absent too; any other error is thrown
  */
-export async function ifThere<T>(asked: Promise<T>, alsoAbsent: readonly string[] = []): Promise<T | undefined> {
+export async function ifThere<T>(call: Promise<T>, alsoAbsent: readonly string[] = []): Promise<T | undefined> {
   try {
-    return await asked;
+    return await call;
   } catch (cause) {
     if (isCode(cause, [...absent, ...alsoAbsent])) return undefined;
     throw cause;

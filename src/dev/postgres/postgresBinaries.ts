@@ -15,8 +15,8 @@ export interface PostgresBinaries {
 }
 
 /**
- * The Postgres programs that npm brought along, in a state in which `user` can run them. What the packages'
- * postinstall script would do is done here too, because package managers skip such scripts unless told otherwise.
+ * The Postgres programs from npm, made runnable for `user`. Does the work of the packages' postinstall script too, which
+ * package managers skip unless told otherwise.
  * @throws Error if there are none for this platform, or they do not run
  */
 export async function findPostgresBinaries({
@@ -77,7 +77,7 @@ async function makeLinks(folder: string): Promise<void> {
     try {
       await symlink(basename(source), path);
     } catch (cause) {
-      // Another process was quicker, or the folder is read-only, which the copy made afterwards overcomes.
+      // Another process made the link, or the folder is read-only: then a copy is made afterwards.
       if (!isCode(cause, ["EEXIST", "EACCES", "EROFS", "EPERM"])) throw cause;
     }
   }
@@ -90,7 +90,7 @@ async function copyBinaries(folder: string, version: string, user: PostgresUser)
   // The name is predictable, so what another account may have put there is never run.
   if (existing?.isDirectory() && existing.uid === uid && (existing.mode & 0o022) === 0) {
     if (await canRun(join(target, "native"), user)) return join(target, "native");
-    // Temporary folders are swept file by file.
+    // A cleaner of temporary folders may have removed single files.
     await rm(target, { recursive: true, force: true });
   }
   const draft = await mkdtemp(`${target}-`);

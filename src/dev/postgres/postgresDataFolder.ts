@@ -15,7 +15,7 @@ const orphanGraceMs = 5_000;
 const passwordFile = "embedded_password";
 
 /**
- * Where a persistent server may really keep its data: `wanted`, or, if the server's account cannot get there (root's
+ * Where a persistent server keeps its data: `wanted`, or, if the server's account cannot get there (root's
  * home is often closed to other accounts), a folder under /var/tmp that has the same name each time.
  */
 export async function placeDataFolder(wanted: string, user: PostgresUser, log: Log): Promise<string> {
@@ -132,7 +132,7 @@ export async function endStaleServer(dataFolder: string, log: Log): Promise<void
   await waitUntilGone(pid, orphanGraceMs);
 }
 
-/** Such a server ends by itself when its program does. */
+/** A supervised server ends by itself when its program does. */
 async function isSupervised(pid: number): Promise<boolean> {
   const parent = (await findProcess(pid))?.parentPid;
   return parent !== undefined && ((await findProcess(parent))?.command.includes(supervisorName) ?? false);

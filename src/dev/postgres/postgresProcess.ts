@@ -9,13 +9,13 @@ export const supervisorName = "embedded-postgres-supervisor";
 const startDeadlineMs = 60_000;
 /** A fast shutdown writes one checkpoint; beyond this the server hangs. */
 const stopDeadlineMs = 15_000;
-/** Enough of the server's own words to see why it did not start. */
+/** How much of the server's output an error quotes. */
 const tailCharsMax = 4_000;
 
 /**
  * Runs Postgres as a child while a watcher reads standard input, which ends when this program dies, however it dies:
- * then the watcher stops the server and removes `$2`, if that is not empty. A line on standard input sends the watcher
- * home instead. It prints the server's pid, and later that the server has ended; it stays on, because the pipe closes
+ * then the watcher stops the server and removes `$2`, if that is not empty. A line on standard input ends the watcher
+ * instead. It prints the server's pid, and later that the server has ended; it stays on, because the pipe closes
  * with it. Shell and not Bun, because it has to be small.
  */
 const supervisor = `
@@ -52,7 +52,7 @@ export interface PostgresProcess {
 
 /**
  * Starts a server and waits until it accepts connections.
- * @throws PostgresStartError with the server's own words
+ * @throws PostgresStartError with the end of the server's output
  */
 export async function startPostgres(options: {
   postgres: string;
@@ -157,6 +157,7 @@ function unref(handle: unknown): void {
     handle.unref();
 }
 
+/** Whether there is such a process, a zombie included. */
 export function isAlive(pid: number): boolean {
   return signal(pid, 0);
 }

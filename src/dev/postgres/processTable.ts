@@ -2,10 +2,10 @@ import { readdir, readFile } from "node:fs/promises";
 import { ifThere } from "./ifThere.ts";
 import { runCommand } from "./postgresUser.ts";
 
-/** A process that ended between two looks, and one of another account where the system shows only one's own. */
+/** Error codes for a process that has just ended, or that is hidden because it is another account's. */
 export const goneOrHidden: readonly string[] = ["ESRCH", "EACCES", "EPERM"];
 
-/** What the system says of a process. */
+/** A process as the system lists it. */
 export interface ProcessEntry {
   readonly parentPid: number;
   /** The whole command line; empty if the process has ended and was not reaped. */

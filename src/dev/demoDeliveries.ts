@@ -3,15 +3,15 @@ import { currentShapes } from "./clerk/clerkUserShapes.ts";
 import type { Person } from "./clerk/person.ts";
 import type { SimulatedClerk } from "./clerk/simulatedClerk.ts";
 
-/** Mentorados that are there before the first sign-up. */
+/** Mentorados registered before the first sign-up. */
 export const registeredMentorados = [
   { nomeCompleto: "Bia Registrada", email: "bia@example.com", turma: "neon_escala" },
   { nomeCompleto: "Duda Um", email: "duda@example.com", turma: "neon_estrutura" },
   { nomeCompleto: "Duda Dois", email: "DUDA@example.com", turma: "neon_escala" },
 ] as const;
 
-/** One delivery of the demo and what must become of it. */
-export interface Telling {
+/** One delivery of the demo and the answer that it must get. */
+export interface DemoDelivery {
   readonly what: string;
   readonly event: ClerkEvent;
   /** The status and the outcome or error code. */
@@ -20,7 +20,7 @@ export interface Telling {
   readonly forged?: boolean;
 }
 
-/** How a user and a mentorado must stand to each other at the end. */
+/** The link status that each user must have at the end. */
 export const expectedLinks: Readonly<Record<string, string>> = {
   user_ana: "linked",
   user_bia: "linked",
@@ -31,11 +31,11 @@ export const expectedLinks: Readonly<Record<string, string>> = {
   user_gil: "linked",
 };
 
-/** The user whose last change sent no webhook. */
-export const forgottenUser = "user_gil";
+/** The user whose last webhook is lost. */
+export const lostWebhookUser = "user_gil";
 
-/** Makes the changes in Clerk, then answers the deliveries in the order in which they are to arrive. */
-export function tellStory({ changes, directory, instanceId }: SimulatedClerk): readonly Telling[] {
+/** Makes the changes in the simulated Clerk. Returns the deliveries in the order in which they are to arrive. */
+export function makeDemoDeliveries({ changes, directory, instanceId }: SimulatedClerk): readonly DemoDelivery[] {
   const person = (name: string): Person => ({
     ...directory.newPerson(),
     clerkId: `user_${name.toLowerCase()}`,
@@ -56,21 +56,21 @@ export function tellStory({ changes, directory, instanceId }: SimulatedClerk): r
   const gilSignsUp = signUp("Gil", "admin");
   const event = (type: string, data: unknown) =>
     toEvent(type, null, data, { svixId: `msg_${type.replace(".", "")}`, timestampMs: Date.now(), instanceId });
-  const tellings: Telling[] = [
+  const deliveries: DemoDelivery[] = [
     { what: "Ana signs up", event: anaSignsUp, expected: "200 applied" },
     { what: "Ana's second update, before the first", event: anaRenamedAgain, expected: "200 applied" },
     { what: "Ana's first update, too late", event: anaRenamed, expected: "200 stale" },
     { what: "Ana's second update once more", event: anaRenamedAgain, expected: "200 duplicate" },
-    { what: "Bia signs up; a mentorado waits for her", event: signUp("Bia", "google"), expected: "200 applied" },
+    { what: "Bia signs up; a mentorado has her address", event: signUp("Bia", "google"), expected: "200 applied" },
     { what: "Caio's address is not verified", event: signUp("Caio", "unverified"), expected: "200 applied" },
-    { what: "Duda signs up; two mentorados claim her", event: signUp("Duda"), expected: "200 applied" },
+    { what: "Duda signs up; two mentorados match", event: signUp("Duda"), expected: "200 applied" },
     { what: "Edu's deletion, before his sign-up", event: eduLeaves, expected: "200 applied" },
     { what: "Edu's sign-up, too late", event: eduSignsUp, expected: "200 stale" },
     { what: "Fabi signs up", event: fabiSignsUp, expected: "200 applied" },
     { what: "Fabi is deleted", event: fabiLeaves, expected: "200 applied" },
     { what: "Gil signs up; an admin by public_metadata", event: gilSignsUp, expected: "200 applied" },
     {
-      what: "a session, no news of a user",
+      what: "an event about a session",
       event: event("session.created", otherEvents["session.created"]?.("user_ana")),
       expected: "200 ignored",
     },
@@ -82,7 +82,7 @@ export function tellStory({ changes, directory, instanceId }: SimulatedClerk): r
     },
     { what: "signed, but without a user", event: event("user.updated", {}), expected: "422 invalid_event" },
   ];
-  // No webhook is sent: as when the webhooks of a week are lost.
-  directory.update(forgottenUser, { first_name: "Gilberto", last_name: "Perdido" });
-  return tellings;
+  // Sends no webhook: this one is lost.
+  directory.update(lostWebhookUser, { first_name: "Gilberto", last_name: "Perdido" });
+  return deliveries;
 }
