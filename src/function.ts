@@ -11,12 +11,12 @@ import { onStopSignal } from "./onStopSignal.ts";
 import { openProgram } from "./program.ts";
 import { startRehearsal, type BackgroundRehearsal } from "./service/startRehearsal.ts";
 
-/** What is in flight is answered in this time, by 503 if it has to be; the rest of the 5 s is for what comes after. */
+/** Requests in flight are answered within this time, with 503 at its end; the rest of the 5 s is for closing. */
 const answerMs = 3_000;
-/** The runtime still writes what was answered last. */
+/** Time for the runtime to write the last answers. */
 const lingerMs = 250;
 
-/** No route takes more. */
+/** Limit of every route. */
 const bodyBytesMax = 1024 * 1024;
 
 type Fetch = (req: Request) => Response | Promise<Response>;
@@ -27,7 +27,7 @@ async function open(): Promise<Fetch> {
     config = parseConfig(process.env, { mode: "start" });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    // Ending here would be a function that fails without a word, again and again.
+    // An exit here would restart the function again and again, without a message to the caller.
     const { message } = error;
     console.error(message);
     return () => toErrorResponse(new AppError("unavailable", message));
@@ -54,7 +54,7 @@ async function open(): Promise<Fetch> {
     rehearsal?.stop();
     dueWork.stop();
     const endsAtMs = Date.now() + answerMs;
-    // Its runs are let go while deliveries are still answered; the next trigger goes on with them.
+    // Releases its runs, which the next trigger resumes, while deliveries are still answered.
     const runsEnded = program.services.runs.close();
     while (cutShort.size > 0 && Date.now() < endsAtMs) await sleep(10);
     for (const answer of cutShort) answer(toErrorResponse(new AppError("unavailable", "This copy is going down.")));

@@ -26,9 +26,9 @@ export default defineConfig({
     clerksync: {
       name: "clerk-neon-sync",
       source: "./index.mjs",
-      // It is one already.
+      // index.mjs is bundled already.
       bundler: "none",
-      // Neon names what is undefined.
+      // With a value that is undefined Neon refuses to deploy and names it.
       env: Object.fromEntries(names.map((name) => [name, process.env[name]])) as Record<string, string>,
     },
   },
