@@ -90,7 +90,7 @@ test("the admin token is no session", async () => {
   expect(await codesOf(testAdminToken, (path) => path.startsWith("me."))).toEqual(forSessions ? ["UNAUTHORIZED"] : []);
 });
 
-test("an admin's session and the admin token get as far as the input", async () => {
+test("an admin's session and the admin token pass the access check, and then the input is checked", async () => {
   for (const token of [signSession("user_Admin"), testAdminToken]) {
     const client = connectTo(t, token);
     expect(await codeOf(client.sync.status.query())).toBe("no error");
@@ -99,7 +99,7 @@ test("an admin's session and the admin token get as far as the input", async () 
   }
 });
 
-test("the role is read at each call: an admin demoted, promoted and deleted meanwhile", async () => {
+test("the role is read at each call: demotion, promotion and deletion take effect at once", async () => {
   const clerkId = "user_Changing";
   const client = connectTo(t, signSession(clerkId));
   const code = () => codeOf(client.sync.user.query({ clerkId }));
@@ -126,7 +126,7 @@ test("without ADMIN_API_TOKEN and without keys every caller is refused, whatever
   }
 });
 
-test("the scheme is needed; its case does not matter", async () => {
+test("the Authorization header needs the Bearer scheme, in any case", async () => {
   const statusOf = async (authorization: string) =>
     (await t.app.request("/api/trpc/sync.status", { headers: { authorization } })).status;
   expect(await statusOf(`bearer ${testAdminToken}`)).toBe(200);
@@ -135,7 +135,7 @@ test("the scheme is needed; its case does not matter", async () => {
   expect(await statusOf(`Bearer ${testAdminToken} ${testAdminToken}`)).toBe(401);
 });
 
-test("in one batch each call is judged for itself", async () => {
+test("access is checked for each call of a batch", async () => {
   const client = connectTo(t, signSession("user_Admin"));
   const [status, user, bad] = await Promise.allSettled([
     client.sync.status.query(),

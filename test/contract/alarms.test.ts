@@ -36,7 +36,7 @@ async function openCalmApp(clerkInstanceId = "ins_1") {
   };
 }
 
-test("a refused event and a dead one are two alarms, each counted in one, and gone once they are settled", async () => {
+test("refused events and other dead events are two alarms, each with its count, which end once the events are settled", async () => {
   const t = await openCalmApp();
   const event = userEvent(clerkUser("user_Alarm"));
   await t.sql`alter table users add constraint team_check check (name is null) not valid`;
@@ -68,7 +68,7 @@ test("a refused event and a dead one are two alarms, each counted in one, and go
   expect(await t.codes()).toEqual([]);
 });
 
-test("a run that fails is an alarm since the first failure, until one is done; a wrong key is one of its own", async () => {
+test("failed runs are an alarm since the first failure until a run is done; a wrong key is an alarm of its own", async () => {
   const t = await openCalmApp();
   const end = (status: string, minutesAgo: number, error: string | null = null) => t.sql`
     insert into sync_runs (id, kind, status, started_by, started_at, finished_at, error)
@@ -95,7 +95,7 @@ test("a run that fails is an alarm since the first failure, until one is done; a
   );
 });
 
-test("silence is judged by the rhythm of two weeks", async () => {
+test("the alarm of silence follows the longest silence of two weeks", async () => {
   const t = await openCalmApp();
   await t.sql`update webhook_events set received_at = now() - interval '20 hours'`;
   expect(await t.codes()).toEqual(["warning silence"]);
@@ -108,7 +108,7 @@ test("silence is judged by the rhythm of two weeks", async () => {
   expect(await t.codes()).toEqual(["critical silence"]);
 });
 
-test("/metrics shows the alarms that this process last knew, and asks no database", async () => {
+test("/metrics shows the alarms that this process last knew, without a query", async () => {
   const t = await openCalmApp();
   expect(await t.scrape()).toEqual(['clerk_sync_alarm{code="silence"} 1']);
   expect(await t.codes()).toEqual([]);

@@ -16,7 +16,7 @@ beforeEach(() => void lines.splice(0));
 const authorization = `Bearer ${testAdminToken}`;
 const idOf = (res: { headers: Headers }) => res.headers.get("x-request-id");
 
-test("every answer has a request id and headers that browsers take as the strict choice", async () => {
+test("every answer has a request id and the safety headers", async () => {
   for (const [path, method, status] of [
     ["/", "GET", 200],
     ["/healthz", "GET", 200],
@@ -70,7 +70,7 @@ test("the id of a tRPC call is in its error's data and in its log lines", async 
   expect(failed).toMatchObject({ requestId: idOf(broken) });
 });
 
-test("mounted in an app that has given the request an id, that id is taken; the app's own routes stay as they are", async () => {
+test("mounted in an app with request ids, that id is used, and the app's own routes get no headers from here", async () => {
   const host = new Hono();
   host.use(requestId({ headerName: "x-trace" }));
   host.route("/", t.app);

@@ -32,7 +32,7 @@ function openBody() {
   return { body, wasRead: read.promise, end: ended.resolve };
 }
 
-test("bodies that are being read leave no room for more large ones: 503 with Retry-After; small ones fit, and all do again later", async () => {
+test("while large bodies are being read, more large ones are 503 with Retry-After and small ones fit; later all fit again", async () => {
   const bodies = Array.from({ length: 3 }, openBody);
   const reading = bodies.map(({ body }, place) =>
     place === 0 ? postToTrpc(body) : post(t.app, body, signDelivery("x")),
@@ -49,7 +49,7 @@ test("bodies that are being read leave no room for more large ones: 503 with Ret
   expect(await postToTrpc(largeBody)).toBe(400);
 });
 
-test("a large body that is only declared takes no room", async () => {
+test("a large body that is declared but not sent takes no room", async () => {
   const silent = Array.from({ length: 20 }, () => {
     const headers = { ...signDelivery("x"), "content-length": "900000" };
     let end = () => {};

@@ -93,7 +93,7 @@ async function rowOf(clerkId: string) {
   return { user, link, mentorado };
 }
 
-test.each(cases)("a webhook of the shape %s is taken and makes the right row", async (name, row, build) => {
+test.each(cases)("a webhook of the shape %s is applied and stores the right row", async (name, row, build) => {
   const person = newPerson();
   const [toName, address, loginMethod, role] = row;
   const user = build(person);
@@ -120,7 +120,7 @@ test.each(cases)("a webhook of the shape %s is taken and makes the right row", a
   }
 });
 
-test.each(cases)("the shape %s means the same whether it came by webhook or from the API", (_, __, build) => {
+test.each(cases)("the shape %s has the same content by webhook and from the API", (_, __, build) => {
   const user = build(newPerson());
   const { body } = userEvent("user.updated", user, envelope());
   const fromWebhook = (JSON.parse(body) as { data: ClerkUser }).data;
@@ -128,7 +128,7 @@ test.each(cases)("the shape %s means the same whether it came by webhook or from
   expect(toUserUpsert(fromWebhook, from).fields).toEqual(toUserUpsert(user, from).fields);
 });
 
-test("a user who came by webhook is unchanged in the API, in both directions and in every shape", async () => {
+test("a user of any shape stored by webhook is unchanged from the API, and the other way round", async () => {
   const users = Object.values(currentShapes).map((build) => build(newPerson()));
   for (const user of users) await deliver(userEvent("user.created", user, envelope()));
   const api = users.map((user) => toUserUpsert(user, { source: "reconcile", requestedAtMs: createdAtMs }));
@@ -170,7 +170,7 @@ test("a deletion without a user id is refused for good, and kept", async () => {
   expect(answer.headers.get("webhook-delivery")).toBe("abort-message");
 });
 
-test.each(Object.entries(otherEvents))("an event of the type %s is let pass and makes no row", async (type, build) => {
+test.each(Object.entries(otherEvents))("an event of the type %s is ignored and stores no user", async (type, build) => {
   const { clerkId } = newPerson();
   expect(await deliver(toEvent(type, clerkId, build(clerkId), envelope()))).toMatchObject({
     status: 200,

@@ -35,7 +35,7 @@ async function openLoginTest(options: { hasKey?: boolean } = {}): Promise<LoginT
   return { t, clerk, as: (clerkId) => connectTo(t, signSession(clerkId)) };
 }
 
-test("a caller not yet here is fetched from Clerk, written and linked on the spot, under the source jit", async () => {
+test("a caller not yet stored is fetched from Clerk, stored and linked at once, with the source jit", async () => {
   const { as, clerk } = await openLoginTest();
   clerk.users.set("user_New", clerkUser("user_New"));
   const me = await as("user_New").me.get.query();
@@ -50,7 +50,7 @@ test("a caller not yet here is fetched from Clerk, written and linked on the spo
   expect(clerk.asked).toEqual(["get user_New"]);
 });
 
-test("many requests of a caller at once ask Clerk once, and all get the answer", async () => {
+test("concurrent requests of a new caller share one request to Clerk", async () => {
   const { as, clerk, t } = await openLoginTest();
   clerk.users.set("user_Many", clerkUser("user_Many"));
   clerk.onOther = () => Bun.sleep(50);
@@ -61,13 +61,13 @@ test("many requests of a caller at once ask Clerk once, and all get the answer",
   expect(row?.["count"]).toBe(1);
 });
 
-test("a caller whom Clerk does not know either is NOT_FOUND, and leaves nothing behind", async () => {
+test("a caller unknown to Clerk too is NOT_FOUND, and nothing is stored", async () => {
   const { as, t } = await openLoginTest();
   expect(await codeOf(as("user_Nobody").me.get.query())).toBe("NOT_FOUND");
   expect(await t.sql`select from users`).toHaveLength(0);
 });
 
-test("a Clerk that fails is never read as unknown, and the next call asks again", async () => {
+test("a failure of Clerk is never read as unknown user, and the next call asks again", async () => {
   const { as, clerk } = await openLoginTest();
   clerk.users.set("user_Later", clerkUser("user_Later"));
   clerk.onOther = () => Promise.reject(new AppError("clerk_unavailable", "Clerk answered 502."));
@@ -78,7 +78,7 @@ test("a Clerk that fails is never read as unknown, and the next call asks again"
   expect((await as("user_Later").me.get.query()).state).toBe("synced");
 });
 
-test("a caller who is here needs no Clerk; without CLERK_SECRET_KEY another is PRECONDITION_FAILED and names it", async () => {
+test("a stored caller needs no Clerk; without CLERK_SECRET_KEY a new one is PRECONDITION_FAILED, which names the variable", async () => {
   const { as, t } = await openLoginTest({ hasKey: false });
   await t.deliver(userEvent(clerkUser("user_Here")));
   expect((await as("user_Here").me.get.query()).source).toBe("webhook");

@@ -5,7 +5,7 @@ import { clerkUser, userEvent } from "../support/events.ts";
 import { openTestApp, post, signDelivery, testSecret } from "../support/testApp.ts";
 import { openForTest } from "../support/toClose.ts";
 
-test("a logger that the host made gets no text of a trigger, only its SQLSTATE and names", async () => {
+test("the host's own logger gets no message of a trigger, only its SQLSTATE and names", async () => {
   const { log, lines } = createCollectedLog();
   const t = await openForTest(openTestApp());
   const config = { ...parseConfig({}), webhookSecrets: [testSecret] };

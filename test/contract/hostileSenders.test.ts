@@ -74,7 +74,7 @@ async function expectAlive(): Promise<void> {
   expect((await server.deliver(userEvent(clerkUser("user_Alive")))).status).toBe(200);
 }
 
-test("a chunked body without a length is taken, however it is cut", async () => {
+test("a chunked body without a length is accepted, however it is split", async () => {
   const body = eventOf("user_Chunked");
   const chunks = body.match(/.{1,7}/gs) ?? [];
   const coded = chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join("");
@@ -85,7 +85,7 @@ test("a chunked body without a length is taken, however it is cut", async () => 
   expect(said).toContain("applied");
 });
 
-test("a declared length over the limit is 413 in our words before a byte of it comes, up to any number", async () => {
+test("a declared length over the limit, however large, is 413 in JSON before a byte arrives", async () => {
   for (const length of [1024 * 1024 + 1, 200 * 1024 * 1024, 10_000_000_000]) {
     const { status, body } = await say(`${requestLine}${headersOf("")}content-length: ${length}\r\n\r\n{`);
     expect([length, status]).toEqual([length, 413]);
@@ -93,7 +93,7 @@ test("a declared length over the limit is 413 in our words before a byte of it c
   }
 });
 
-test("wrong or contradictory lengths are refused, and other requests go on", async () => {
+test("wrong or contradictory lengths are refused, and other requests are unaffected", async () => {
   const body = eventOf("user_Lied");
   const signed = `${requestLine}${headersOf(body)}`;
   for (const headers of [
@@ -117,7 +117,7 @@ test("wrong or contradictory lengths are refused, and other requests go on", asy
   expect(await db.sql`select from users where clerk_id = 'user_Lied'`).toHaveLength(0);
 });
 
-test("senders that go slowly or not at all are answered 408 within 10 s while others pass", async () => {
+test("slow or stalled senders are answered 408 within 10 s while others are served", async () => {
   const body = eventOf("user_Slow");
   const slow = await Promise.all(
     Array.from({ length: 100 }, async () => {
@@ -137,7 +137,7 @@ test("senders that go slowly or not at all are answered 408 within 10 s while ot
   await expectAlive();
 });
 
-test("a flood of unsigned and wrongly signed requests does not keep signed ones from passing, and memory stays flat", async () => {
+test("signed deliveries are served during a flood of unsigned and wrongly signed ones, and memory stays flat", async () => {
   for (let place = 0; place < 50; place += 1) await server.deliver(userEvent(clerkUser(`user_Warm${place}`)));
   const before = memoryMiB();
   const flooding = new AbortController();

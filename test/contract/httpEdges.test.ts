@@ -12,7 +12,7 @@ declareHttpCases(t);
 
 const authorization = `Bearer ${testAdminToken}`;
 
-test("/healthz never touches the database; /readyz says by name what is not in order", async () => {
+test("/healthz never touches the database; /readyz names what is not ready", async () => {
   const own = await openForTest(openTestApp({ databaseUrl: () => "postgresql://u:p@127.0.0.1:9/nowhere" }));
   expect((await own.app.request("/healthz")).status).toBe(200);
   expect(own.database.connectionAttempts()).toBe(0);
@@ -35,14 +35,14 @@ test("while the server drains /readyz is 503 and says so; /healthz stays 200", a
   isDraining = false;
 });
 
-test("migrations that are missing are a check of their own", async () => {
+test("/readyz names missing migrations as a check of their own", async () => {
   const own = await openForTest(openTestApp());
   await own.sql`drop schema ${own.sql(functionsSchema)} cascade`;
   const res = await own.app.request("/readyz");
   expect([res.status, await res.json()]).toMatchObject([503, { checks: { database: "ok", migrations: "pending" } }]);
 });
 
-test("a failure of the database shows neither its words nor a stack to a client", async () => {
+test("a client sees neither Postgres' message nor a stack when the database fails", async () => {
   const own = await openForTest(openTestApp());
   await own.sql`alter table users rename to hidden_users`;
   for (const path of ['sync.user?input={"clerkId":"user_A"}', "sync.status", "links.conflicts"]) {
@@ -59,6 +59,6 @@ test("a query over 1 MiB is 413", async () => {
   expect((await t.app.request(path, { headers: { authorization } })).status).toBe(413);
 });
 
-test("// is not the page", async () => {
+test("the path // is 404, not the page", async () => {
   expect((await t.app.request("http://sync.test//")).status).toBe(404);
 });

@@ -38,7 +38,7 @@ test("failed attempts from one address end in 429, whatever addresses its header
   expect((await call(testAdminToken)).status).toBe(200);
 });
 
-test("a host that passes the server on as { server } counts by address too", async () => {
+test("addresses are known also if the host passes the server as { server }", async () => {
   const fetch = (address: string) =>
     t.app.fetch(new Request("http://sync.test/metrics", { headers: { authorization: "Bearer wrong" } }), {
       server: { requestIP: () => ({ address }) },
@@ -48,7 +48,7 @@ test("a host that passes the server on as { server } counts by address too", asy
   expect((await fetch("192.0.2.8")).status).toBe(401);
 });
 
-test("health checks and webhooks are never counted", async () => {
+test("health checks and webhooks have no rate limit", async () => {
   for (let n = 0; n < 100; n += 1) expect((await fetch(new URL("/healthz", server.origin))).status).toBe(200);
   const answers = await Promise.all(
     Array.from({ length: 100 }, (_, n) => {
@@ -60,7 +60,7 @@ test("health checks and webhooks are never counted", async () => {
   expect(new Set(answers.map((res) => res.status))).toEqual(new Set([200]));
 });
 
-test("the calls of a session are bounded for that user alone, call by call", async () => {
+test("the rate limit of a session counts every call of that user, and of no other", async () => {
   const batch = (clerkId: string) =>
     fetch(new URL("/api/trpc/sync.status,sync.status,sync.status,sync.status?batch=1", server.origin), {
       headers: { authorization: `Bearer ${signSession(clerkId)}` },
@@ -71,7 +71,7 @@ test("the calls of a session are bounded for that user alone, call by call", asy
   expect((await batch("user_Other")).sort()).toEqual(["FORBIDDEN", "FORBIDDEN", "FORBIDDEN", "TOO_MANY_REQUESTS"]);
 });
 
-test("the admin token has thousands of calls a second, and then a bound", async () => {
+test("the admin token may make thousands of calls a second, then gets 429", async () => {
   expect(defaultRateLimits.machineCallsPer10s / 10).toBeGreaterThanOrEqual(1_000);
   const bounded = createRateLimits({ ...limits, machineCallsPer10s: 2 });
   await bounded.countCall({ kind: "machine" });
@@ -81,7 +81,7 @@ test("the admin token has thousands of calls a second, and then a bound", async 
   expect(error).toMatchObject({ code: "too_many_requests" });
 });
 
-test("a network of IPv6 addresses counts as one; an IPv4 address is itself, however it is written", () => {
+test("an IPv6 /64 network counts as one address; an IPv4 address is the same in every notation", () => {
   expect(toAddressKey("2001:db8:1:2:3:4:5:6")).toBe(toAddressKey("2001:db8:1:2:ffff::1"));
   expect(toAddressKey("2001:db8::1")).toBe("2001:db8:0:0::/64");
   expect(toAddressKey("2001:db8:1:2::1")).not.toBe(toAddressKey("2001:db8:1:3::1"));

@@ -57,7 +57,7 @@ test("/metrics needs the admin token: 401 in JSON without, with a wrong one, and
   }
 });
 
-test("every documented name is there, with a type and a text, and none that is not documented", async () => {
+test("/metrics has exactly the documented names, each with a type and a help text", async () => {
   const res = await t.app.request("/metrics", { headers: { authorization: `Bearer ${testAdminToken}` } });
   expect(res.headers.get("content-type")).toStartWith("text/plain; version=0.0.4");
   const text = await res.text();
@@ -72,7 +72,7 @@ test("every documented name is there, with a type and a text, and none that is n
   for (const name of readme.match(/clerk_sync_\w+/g) ?? []) expect(documented).toContain(name);
 });
 
-test("deliveries are counted by outcome and status, refusals by why, batches and their times are measured", async () => {
+test("deliveries are counted by outcome and status, refusals by code, batches by size and time", async () => {
   const before = await read();
   const applied = userEvent(clerkUser("user_Counted", { updated_at: Date.now() - 5_000 }));
   await t.deliver(applied, { svixId: "msg_counted" });
@@ -100,7 +100,7 @@ test("deliveries are counted by outcome and status, refusals by why, batches and
   expect(valueOf(after, "clerk_sync_queue_changes")).toBe(0);
 });
 
-test("silence grows until a verified delivery; one that is refused does not end it", async () => {
+test("the silence grows until a verified delivery; an unverified one does not end it", async () => {
   const clock = createTestClock();
   const own = createMetrics({ clock });
   const silent = await openForTest(openTestApp({ app: { metrics: own, observer: own.observer } }));
@@ -120,7 +120,7 @@ test("a verified delivery that a rule of the database refuses ends the silence: 
   expect(valueOf((await own.read()).text, "clerk_sync_webhook_silence_seconds")).toBe(0);
 });
 
-test("a database that is away shows as an open breaker and failed batches, and a scrape does not ask it", async () => {
+test("an unreachable database shows as an open breaker and failed batches, and a scrape sends no query", async () => {
   const own = createMetrics();
   const databaseUrl = () => "postgresql://u:p@127.0.0.1:9/nowhere";
   const away = await openForTest(openTestApp({ app: { metrics: own, observer: own.observer }, databaseUrl }));
@@ -138,7 +138,7 @@ test("a database that is away shows as an open breaker and failed batches, and a
   expect(away.database.connectionAttempts()).toBe(attempts);
 });
 
-test("calls of Clerk are counted by route, never by user, and by what came back", async () => {
+test("requests to Clerk are counted by route, never by user, and by status", async () => {
   const own = createMetrics();
   const clerk = createClerkApi({
     secretKey: "sk_test_x",
@@ -160,7 +160,7 @@ test("calls of Clerk are counted by route, never by user, and by what came back"
   expect(text).not.toMatch(/user_(?:Kn|Unkn)own/);
 });
 
-test("runs are counted as they begin and by how they end", async () => {
+test("runs are counted at their start, and by status at their end", async () => {
   const own = createMetrics();
   const services = createServices({
     config: parseConfig({ CLERK_INSTANCE_ID: "ins_1" }),
@@ -176,7 +176,7 @@ test("runs are counted as they begin and by how they end", async () => {
   await services.runs.close();
 });
 
-test("log lines that were dropped are counted", async () => {
+test("dropped log lines are counted", async () => {
   let dropped = 0;
   const own = createMetrics({ droppedLogLines: () => dropped });
   expect(valueOf((await own.read()).text, "clerk_sync_log_lines_dropped_total")).toBe(0);
@@ -184,7 +184,7 @@ test("log lines that were dropped are counted", async () => {
   expect(valueOf((await own.read()).text, "clerk_sync_log_lines_dropped_total")).toBe(7);
 });
 
-test("two apps in one process count for themselves", async () => {
+test("two apps in one process count separately", async () => {
   const other = await openForTest(openTestApp());
   await other.deliver(userEvent(clerkUser("user_Elsewhere")));
   expect(valueOf(await read(other), 'clerk_sync_deliveries_total{outcome="applied",status="200"}')).toBe(1);

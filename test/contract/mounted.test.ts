@@ -52,7 +52,7 @@ test.each<[string, (c: Context) => Promise<unknown>]>([
   expect((await host.request("/api/trpc/sync.resync", resync)).status).toBe(404);
 });
 
-test("a host's middleware that used up the raw body is answered 500 at once, and the log says what to change", async () => {
+test("after a host's middleware consumed the raw body the answer is 500 at once, and the log says what to change", async () => {
   const host = createHost((c) => c.req.raw.text());
   const body = JSON.stringify(userEvent(clerkUser("user_raw")));
   for (const [path, init] of [
@@ -82,7 +82,7 @@ test.each(["/below/here", "/below/here/"])("at %s the page's files are found rel
   for (const other of ["/below/here//", "/below/here/x"]) expect((await host.request(other)).status).toBe(404);
 });
 
-test("no path here keeps hono, or a host's, from its fast router", async () => {
+test("no route of the app moves hono, or the host's app, off its fast router", async () => {
   const host = new Hono().route("/below/here", t.app).get("/users/:userId", (c) => c.text(c.req.param("userId")));
   for (const [app, path] of [
     [t.app, "/healthz"],
@@ -95,7 +95,7 @@ test("no path here keeps hono, or a host's, from its fast router", async () => {
   }
 });
 
-test("without origins nothing is added, so that a host's own CORS holds", async () => {
+test("without CORS_ORIGINS no header is added, so the host's own CORS applies", async () => {
   expect((await t.app.request("/api/trpc/sync.status", preflight)).status).toBe(405);
   const host = new Hono().use(cors({ origin })).route("/", t.app);
   expect((await host.request("/api/trpc/sync.status", preflight)).status).toBe(204);
@@ -103,7 +103,7 @@ test("without origins nothing is added, so that a host's own CORS holds", async 
   expect([res.status, res.headers.get("access-control-allow-origin")]).toEqual([200, origin]);
 });
 
-test("with CORS_ORIGINS their pages, and no others, may call tRPC with a token", async () => {
+test("pages of CORS_ORIGINS, and no others, may call tRPC with a token", async () => {
   const own = await openTestApp({ app: { corsOrigins: [origin] } });
   const asked = await own.app.request("/api/trpc/sync.status", preflight);
   expect(asked.status).toBe(204);

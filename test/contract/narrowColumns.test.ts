@@ -34,7 +34,7 @@ test("a name is cut to the width of a domain over a domain, and the name of the 
   });
 });
 
-test("an older event of the same moment that says what is stored is unchanged, though its name was cut", async () => {
+test("an older event of the same version with the stored content is unchanged, though its name was cut", async () => {
   const user = clerkUser("user_Same", longName);
   expect((await (await openFreshApp()).deliver(userEvent(user))).said).toBe("applied");
   const older = userEvent(user, { timestamp: startMs + 1 });
@@ -56,7 +56,7 @@ test.each([
   expect((await t.services.users.getUser(id)).user).toMatchObject(found);
 });
 
-test("other values of a batch are stored as they are beside one that is too long", async () => {
+test("a value that is too long changes no other value of its batch", async () => {
   const t = await openFreshApp();
   const answers = await Promise.all([
     t.deliver(userEvent(clerkUser("user_LongA", longName))),

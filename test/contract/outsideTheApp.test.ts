@@ -14,7 +14,7 @@ const failures: [string, () => Promise<Response>][] = [
 ];
 
 test.each(failures)(
-  "an app that %s is answered 500 in JSON without text, stack or sources; the log has the cause",
+  "an app that %s is answered 500 in JSON without the error's text, stack or sources; the log has the cause",
   async (_, fetchApp) => {
     const { log, lines } = createCollectedLog();
     const options = createServeOptions({ app: { fetch: fetchApp }, log });

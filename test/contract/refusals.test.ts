@@ -160,7 +160,7 @@ test("an address that one user leaves is taken by the next, whichever event come
   );
 });
 
-test("a re-sync, a decision and a run name the rule that refuses; without it they do their work", async () => {
+test("a re-sync, a link decision and a run name the rule that refuses, and succeed without it", async () => {
   const user = clerkUser("user_Again");
   const own = await openForTest(openTestApp({ clerk: createFixedClerk([user]) }));
   const caller = connectTo(own, testAdminToken);

@@ -14,7 +14,7 @@ const resync = async (user: ClerkUser) => {
   return (await t.services.users.resync({ clerkId: user.id })).outcome;
 };
 
-describe("order", () => {
+describe("order:", () => {
   test("an answer of the Backend API is later than any event of its version, in either order of arrival", async () => {
     const event = (id: string) => userEvent(clerkUser(id, { first_name: "Event" }), { timestamp: startMs + 3_600_000 });
     await t.deliver(event("user_ApiLast"), { svixId: "msg_zzz1" });
@@ -39,7 +39,7 @@ describe("order", () => {
     expect((await t.findUser("user_Undated"))?.["name"]).toBe("Second Souza");
   });
 
-  test("the same object told by webhook and by API is unchanged, though they write linked accounts differently", async () => {
+  test("the same user by webhook and from the API is unchanged, though their linked accounts differ in form", async () => {
     const with_ = (external_accounts: unknown[]) => clerkUser("user_Surfaces", { external_accounts });
     await t.deliver(userEvent(with_([{ object: "google_account", id: "idn_1", provider: "oauth_google" }])));
     const fromApi = with_([{ object: "external_account", id: "eac_1", provider: "oauth_google" }]);
@@ -47,10 +47,10 @@ describe("order", () => {
   });
 });
 
-describe("e-mail", () => {
+describe("e-mail:", () => {
   const withAddress = (id: string, email_address: string) => clerkUser(id, { email: email_address });
 
-  test("320 characters fit, counted as Postgres counts them; 321 are no e-mail and link nothing", async () => {
+  test("320 characters fit, counted as Postgres counts them; 321 are stored as none and link nothing", async () => {
     const fits = `${"😀".repeat(308)}@example.com`;
     await t.deliver(userEvent(withAddress("user_Fits", fits)));
     expect(await t.findUser("user_Fits")).toMatchObject({ email: fits, email_verified: true });
@@ -59,7 +59,7 @@ describe("e-mail", () => {
     expect((await t.services.users.getUser("user_TooLong")).link).toBe("no_email");
   });
 
-  test("a primary address counts though another one is verified; it is kept as it is written", async () => {
+  test("the primary address counts even if only another one is verified; it is stored as written", async () => {
     const email_addresses = [
       { id: "a", email_address: "verified@example.com", verification: { status: "verified" } },
       { id: "b", email_address: " Primary@Example.com", verification: { status: "transferable" } },
@@ -70,14 +70,14 @@ describe("e-mail", () => {
   });
 });
 
-test("a role given in the database stays while no version says one", async () => {
+test("a role set in the database stays until a version has one", async () => {
   await t.deliver(userEvent(clerkUser("user_ByHand", { public_metadata: { role: "boss" } })));
   await t.sql`update users set role = 'admin' where clerk_id = 'user_ByHand'`;
   await t.deliver(userEvent(clerkUser("user_ByHand", { first_name: "New", updated_at: startMs + 1 })));
   expect(await t.findUser("user_ByHand")).toMatchObject({ name: "New Souza", role: "admin" });
 });
 
-test("a role is only what stands in public_metadata itself", async () => {
+test("a role counts only at the top level of public_metadata", async () => {
   const body = JSON.stringify(userEvent(clerkUser("user_Proto"))).replace(
     '"public_metadata":{}',
     '"public_metadata":{"__proto__":{"role":"admin"}}',
@@ -86,7 +86,7 @@ test("a role is only what stands in public_metadata itself", async () => {
   expect(await t.findUser("user_Proto")).toMatchObject({ role: "user" });
 });
 
-test("cosmetic fields of any length, and numbers no column holds, leave an event alive", async () => {
+test("cosmetic fields of any length, and numbers no column holds, never make an event dead", async () => {
   const odd = { first_name: "n".repeat(100_000), image_url: `https://${"i".repeat(100_000)}` };
   const body = JSON.stringify(
     userEvent(clerkUser("user_Long", { ...odd, external_accounts: [{ provider: "oauth_custom_".padEnd(300, "x") }] })),
@@ -95,8 +95,8 @@ test("cosmetic fields of any length, and numbers no column holds, leave an event
   expect(await t.findUser("user_Long")).toMatchObject({ image_url: odd.image_url, login_method: null });
 });
 
-describe("what cannot be stored", () => {
-  test("is dead alone and at once, whatever shares its batch, and is so again", async () => {
+describe("a value that cannot be stored", () => {
+  test("makes its event alone dead, at once and at each retry, whatever shares its batch", async () => {
     const deep = (id: string, depth: number) =>
       JSON.stringify(userEvent(clerkUser(id))).replace(
         '"public_metadata":{}',
@@ -125,7 +125,7 @@ describe("what cannot be stored", () => {
     }
   });
 
-  test("is no reason for another type of event to fail", async () => {
+  test("does not affect an event of another type", async () => {
     const about = { type: "session.created", data: { user_id: `user_${"a".repeat(60)}` } };
     expect((await t.deliver(about)).said).toBe("ignored");
     expect((await t.deliver({ type: "new.type" })).said).toBe("ignored");
@@ -134,7 +134,7 @@ describe("what cannot be stored", () => {
   });
 });
 
-test("a user who is given a mentorado by another program at the same moment keeps that one; the event waits for it", async () => {
+test("a user who gets a mentorado from another program at the same time keeps that one; the event is retried", async () => {
   await t.deliver(userEvent(clerkUser("user_Race", { verified: false })));
   const [given] = await t.sql`
     insert into mentorados (nome_completo, email, turma) values

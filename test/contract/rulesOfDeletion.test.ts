@@ -9,7 +9,7 @@ const t = openForFile(() => openTestApp({ clerk: createFixedClerk(atClerk), app:
 const payloadsOf = (clerkId: string) =>
   t.sql`select svix_id from webhook_events where clerk_id = ${clerkId} and payload is not null`;
 
-test("a user deleted before they were ever seen stays deleted, and what comes later leaves no payload", async () => {
+test("a user deleted before the first event stays deleted, and later events leave no payload", async () => {
   const id = "user_NeverSeen";
   expect((await t.deliver(deletedEvent(id))).said).toBe("applied");
   expect((await t.deliver(userEvent(clerkUser(id), { type: "user.created" }))).said).toBe("stale");
@@ -19,7 +19,7 @@ test("a user deleted before they were ever seen stays deleted, and what comes la
   expect(await payloadsOf(id)).toBeEmpty();
 });
 
-test("a deletion told twice is unchanged the second time; the earlier moment is kept, in either order", async () => {
+test("a second deletion is unchanged; the earlier deletion time is kept, in either order", async () => {
   for (const [id, times] of [
     ["user_TwiceA", [1000, 2000]],
     ["user_TwiceB", [2000, 1000]],
@@ -58,7 +58,7 @@ test("events that were ignored, dead or about a payment are erased with the user
   expect(await t.sql`select from webhook_events where payload like '%everywhere@example.com%'`).toBeEmpty();
 });
 
-test("of another type of event, a text that names one user anywhere is erased with them; one that names several is not kept", async () => {
+test("the payload of another event type is erased with the one user whom it names; one that names several is not kept", async () => {
   const organization = { id: "org_1", name: "Widow's school", created_by: "user_Founder" };
   const membership = {
     id: "orgmem_2",
@@ -104,7 +104,7 @@ test("a mentorado that was given back to a deleted user can be given to an activ
   expect((await t.services.users.getUser("user_Living")).mentorado?.id).toBe(mentoradoId);
 });
 
-test("a user.deleted without a usable user id is dead, each time, and kept to the letter", async () => {
+test("a user.deleted without a usable user id is dead at every delivery, and its exact text is kept", async () => {
   for (const data of [{}, { id: null }, { id: "" }, { id: `user_${"a".repeat(61)}` }, { id: "sess_1" }, "gone"]) {
     const body = JSON.stringify({ type: "user.deleted", data });
     for (const attempts of [1, 2]) {

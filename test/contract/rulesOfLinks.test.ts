@@ -22,7 +22,7 @@ async function findLink(clerkId: string) {
 const mentorados = () =>
   t.sql`select id, nome_completo, email, turma, foto_url, ativo, user_id from mentorados order by id`;
 
-test("the one unclaimed mentorado with the verified address is linked, whatever its case and padding, and left as it is", async () => {
+test("the one unclaimed mentorado with the verified address is linked, whatever its case and white space, and otherwise unchanged", async () => {
   const id = await register("  ANA@Example.com\t");
   await t.deliver(userEvent(clerkUser("user_Ana", { email: "ana@example.COM" })));
   expect(await findLink("user_Ana")).toEqual({ link: "linked", mentoradoId: id });
@@ -37,7 +37,7 @@ test("the one unclaimed mentorado with the verified address is linked, whatever 
   ]);
 });
 
-test("with none a mentorado is created: name, else username, else the part before @; turma from metadata if it is a label", async () => {
+test("without a mentorado of the address one is created: name, else username, else the part before @; turma from metadata if it is a label", async () => {
   await t.deliver(userEvent(clerkUser("user_A", { public_metadata: { turma: "neon_escala" } })));
   await t.deliver(
     userEvent(
@@ -72,7 +72,7 @@ test("a user without an address is no_email", async () => {
   expect(await mentorados()).toBeEmpty();
 });
 
-test("two mentorados with the address: conflict, until one is removed and the user is looked at again", async () => {
+test("two mentorados with the address: conflict, until one is removed and the user changes or is re-synced", async () => {
   const keep = await register("dup@example.com");
   const remove = await register("DUP@example.com");
   const event = userEvent(clerkUser("user_Dup"));
@@ -114,7 +114,7 @@ test("a mentorado released by a deletion goes to the one user waiting for it, an
   }
 });
 
-test("who signs up again with the address gets the mentorado that was released", async () => {
+test("a user who signs up again with the address gets the released mentorado", async () => {
   await t.deliver(userEvent(clerkUser("user_Before", { email: "again@example.com" })));
   const { mentoradoId } = await findLink("user_Before");
   await t.deliver(deletedEvent("user_Before"));
@@ -122,7 +122,7 @@ test("who signs up again with the address gets the mentorado that was released",
   expect(await findLink("user_After")).toEqual({ link: "linked", mentoradoId });
 });
 
-test("every link and release is on record with what caused it", async () => {
+test("mentorado_links records every link and release with its cause", async () => {
   await t.deliver(userEvent(clerkUser("user_T", { email: "t@example.com" })), { svixId: "msg_t1" });
   await t.deliver(userEvent(clerkUser("user_V", { email: "t@example.com" })));
   await t.deliver(deletedEvent("user_T"), { svixId: "msg_t2" });

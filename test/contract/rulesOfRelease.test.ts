@@ -26,7 +26,7 @@ async function threeOfOneAddress(): Promise<void> {
   }
 }
 
-describe("of several who wait for a released mentorado", () => {
+describe("of several users who wait for a released mentorado", () => {
   const leavings: [string, unknown][] = [
     ["is deleted", deletedEvent("user_WaitB")],
     ["gets another address", userEvent(clerkUser("user_WaitB", { email: "b@example.com", updated_at: startMs + 1 }))],
@@ -36,7 +36,7 @@ describe("of several who wait for a released mentorado", () => {
     ],
   ];
   test.each(leavings)(
-    "the one who is left when the other %s has it, before or after the release",
+    "the last one gets it when the other %s, before or after the release",
     async (_, leaving) => {
       for (const order of [
         [leaving, deletedEvent("user_Holder")],
@@ -50,13 +50,13 @@ describe("of several who wait for a released mentorado", () => {
     },
   );
 
-  test("neither has it while both wait, and each stays a conflict", async () => {
+  test("none gets it while two wait, and each stays a conflict", async () => {
     await threeOfOneAddress();
     await t.deliver(deletedEvent("user_Holder"));
     expect([await linkOf("user_WaitA"), await linkOf("user_WaitB")]).toEqual(["conflict", "conflict"]);
   });
 
-  test("one whose mentorado an operator took away does not count as waiting", async () => {
+  test("one whose mentorado an operator released does not count as waiting", async () => {
     const id = await register("shared@example.com");
     await t.deliver(userEvent(clerkUser("user_Unlinked", { email: "shared@example.com" })));
     await t.services.links.unlink({ mentoradoId: id, actor: "operator:test" });
@@ -66,7 +66,7 @@ describe("of several who wait for a released mentorado", () => {
     expect([await linkOf("user_Unlinked"), await linkOf("user_WaitA")]).toEqual(["conflict", "linked"]);
   });
 
-  test("with two mentorados of the address a released one stays unlinked", async () => {
+  test("none gets it if two mentorados have the address", async () => {
     await t.deliver(userEvent(clerkUser("user_Holder", { email: "shared@example.com" })));
     await t.deliver(userEvent(clerkUser("user_WaitA", { email: "shared@example.com" })));
     await register("SHARED@example.com");
@@ -75,7 +75,7 @@ describe("of several who wait for a released mentorado", () => {
   });
 });
 
-test("users with one address who arrive at once get one mentorado between them", async () => {
+test("of users with one address who arrive at the same time exactly one gets the mentorado", async () => {
   const ids = Array.from({ length: 20 }, (_, place) => `user_Crowd${place}`);
   // The first two go alone, so that the others share a batch.
   const before = ["user_Early1", "user_Early2"].map((id) => clerkUser(id, { email: null }));
@@ -87,7 +87,7 @@ test("users with one address who arrive at once get one mentorado between them",
   expect(links.filter((link) => link === "conflict")).toHaveLength(19);
 });
 
-test("a re-sync looks again: a removed duplicate settles the user, without any change at Clerk", async () => {
+test("a re-sync links a user once the duplicate mentorado is removed, without any change at Clerk", async () => {
   atClerk = [clerkUser("user_Again")];
   await register("again@example.com");
   const duplicate = await register("again@example.com");
@@ -98,7 +98,7 @@ test("a re-sync looks again: a removed duplicate settles the user, without any c
   expect(await linkOf("user_Again")).toBe("linked");
 });
 
-test("a stale change looks again too, with the address the user has now", async () => {
+test("a stale change links an unlinked user too, by the address that is stored", async () => {
   const id = await register("now@example.com");
   const duplicate = await register("now@example.com");
   await t.deliver(userEvent(clerkUser("user_Now", { email: "now@example.com", updated_at: startMs + 10 })));
@@ -116,7 +116,7 @@ test("letters beyond ASCII differ by case; ASCII letters and white space around 
   expect((await t.services.users.getUser("user_Lower")).mentorado).toMatchObject({ nomeCompleto: "Ana Souza" });
 });
 
-test("a label added to turma is taken at once; banned and locked users take part like any other", async () => {
+test("a label added to turma is valid at once; banned and locked users are synced like any other", async () => {
   await t.sql`alter type turma add value if not exists 'neon_nova'`;
   const odd = { banned: true, locked: true, public_metadata: { turma: "neon_nova" } };
   await t.deliver(userEvent(clerkUser("user_Banned", odd)));

@@ -5,8 +5,8 @@ import { openForFile } from "../support/toClose.ts";
 
 const t = openForFile(() => openTestApp());
 
-describe("order", () => {
-  test("a version may come in milliseconds, seconds or ISO text, and means the same", async () => {
+describe("the version of a user:", () => {
+  test("milliseconds, seconds and ISO text mean the same", async () => {
     const id = "user_Units";
     await t.deliver(userEvent(clerkUser(id, { updated_at: startMs, first_name: "Ms" })));
     const older = [startMs / 1000 - 1, new Date(startMs - 1000).toISOString(), String(startMs - 1000)];
@@ -19,7 +19,7 @@ describe("order", () => {
     }
   });
 
-  test("without updated_at the envelope's timestamp is the version, in either unit", async () => {
+  test("without updated_at it is the envelope's timestamp, in either unit", async () => {
     const id = "user_NoVersion";
     const without = (first_name: string) => clerkUser(id, { updated_at: undefined, first_name });
     await t.deliver(userEvent(without("A"), { timestamp: startMs }));
@@ -28,7 +28,7 @@ describe("order", () => {
     expect((await t.findUser(id))?.["name"]).toBe("C Souza");
   });
 
-  test("without any time the first arrival is the version", async () => {
+  test("without any time it is the time of the first arrival", async () => {
     const id = "user_NoTime";
     await t.deliver(userEvent(clerkUser(id, { updated_at: startMs })));
     const event = userEvent(clerkUser(id, { updated_at: null, first_name: "Late" }), { timestamp: undefined });
@@ -56,8 +56,8 @@ describe("order", () => {
   });
 });
 
-describe("deletion", () => {
-  test("it erases what is personal, keeps the row, and nothing brings the user back", async () => {
+describe("a deletion", () => {
+  test("erases what is personal, keeps the row, and is final", async () => {
     const id = "user_Gone";
     await t.deliver(userEvent(clerkUser(id, { public_metadata: { role: "admin" } })), { svixId: "msg_gone_1" });
     await t.deliver({ type: "session.created", data: { user_id: id } }, { svixId: "msg_gone_2" });
@@ -81,7 +81,7 @@ describe("deletion", () => {
   });
 });
 
-describe("whose e-mail", () => {
+describe("the e-mail address of a user:", () => {
   const address = (id: string | undefined, email_address: unknown, status: string | null) => ({
     id,
     email_address,
@@ -151,8 +151,8 @@ describe("whose e-mail", () => {
   });
 });
 
-describe("role", () => {
-  test("the newest version that says a valid role decides; others leave it, unsafe_metadata never counts", async () => {
+describe("the role of a user:", () => {
+  test("the newest version with a valid role decides; others leave it, unsafe_metadata never counts", async () => {
     const id = "user_Role";
     const say = async (updated_at: number, public_metadata: unknown) => {
       await t.deliver(userEvent(clerkUser(id, { updated_at, public_metadata, unsafe_metadata: { role: "admin" } })));
@@ -168,8 +168,8 @@ describe("role", () => {
   });
 });
 
-describe("strings", () => {
-  test("U+0000 and lone surrogates are taken out, everything else Unicode allows is kept", async () => {
+describe("in any string", () => {
+  test("U+0000 and lone surrogates are removed, and everything else that Unicode allows is kept", async () => {
     const odd = "a\u0000b\ud800c\udfffd😀\u202e\\u0000e";
     const user = clerkUser("user_Odd", {
       first_name: odd,

@@ -33,7 +33,7 @@ async function findUser(clerkId: string) {
   return row;
 }
 
-test("a row from before keeps its mentorado and its role; the first event is newer than it", async () => {
+test("a row from before the migration keeps its mentorado and role, and the first event is applied to it", async () => {
   expect((await t.deliver(userEvent(clerkUser("user_Old")))).said).toBe("applied");
   expect(await findUser("user_Old")).toMatchObject({ id: 1, name: "Ana Souza", role: "admin", plan: "free" });
   expect(await t.services.users.getUser("user_Old")).toMatchObject({
@@ -43,14 +43,14 @@ test("a row from before keeps its mentorado and its role; the first event is new
   expect(await older.sql`select from mentorados where email = 'old@example.com'`).toBeEmpty();
 });
 
-test("a name or picture too long for its older column is cut or left out, and is no difference the next time", async () => {
+test("a name or picture too long for its older column is cut or left out, and then counts as unchanged", async () => {
   const long = { first_name: "n".repeat(30), image_url: `https://img.example.com/${"i".repeat(40)}` };
   expect((await t.deliver(userEvent(clerkUser("user_Wide", long)))).said).toBe("applied");
   expect(await findUser("user_Wide")).toMatchObject({ name: "n".repeat(20), image_url: null });
   expect((await t.deliver(userEvent(clerkUser("user_Wide", long)))).said).toBe("unchanged");
 });
 
-test("times without a zone hold UTC, whatever zone the database has", async () => {
+test("columns without a time zone store UTC, whatever zone the database has", async () => {
   await older.sql.unsafe(`alter database ${older.name} set timezone = 'America/Sao_Paulo'`);
   const signedIn = { last_sign_in_at: Date.UTC(2026, 0, 2, 3, 4, 5) };
   await t.deliver(userEvent(clerkUser("user_Zone", signedIn)));
@@ -58,7 +58,7 @@ test("times without a zone hold UTC, whatever zone the database has", async () =
   expect((await t.services.users.getUser("user_Zone")).user?.lastSignedIn).toBe("2026-01-02T03:04:05.000Z");
 });
 
-test("a deletion erases and releases there too", async () => {
+test("a deletion erases and releases in older tables too", async () => {
   await t.deliver(userEvent(clerkUser("user_Leaves", { public_metadata: { role: "admin" } })));
   expect((await t.deliver(deletedEvent("user_Leaves", startMs + 5))).said).toBe("applied");
   expect(await findUser("user_Leaves")).toMatchObject({ name: null, email: null, role: "user", plan: "free" });

@@ -5,8 +5,8 @@ import { openTestApp, testAdminToken } from "../support/testApp.ts";
 import { codeOf, connectTo } from "../support/trpcClient.ts";
 import { openForTest } from "../support/toClose.ts";
 
-describe("as a client sees it", () => {
-  test("a run is started, shown in every figure, and listed newest first by page", async () => {
+describe("a run, as a client sees it:", () => {
+  test("is started, shown with every figure, and listed newest first by page", async () => {
     const r = await openRunsTest(3);
     const client = connectTo(r.t, testAdminToken);
     expect(await client.runs.list.query()).toEqual({ items: [], nextCursor: null });
@@ -40,7 +40,7 @@ describe("as a client sees it", () => {
     expect(await client.sync.status.query()).toMatchObject({ lastRun: { runId: second.runId }, drift: 0 });
   });
 
-  test("an unknown run is NOT_FOUND, an unknown kind BAD_REQUEST", async () => {
+  test("an unknown one is NOT_FOUND, an unknown kind BAD_REQUEST", async () => {
     const r = await openRunsTest(0);
     const client = connectTo(r.t, testAdminToken);
     for (const runId of [crypto.randomUUID(), "nope"]) {
@@ -51,7 +51,7 @@ describe("as a client sees it", () => {
     expect(await codeOf(client.runs.list.query({ limit: 101 }))).toBe("BAD_REQUEST");
   });
 
-  test("while one of a kind is running another is CONFLICT, in whatever process; the other kind may run", async () => {
+  test("a second one of its kind is CONFLICT in any process; one of the other kind may run", async () => {
     const r = await openRunsTest(600);
     const held = holdPages(r);
     const client = connectTo(r.t, testAdminToken);
@@ -66,7 +66,7 @@ describe("as a client sees it", () => {
     expect(await codeOf(client.runs.start.mutate({ kind: "backfill" }))).toBe("no error");
   });
 
-  test("of many started at once one is", async () => {
+  test("of many starts at once exactly one succeeds", async () => {
     const r = await openRunsTest(600);
     const held = holdPages(r);
     const starts = Array.from({ length: 8 }, () => r.otherProcess().start({ kind: "reconcile" }));
@@ -121,7 +121,7 @@ describe("a run that is cancelled", () => {
     expect(r.clerk.asked.filter((what) => what === "list +created_at").length).toBe(1);
   });
 
-  test("a reconcile that is started again after a cancel compares every user anew", async () => {
+  test("a reconcile that is started again compares every user from the beginning", async () => {
     const r = await openRunsTest(1_200);
     const held = holdPages(r);
     const { runId } = await r.runs.start({ kind: "reconcile" });

@@ -10,7 +10,7 @@ import { functionsSchema } from "../../src/store/migration/sqlFunctions.ts";
 const t = openForFile(() => openTestApp({ clerk: createFixedClerk([clerkUser("user_Elsewhere")]) }));
 const client = connectTo(t, testAdminToken);
 
-test("event figures are those of this moment, and say each delivery once", async () => {
+test("event figures are exact, and count each delivery once", async () => {
   const before = await client.sync.status.query();
   const event = userEvent(clerkUser("user_Exact"));
   for (let nth = 0; nth < 3; nth += 1) await t.deliver(event, { svixId: "msg_exact" });
@@ -41,7 +41,7 @@ test("event figures are those of this moment, and say each delivery once", async
   );
 });
 
-test("the lag of deliveries that came late is how late they came", async () => {
+test("the lag is the time from Clerk's timestamp to the commit, also of late deliveries", async () => {
   const own = await openForTest(openTestApp());
   const lateMs = [5_000, 5_000, 5_000, 90_000];
   for (const [nth, ms] of lateMs.entries()) {
@@ -57,7 +57,7 @@ test("the lag of deliveries that came late is how late they came", async () => {
   }
 });
 
-test("figures of users and links are two seconds old at most when they are asked for", async () => {
+test("figures of users and links are at most two seconds old", async () => {
   const clock = createTestClock();
   const own = await openForTest(openTestApp({ clock }));
   const findTotal = async () => (await connectTo(own, testAdminToken).sync.status.query()).users.total;
@@ -69,7 +69,7 @@ test("figures of users and links are two seconds old at most when they are asked
   expect(await findTotal()).toBe(1);
 });
 
-test("a count that takes long has no second one beside it; who asks late waits for a later one", async () => {
+test("only one slow count runs at a time; a call after its start waits for a later count", async () => {
   const clock = createTestClock();
   const own = await openForTest(openTestApp({ clock }));
   await own.sql`alter function ${own.sql(functionsSchema)}.user_figures() rename to quick_figures`;
@@ -94,7 +94,7 @@ test("a count that takes long has no second one beside it; who asks late waits f
   for (const other of others) expect((await other).users.total).toBe(1);
 }, 20_000);
 
-test("every active user has one standing at most, and every user is counted once", async () => {
+test("every active user is in one link figure at most, and every user is counted once", async () => {
   const own = await openForTest(openTestApp());
   await own.deliver(userEvent(clerkUser("user_Linked")));
   await own.deliver(userEvent(clerkUser("user_Twin", { email: "linked@example.com" })));
@@ -124,7 +124,7 @@ test("every active user has one standing at most, and every user is counted once
   });
 });
 
-test("the oldest dead event is the first that came, until it is settled", async () => {
+test("oldestDeadAt is the arrival of the first dead event, until that is settled", async () => {
   const own = await openForTest(openTestApp());
   const status = () => connectTo(own, testAdminToken).sync.status.query();
   await own.deliver("dead", { svixId: "msg_dead1" });

@@ -15,7 +15,7 @@ const atClerk = [
 const t = openForFile(() => openTestApp({ clerk: createFixedClerk(atClerk) }));
 const client = connectTo(t, testAdminToken);
 
-test("without the token, with a wrong one, or with its last character off: UNAUTHORIZED, before the input is judged", async () => {
+test("without the token, with a wrong one, or with its last character off: UNAUTHORIZED, before the input is checked", async () => {
   for (const token of [undefined, "x".repeat(32), `${testAdminToken.slice(0, -1)}X`, `${testAdminToken}s`]) {
     const stranger = connectTo(t, token);
     expect(await codeOf(stranger.sync.user.query({ clerkId: "not an id" }))).toBe("UNAUTHORIZED");
@@ -24,7 +24,7 @@ test("without the token, with a wrong one, or with its last character off: UNAUT
   }
 });
 
-test("a malformed id is BAD_REQUEST before anything is asked of Clerk", async () => {
+test("a malformed id is BAD_REQUEST before any request to Clerk", async () => {
   for (const clerkId of ["user_", "user_a-b", `user_${"a".repeat(61)}`, "user_x?y=1", "USER_x", " user_x"]) {
     expect(await codeOf(client.sync.resync.mutate({ clerkId }))).toBe("BAD_REQUEST");
     expect(await codeOf(client.sync.user.query({ clerkId }))).toBe("BAD_REQUEST");
@@ -101,7 +101,7 @@ test("a re-sync of a user Clerk no longer has makes a tombstone; of one known to
   expect(await client.sync.user.query({ clerkId: "user_Nobody" })).toMatchObject({ state: "missing" });
 });
 
-test("the log says of a re-sync what became of the user, and nothing of a dry run", async () => {
+test("a re-sync is logged with its outcome, and a dry run is not logged", async () => {
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
   const clerk = createFixedClerk([clerkUser("user_Here")]);

@@ -26,7 +26,7 @@ test("the ledger is listed newest first, by filter and by page; a bad filter or 
   }
 });
 
-test("a cursor or id that Postgres cannot hold is refused as one that was never made", async () => {
+test("a cursor that Postgres cannot hold is BAD_REQUEST, and such an id NOT_FOUND", async () => {
   const toCursor = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const receivedAt = new Date(startMs).toISOString();
   const yearZero = "0000-01-01T00:00:00Z";
@@ -42,7 +42,7 @@ test("a cursor or id that Postgres cannot hold is refused as one that was never 
   expect(await codeOf(client.events.replay.mutate({ svixId: "msg\0" }))).toBe("NOT_FOUND");
 });
 
-test("an id that nothing can have is not found, as any other that nothing has", async () => {
+test("an impossible id is NOT_FOUND, like any unknown one", async () => {
   await t.deliver(userEvent(clerkUser("user_WithMentorado")));
   const codes = await Promise.all([
     codeOf(client.events.get.query({ svixId: "m".repeat(5_000) })),
@@ -57,7 +57,7 @@ test("an id that nothing can have is not found, as any other that nothing has", 
   expect(await codeOf(client.links.unlink.mutate({ mentoradoId: 1.5 }))).toBe("BAD_REQUEST");
 });
 
-test("an ignored event that means something after all has its new outcome in ledger and figures", async () => {
+test("an ignored event that a replay applies has its new outcome in ledger and figures", async () => {
   const svixId = "msg_ignored";
   await t.deliver({ type: "x.y" }, { svixId });
   const before = await client.sync.status.query();

@@ -34,7 +34,7 @@ async function openApp() {
   };
 }
 
-test("signed deliveries that are all refused for their timestamp show a wrong clock in log and /readyz, until one is accepted", async () => {
+test("if all signed deliveries are refused for their timestamp, log and /readyz warn of a wrong clock until one is accepted", async () => {
   const t = await openApp();
   for (let count = 0; count < 4; count++) await t.deliverAhead();
   expect(await t.warnings()).toEqual([]);
@@ -47,7 +47,7 @@ test("signed deliveries that are all refused for their timestamp show a wrong cl
   expect([await t.warnings(), t.logged()]).toEqual([[said], 2]);
 });
 
-test("deliveries that are not signed, or one that is repeated, raise no warning about the clock", async () => {
+test("unsigned deliveries, or one that is replayed, raise no warning about the clock", async () => {
   const t = await openApp();
   for (let count = 0; count < 10; count++) {
     await t.deliverAhead({ headers: { "svix-signature": "v1,bm90IHNpZ25lZA==" } });
@@ -74,6 +74,6 @@ test.each([
   expect(`${check?.status}: ${check?.message}`).toMatch(line);
 });
 
-test("without a date in Clerk's answers the doctor says that there is nothing to compare with", () => {
+test("without a date in Clerk's answers doctor says that it cannot compare the clock", () => {
   expect(createClockCheck().check()).toMatchObject({ status: "ok" });
 });

@@ -27,7 +27,7 @@ function run(db: TestDatabase, ...args: string[]) {
   return spawnSync(path, args, { cwd: folder, encoding: "utf8", env });
 }
 
-test("the file alone migrates a database, serves it with the page, and ends in order", async () => {
+test("the one-file program alone migrates a database, serves it with the page, and stops in order", async () => {
   const db = await openForTest(openTestDatabase({ migrated: false }));
   expect(run(db, "doctor", "--json").status).toBe(1);
   const migrated = run(db, "migrate");
@@ -57,7 +57,7 @@ test("the file alone migrates a database, serves it with the page, and ends in o
   expect(readdirSync(folder)).toEqual(["clerk-neon-sync"]);
 }, 60_000);
 
-test("its command line is the whole one; a configuration that is not usable stops it with names only", async () => {
+test("the one-file program has every command; a configuration error stops it and names variables only", async () => {
   const db = await openForTest(openTestDatabase());
   expect(JSON.parse(run(db, "status", "user_Nobody", "--json").stdout)).toMatchObject({ state: "missing" });
   expect(run(db, "--help").stdout).toContain("reconcile");

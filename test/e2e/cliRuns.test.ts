@@ -42,7 +42,7 @@ async function openCliTest(users: number): Promise<CliTest> {
   };
 }
 
-test("a backfill ends with 0, in plain lines where there is no terminal", async () => {
+test("a backfill exits 0 and prints plain lines where there is no terminal", async () => {
   const c = await openCliTest(700);
   const { code, stdout, stderr } = await c.start(["backfill"]).ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -80,7 +80,7 @@ test("with --json every line is a run in the shape of runs.get, the last one the
 });
 
 test.each(["SIGINT", "SIGTERM"] as const)(
-  "%s stops it cleanly, non-zero, and the next call goes on where it was",
+  "%s stops a backfill cleanly with a non-zero exit, and the next call resumes it",
   async (signal) => {
     const c = await openCliTest(2_400);
     c.clerk.setFault({ kind: "slow", ms: 700 });
@@ -106,7 +106,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
   60_000,
 );
 
-test("after kill -9 the next call waits for the dead run to be free, goes on with it, and nothing is missing or doubled", async () => {
+test("after kill -9 the next call waits for the lease to end and resumes the run; nothing is missing or doubled", async () => {
   const c = await openCliTest(2_400);
   c.clerk.setFault({ kind: "slow", ms: 500 });
   const killed = c.start(["--json", "reconcile"]);
@@ -121,7 +121,7 @@ test("after kill -9 the next call waits for the dead run to be free, goes on wit
   expect(await findDifferences(c.db.sql, c.clerk.directory, [])).toEqual([]);
 }, 60_000);
 
-test("while one of the kind is running elsewhere it says so and ends non-zero, and leaves that one alone", async () => {
+test("while a run of the kind is running elsewhere, a second one exits non-zero, says so, and leaves the first alone", async () => {
   const c = await openCliTest(2_400);
   c.clerk.setFault({ kind: "slow", ms: 3_000 });
   const first = c.start(["backfill"]);
@@ -134,7 +134,7 @@ test("while one of the kind is running elsewhere it says so and ends non-zero, a
   expect((await first.ended).code).toBe(0);
 }, 60_000);
 
-test("a run that failed or was cancelled from elsewhere ends non-zero, its reason in the result", async () => {
+test("a run that failed or was cancelled elsewhere exits non-zero with the reason in its result", async () => {
   const c = await openCliTest(600);
   c.clerk.setFault({ kind: "unauthorized" });
   const failed = await c.start(["--json", "reconcile"]).ended;
@@ -149,14 +149,14 @@ test("a run that failed or was cancelled from elsewhere ends non-zero, its reaso
   expect(lastLine(end).status).toBe("cancelled");
 }, 60_000);
 
-test("without CLERK_SECRET_KEY it names that variable and ends non-zero", async () => {
+test("without CLERK_SECRET_KEY a backfill names that variable and exits non-zero", async () => {
   const c = await openCliTest(1);
   const { code, stderr } = await c.start(["backfill"], { CLERK_SECRET_KEY: "" }).ended;
   expect(code).toBeGreaterThan(0);
   expect(stderr).toContain("CLERK_SECRET_KEY");
 });
 
-test("on a terminal a bar is drawn, and Ctrl-C stops the run and leaves the cursor visible", async () => {
+test("on a terminal a progress bar is drawn; Ctrl-C stops the run and leaves the cursor visible", async () => {
   const c = await openCliTest(2_400);
   c.clerk.setFault({ kind: "slow", ms: 700 });
   let screen = "";

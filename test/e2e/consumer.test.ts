@@ -46,7 +46,7 @@ function run(command: string, args: string[], cwd: string): string {
   return result.stdout;
 }
 
-test("the package holds what it exports, and no test, development part or local file", () => {
+test("the package contains what it exports, and no test, development part or local file", () => {
   const files = readdirSync(join(folder, "node_modules/clerk-neon-sync"), { recursive: true }).map(String);
   for (const path of [
     "src/index.ts",
@@ -76,7 +76,7 @@ test.each([
   });
 });
 
-test("the other package compiles, strictly, with every type inferred; its page without the types of Bun", () => {
+test("a package that uses it compiles in strict mode with every type inferred, and its page without Bun's types", () => {
   const tsc = join(root, "node_modules/typescript/bin/tsc");
   run(process.execPath, [tsc, "-p", folder], folder);
   run(process.execPath, [tsc, "-p", join(folder, "tsconfig.page.json")], folder);
@@ -100,7 +100,7 @@ test("mounted beside a team's own routes and merged into its router, every proce
   expect([code, output]).toEqual([0, "every procedure driven\n"]);
 }, 60_000);
 
-test("a page that bundles the client carries nothing of the server, and little at all", async () => {
+test("a page that bundles the client contains no server code and stays small", async () => {
   const built = await Bun.build({
     entrypoints: [join(folder, "browser.ts")],
     target: "browser",

@@ -6,7 +6,7 @@ import { findLeftProcesses } from "../support/leftovers.ts";
 
 const root = join(import.meta.dir, "../..");
 
-test("the demo ends well, shows both tables, every delivery and the walkthrough's lines, and leaves nothing behind", async () => {
+test("the demo exits 0, prints both tables, every delivery and the walkthrough's lines, and leaves nothing behind", async () => {
   const folder = await mkdtemp(join(tmpdir(), "demo-test-"));
   await chmod(folder, 0o777);
   const demo = Bun.spawn([process.execPath, "src/dev/demo.ts"], {

@@ -61,7 +61,7 @@ async function runCli(port: number, ...args: string[]) {
   return { stdout, status };
 }
 
-test("dev says what stands in for what, takes what simulate sends, and after a kill -9 leaves nothing running and loses nothing", async () => {
+test("dev names every stand-in and accepts what simulate sends; a kill -9 leaves no process and loses no row", async () => {
   const port = await findFreePort();
   const first = await startDev(port);
   for (const line of [
@@ -126,7 +126,7 @@ async function signUp(client: SyncClient, email: string) {
   return find();
 }
 
-test("in dev a user made by curl arrives by webhook, a re-sync agrees, a session is believed, and so after a restart", async () => {
+test("in dev a user created by curl arrives by webhook, a re-sync changes nothing and a session token is valid, also after a restart", async () => {
   const { dev, url, client, ended } = await startDev(await findFreePort());
   const { clerkId, ...user } = await signUp(client, "new@example.com");
   expect(user).toMatchObject({ state: "synced", link: "linked", source: "webhook", user: { name: "New" } });
@@ -147,7 +147,7 @@ test("in dev a user made by curl arrives by webhook, a re-sync agrees, a session
   await again.ended;
 }, 60_000);
 
-test("a second dev on the same data is told who has them, in one line", async () => {
+test("a second dev on the same data folder ends with one line that names the process that uses it", async () => {
   const { dev, ended } = await startDev(await findFreePort());
   const second = await startDev(await findFreePort());
   expect(await second.dev.exited).toBe(1);
@@ -160,7 +160,7 @@ test("a second dev on the same data is told who has them, in one line", async ()
   await ended;
 }, 60_000);
 
-test("a port that is taken is said in one line, and nothing stays behind", async () => {
+test("a port in use ends dev with one line and leaves nothing running", async () => {
   const other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("other") });
   const { dev, output, ended } = await startDev(other.port ?? 0);
   expect(await dev.exited).toBe(1);

@@ -44,7 +44,7 @@ declareWebhookCases(t);
 declareHttpCases(t);
 declarePageCases(t);
 
-test("health, readiness with a rehearsal, and metrics", async () => {
+test("the function answers health, readiness with a rehearsal, and metrics", async () => {
   expect((await t.app.request("/healthz")).status).toBe(200);
   await waitUntil(async () => (await (await t.app.request("/readyz")).text()).includes('"rehearsal":"ok"'), 10_000);
   expect((await t.app.request("/metrics")).status).toBe(401);
@@ -54,7 +54,7 @@ test("health, readiness with a rehearsal, and metrics", async () => {
   expect(metrics).toContain("clerk_sync_deliveries_total");
 });
 
-test("metadata as deep as Clerk's 8 KB can make them are applied, what is deeper ends as dead", async () => {
+test("metadata nested as deep as Clerk's 8 KB allow are applied; deeper ones end as dead", async () => {
   const nested = (clerkId: string, levels: number) =>
     JSON.stringify(userEvent(clerkUser(clerkId))).replace(
       '"unsafe_metadata":{}',
@@ -66,7 +66,7 @@ test("metadata as deep as Clerk's 8 KB can make them are applied, what is deeper
     expect((await t.deliver(nested(`user_Deep${levels}`, levels))).said).toBe("invalid_event");
 });
 
-test("where a request is a stream of Node's own, bodies are read, and one that is too large harms no connection", async () => {
+test("with Node's own request streams bodies are read, and a body that is too large harms no connection", async () => {
   const own = await openForTest(built.open({ env: { FUNCTION_ADAPTER: "plain" } }));
   const large = "x".repeat(1024 * 1024 + 1);
   const post = (body: RequestInit["body"]) =>
@@ -81,7 +81,7 @@ test("where a request is a stream of Node's own, bodies are read, and one that i
 });
 
 test.each(["plain", "hono"])(
-  "senders that hang up within a body do not end the process (%s adapter)",
+  "senders that hang up in the middle of a body do not end the process (%s adapter)",
   async (adapter) => {
     const own = await openForTest(built.open({ env: { FUNCTION_ADAPTER: adapter } }));
     const hangUp = (request: string, afterMs: number) =>
@@ -109,7 +109,7 @@ test.each(["plain", "hono"])(
   },
 );
 
-test("every procedure works", async () => {
+test("every tRPC procedure works on Node", async () => {
   const sync = createSyncClient({ url: t.server.url, token: testAdminToken });
   const [person] = clerk.directory.list({ limit: 1, orderBy: { field: "created_at", descending: false } });
   const clerkId = person?.id ?? "";
@@ -136,7 +136,7 @@ test("every procedure works", async () => {
   expect(await caller.me.get.query()).toMatchObject({ clerkId, state: "synced" });
 });
 
-test("a configuration that is not usable is said in every answer, by name and without a value", async () => {
+test("a configuration error is named in every answer, without a value", async () => {
   const own = await openForTest(built.open({ databaseUrl: "hidden", env: { CLERK_WEBHOOK_SECRET: "" } }));
   for (const path of ["/", "/readyz", "/api/schedule"]) {
     const res = await own.app.request(path, { method: "POST" });
@@ -147,7 +147,7 @@ test("a configuration that is not usable is said in every answer, by name and wi
   }
 });
 
-test("the build is one file for Node beside its declaration, without Bun or a folder of the machine it was made on", () => {
+test("the build is one file for Node beside its declaration, without Bun's APIs or paths of the build machine", () => {
   expect(readdirSync(built.folder).sort()).toEqual(["README.md", "index.mjs", "neon.ts"]);
   const program = readFileSync(join(built.folder, "index.mjs"), "utf8");
   expect(program).not.toMatch(/\bBun\b|"bun:|import\.meta\.dir/);

@@ -17,7 +17,7 @@ const clerkEnv = (of: FaultyClerk) => ({ CLERK_SECRET_KEY: of.secretKey, CLERK_A
 
 const schedule = (of: FunctionApp) => of.app.request("/api/schedule", { method: "POST", body: "{}" });
 
-test("the schedule's call does what is due and answers when it is done; what is not due it leaves", async () => {
+test("a call of the schedule does what is due, answers when that is done, and does nothing else", async () => {
   const clerk = await openForTest(openFaultyClerk({ users: 3 }));
   const own = await openForTest(built.open({ env: { ...clerkEnv(clerk), RECONCILE_EVERY_MINUTES: "60" } }));
   const got = await own.app.request("/api/schedule");
@@ -32,7 +32,7 @@ test("the schedule's call does what is due and answers when it is done; what is 
   expect(await own.sql`select from sync_runs`).toHaveLength(1);
 });
 
-test("at SIGINT runs are let go, scheduled or not, and the next call of the schedule goes on with them", async () => {
+test("at SIGINT scheduled and manual runs are released, and the next call of the schedule resumes them", async () => {
   const large = await openForTest(openFaultyClerk({ users: 1_100, requestsPer10s: Number.POSITIVE_INFINITY }));
   large.setFault({ kind: "slow", ms: 200 });
   const env = { ...clerkEnv(large), RECONCILE_EVERY_MINUTES: "60" };
@@ -54,7 +54,7 @@ test("at SIGINT runs are let go, scheduled or not, and the next call of the sche
   expect(await findDifferences(leaving.sql, large.directory, [])).toEqual([]);
 });
 
-test("at SIGINT what waits for a database that does not answer is answered 503, and the process ends within 5 s", async () => {
+test("at SIGINT requests that wait for a hanging database are answered 503, and the process ends within 5 s", async () => {
   const db = await openForTest(openTestDatabase());
   const link = await openForTest(openTcpProxy({ targetPort: Number(new URL(db.url).port) }));
   const own = await openForTest(built.open({ databaseUrl: link.urlFor(db.url) }));

@@ -7,7 +7,7 @@ import { openForFile } from "../support/toClose.ts";
 setDefaultTimeout(browserDeadlineMs);
 const t = openForFile(() => openOperatorPageTest());
 
-test("a user is found by id, and the page says what the state means and what to do", async () => {
+test("a user is found by id, and the page says what the status means and what to do", async () => {
   await t.signUp("user_PageLinked", { first_name: "Lia", last_name: "Reis" });
   await t.signUp("user_PageUnverified", { verified: false });
   await t.signUp("user_PageBare", { email: null });
@@ -67,7 +67,7 @@ test("a re-sync that Clerk or the server refuses says why", async () => {
   );
 });
 
-test("a dead event is shown with its error and its text, and leaves the list once a replay settles it", async () => {
+test("a dead event is shown with its error and payload, and leaves the list once a replay settles it", async () => {
   const broken = userEvent(clerkUser("user_PageDead"), { data: {} });
   await t.deliver(broken, { svixId: "msg_page_dead" });
   await t.enter(async (page) => {

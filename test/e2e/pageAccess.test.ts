@@ -13,7 +13,7 @@ const t = openForFile(() => openOperatorPageTest({ app: { verifySession } }));
 const describeFocus = `(() => {
   const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
   const name = document.activeElement.innerText || document.activeElement.id;
-  return { name, seen: outlineStyle !== "none" && outlineWidth !== "0px" };
+  return { name, visible: outlineStyle !== "none" && outlineWidth !== "0px" };
 })()`;
 
 /** Run in the browser: what can be pressed or filled in, and is smaller than a finger needs. */
@@ -22,7 +22,7 @@ const listSmallTargets = `[...document.querySelectorAll("a, button, input, selec
   .map((element) => ({ text: element.innerText || element.id || element.type, box: element.getBoundingClientRect() }))
   .flatMap(({ text, box }) => (box.height < 24 || box.width < 24 ? [text + " " + box.width + "×" + box.height] : []))`;
 
-test("a wrong token is said to be wrong and leads back to the field; the right one lasts for the tab alone", async () => {
+test("a wrong token is rejected at the sign-in form; the right one is kept for this tab alone", async () => {
   await t.open(
     async (page) => {
       const field = page.getByLabel("Admin token");
@@ -33,7 +33,7 @@ test("a wrong token is said to be wrong and leads back to the field; the right o
         await field.fill(wrong);
         await page.keyboard.press("Enter");
         await page.getByRole("alert").filter({ hasText: said }).waitFor();
-        // There to be corrected.
+        // Kept, to be corrected.
         expect(await page.locator("#token:focus").inputValue()).toBe(wrong);
       }
       expect(await page.evaluate("sessionStorage.length")).toBe(0);
@@ -51,7 +51,7 @@ test("a wrong token is said to be wrong and leads back to the field; the right o
   );
 });
 
-test("a token that stops being right leads back to the field and says so", async () => {
+test("a token that is no longer accepted signs the tab out and says why", async () => {
   await t.enter(
     async (page) => {
       await page.evaluate("for (const key of Object.keys(sessionStorage)) sessionStorage[key] = 'no-longer-the-token'");
@@ -63,7 +63,7 @@ test("a token that stops being right leads back to the field and says so", async
   );
 });
 
-test("names and payloads that hold markup are shown as text and run nothing", async () => {
+test("names and payloads with markup are shown as text, and no script in them runs", async () => {
   const markup = `<img src=x onerror="window.ran=1"><script>window.ran=2</script>`;
   await t.sql`insert into mentorados (nome_completo, email, turma)
     values (${markup}, 'pagemarkup@example.com', 'neon_escala'), ('B', 'pagemarkup@example.com', 'neon_escala')`;
@@ -82,15 +82,15 @@ test("names and payloads that hold markup are shown as text and run nothing", as
   });
 });
 
-test("everything is reached by keyboard, and the place of the keyboard is always seen", async () => {
+test("every control is reachable by keyboard, and the focus is always visible", async () => {
   await t.signUp("user_PageKeys", { first_name: "Old" });
   t.clerk.directory.update("user_PageKeys", { first_name: "New" });
   await t.open(async (page) => {
-    const focused = () => page.evaluate<{ name: string; seen: boolean }>(describeFocus);
+    const focused = () => page.evaluate<{ name: string; visible: boolean }>(describeFocus);
     const tabTo = async (name: string) => {
       for (let presses = 0; presses < 80; presses++) {
         const place = await focused();
-        expect(place).toEqual({ name: place.name, seen: true });
+        expect(place).toEqual({ name: place.name, visible: true });
         if (place.name === name) return;
         await page.keyboard.press("Tab");
       }
@@ -120,7 +120,7 @@ test("everything is reached by keyboard, and the place of the keyboard is always
   });
 });
 
-test("at 390 pixels nothing is wider than the screen, in the light and in the dark", async () => {
+test("at 390 pixels nothing is wider than the screen, in light and in dark mode", async () => {
   const longId = `user_${"W".repeat(59)}`;
   await t.signUp(longId, { first_name: "W".repeat(200), email: `${"w".repeat(60)}@example.com` });
   await t.deliver({ type: "t".repeat(200), data: { user_id: longId } }, { svixId: "m".repeat(200) });
@@ -173,7 +173,7 @@ test("every button, link and field is at least 24 by 24 pixels, on a desktop and
   }
 });
 
-test("the Clerk session of an admin opens the page without a token; that of another says what is missing", async () => {
+test("the Clerk session of an admin opens the page without a token; that of another user is told which role is missing", async () => {
   await t.signUp("user_PageAdmin", { public_metadata: { role: "admin" } });
   await t.signUp("user_PageUser");
   const withSession = (value: string) => {

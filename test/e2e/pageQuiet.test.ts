@@ -26,7 +26,7 @@ async function setHidden(page: Page, hidden: boolean): Promise<void> {
   `);
 }
 
-test("nothing is asked of the server while nothing goes on; a run is followed, but not in a hidden tab", async () => {
+test("the page sends no requests while no run is going on; it polls a running one, but not in a hidden tab", async () => {
   await t.enter(async (page) => {
     expect(await countRequests(page)).toBe(0);
     await t.sql`insert into sync_runs (id, kind, status, started_by, lease_owner, lease_until, seen)
@@ -44,7 +44,7 @@ test("nothing is asked of the server while nothing goes on; a run is followed, b
   });
 });
 
-test("a server that is away is said to be away, what was known stays, and its return is noticed", async () => {
+test("while the server is unreachable the page says so, keeps the last figures, and recovers by itself", async () => {
   await t.signUp("user_PageStays");
   await t.enter(
     async (page) => {
@@ -59,7 +59,7 @@ test("a server that is away is said to be away, what was known stays, and its re
   );
 });
 
-test("a week without a webhook is the first thing said, and a quiet minute is not", async () => {
+test("a week without a webhook is an alarm, and a quiet minute is not", async () => {
   await t.signUp("user_PageSilence");
   await t.enter(async (page) => {
     expect(await page.locator(".alarms").innerText()).not.toContain("No webhook");
@@ -71,7 +71,7 @@ test("a week without a webhook is the first thing said, and a quiet minute is no
   });
 });
 
-test("the page shows the server's alarms in its words", async () => {
+test("the page shows exactly the server's alarms, with their texts", async () => {
   await t.sql`alter type turma rename value 'neon_estrutura' to 'neon_base'`;
   try {
     await t.enter(async (page) => {

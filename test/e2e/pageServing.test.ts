@@ -12,7 +12,7 @@ const t = openForFile(() => openTestApp());
 
 declarePageCases(t);
 
-test("mounted in another app the page is there, and the other app's assets stay its own", async () => {
+test("mounted in another app the page is served, and the other app's assets stay its own", async () => {
   const host = new Hono();
   host.route("/", t.app);
   host.get("/assets/:name", (c) => c.text("the host's"));
@@ -21,7 +21,7 @@ test("mounted in another app the page is there, and the other app's assets stay 
   expect(await (await host.request("/assets/app.js")).text()).toBe("the host's");
 });
 
-test("a program that was bundled ahead of time carries the page", async () => {
+test("a program bundled ahead of time contains the page", async () => {
   const folder = await mkdtemp(join(tmpdir(), "page-"));
   try {
     const built = await Bun.build({

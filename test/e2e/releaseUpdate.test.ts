@@ -116,7 +116,7 @@ async function readFigures(update: RollingUpdate, folder?: string): Promise<unkn
   return { users, links, events, duplicates };
 }
 
-test("a clone without the release's commit is told which command fetches it", () => {
+test("in a clone without the release's commit the error names the command that fetches it", () => {
   const repository = mkdtempSync(join(tmpdir(), "clerk-neon-sync-shallow-"));
   spawnSync("git", ["init", "--quiet", repository]);
   expect(() => openLastRelease({ repository })).toThrow("git fetch --unshallow");

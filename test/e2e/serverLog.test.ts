@@ -58,7 +58,7 @@ test.each(["json", "pretty"])(
   30_000,
 );
 
-test("what a trigger raises, which may quote an address, is in neither log nor /readyz; the names of both are", async () => {
+test("the message of a trigger, which may quote an address, is in neither log nor /readyz; the trigger's and table's names are", async () => {
   const db = await openForTest(openTestDatabase());
   await db.sql.unsafe(`
     create function no_free_mail() returns trigger language plpgsql as $f$

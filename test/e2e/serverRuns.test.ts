@@ -32,7 +32,7 @@ async function openServersTest(users: number): Promise<ServersTest> {
 
 const connect = (server: ServerProcess) => createSyncClient({ url: server.url, token: testAdminToken });
 
-test("two servers reconcile once an interval between them, and what webhooks lost is repaired", async () => {
+test("two servers share one reconcile per interval, which repairs what lost webhooks left out", async () => {
   const f = await openServersTest(40);
   const env = { RECONCILE_EVERY_MINUTES: "0.04" };
   const [server] = await Promise.all([f.startServer(env), f.startServer(env)]);
@@ -51,7 +51,7 @@ test("two servers reconcile once an interval between them, and what webhooks los
   expect((await connect(server).sync.status.query()).lastRun).toMatchObject({ kind: "reconcile" });
 }, 90_000);
 
-test("after kill -9 of a server its run is taken over within 10 s by a start at another, and ends complete", async () => {
+test("after kill -9 of a server a start at another server takes its run over within 10 s, and the run ends complete", async () => {
   const f = await openServersTest(2_400);
   f.clerk.setFault({ kind: "slow", ms: 400 });
   const [dying, other] = await Promise.all([f.startServer(), f.startServer()]);
@@ -76,7 +76,7 @@ test("after kill -9 of a server its run is taken over within 10 s by a start at 
   expect(await findDifferences(f.db.sql, f.clerk.directory, [])).toEqual([]);
 }, 90_000);
 
-test("a server that is told to go lets its run go, exits 0 within 10 s, and the next server goes on by itself", async () => {
+test("on SIGTERM a server releases its run and exits 0 within 10 s, and the next server resumes the run by itself", async () => {
   const f = await openServersTest(2_400);
   f.clerk.setFault({ kind: "slow", ms: 400 });
   const leaving = await f.startServer();

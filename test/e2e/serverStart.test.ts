@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { startServerProcess } from "../support/serverProcess.ts";
 
-test("a port that is taken ends the server with one line that says so, without a look into its sources", async () => {
+test("a port in use ends the server with one line that says so, without a stack", async () => {
   using other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(null, { status: 404 }) });
   const starting = startServerProcess({
     databaseUrl: "postgresql://absent:secret@127.0.0.1:9/none",

@@ -43,7 +43,7 @@ async function run(args: readonly string[], env?: Readonly<Record<string, string
 
 const simulate = (...more: string[]) => ["simulate", "--url", server.origin, ...more];
 
-test("without a secret it signs with the development one; every event is taken and the rows are there", async () => {
+test("without a secret simulate signs with the development one; every event is accepted and stored", async () => {
   const { stdout, status } = await run(simulate("--users", "40", "--json"));
   expect(status).toBe(0);
   const report = JSON.parse(stdout) as { events: number; deliveries: number; answers: Record<string, number> };
@@ -65,19 +65,19 @@ test("a second simulation sends the same users as new events, which change nothi
   expect([...(await t.sql`select clerk_id, updated_at from users order by id`)]).toEqual([...rows]);
 }, 30_000);
 
-test("the secret of the environment is signed with, and a server that knows another is said to", async () => {
+test("simulate signs with the secret of the environment, and says so if the server has another one", async () => {
   const { stderr, status } = await run(simulate(), { CLERK_WEBHOOK_SECRET: testSecret });
   expect(status).toBe(1);
   expect(stderr).toContain("verifies with another secret");
   expect(await t.sql`select from webhook_events`).toHaveLength(0);
 });
 
-test("away from a terminal the progress is plain lines, with the report after them", async () => {
+test("without a terminal simulate prints its progress as plain lines, then the report", async () => {
   const { stdout } = await run(simulate("--users", "3"));
   expect(stdout).toMatch(/^simulate: \d+ of \d+ events taken\n(?:.*\n)*failed +0$/m);
 });
 
-test("a delivery answered 503 comes again", async () => {
+test("simulate retries a delivery that is answered 503", async () => {
   let answered = 0;
   before = () => Promise.resolve(answered++ === 0 ? new Response(null, { status: 503 }) : undefined);
   const { stdout, status } = await run(simulate("--users", "2", "--json"));
@@ -85,7 +85,7 @@ test("a delivery answered 503 comes again", async () => {
   expect(JSON.parse(stdout)).toMatchObject({ failed: 0, answers: { "status 503": 1 } });
 });
 
-test("where nothing listens it ends soon, says so, and standard output is still one JSON document", async () => {
+test("where nothing listens simulate ends soon and says so, and standard output is still one JSON document", async () => {
   await server.close();
   const { stdout, stderr, status } = await run(simulate("--users", "500", "--json"));
   expect(status).toBe(1);
@@ -108,7 +108,7 @@ test.each<[string, [string, string]]>([
   expect(stderr).toContain(args[0]);
 });
 
-test("Ctrl-C stops it, and it says how far it came", async () => {
+test("Ctrl-C stops simulate, which reports how far it came", async () => {
   let arrived = 0;
   const { promise: enough, resolve } = Promise.withResolvers<undefined>();
   before = () => {

@@ -4,7 +4,7 @@ import { openVariant } from "../support/programs.ts";
 import { expectNothingLost, openRollingUpdate, readFunctions } from "../support/rollingUpdate.ts";
 import { openForTest } from "../support/toClose.ts";
 
-test("a version and the one after it serve side by side, each with its own functions, and only the newest two are kept", async () => {
+test("two consecutive versions serve side by side, each with its own functions, and only the newest two are kept", async () => {
   const update = await openRollingUpdate({ users: 0 });
   const readSchemas = async () => {
     const rows = await update.db.sql<{ name: string }[]>`

@@ -9,7 +9,7 @@ export const internalWords =
 
 /** What the contract says of routes, methods and refused calls, whatever serves them. */
 export function declareHttpCases(t: Pick<ContractApp, "app">): void {
-  test("a wrong method on a known route is 405 and says which there are", async () => {
+  test("a wrong method on a known route is 405 and names the allowed ones", async () => {
     const routes = [
       ["/api/webhooks/clerk", "POST"],
       ["/healthz", "GET, HEAD"],
@@ -88,7 +88,7 @@ export function declareHttpCases(t: Pick<ContractApp, "app">): void {
     expect([res.status, text]).toEqual([status, text]);
   });
 
-  test("a request over 1 MiB is 413, a batch over 50 calls 400, whether it is read or written", async () => {
+  test("a request over 1 MiB is 413 and a batch over 50 calls 400, for queries and mutations", async () => {
     const statusOf = async (path: string, init: RequestInit = {}) =>
       (await t.app.request(`/api/trpc/${path}`, { ...init, headers: { authorization, ...json } })).status;
     const large = JSON.stringify({ clerkId: "x".repeat(1024 * 1024) });
@@ -100,7 +100,7 @@ export function declareHttpCases(t: Pick<ContractApp, "app">): void {
     expect(await statusOf(`${resyncs}?batch=1`, { method: "POST", body: "{}" })).toBe(400);
   });
 
-  test("what tRPC answers is kept by no cache", async () => {
+  test("tRPC answers are not cached", async () => {
     const res = await t.app.request("/api/trpc/sync.status", { headers: { authorization } });
     expect(res.headers.get("cache-control")).toBe("no-store");
   });

@@ -24,7 +24,7 @@ export function declarePageCases(t: Pick<ContractApp, "app">): void {
     for (const path of assets) expect(path).toMatch(/^\/assets\/sync-page-\w+\.\w+$/);
   });
 
-  test("its files are kept by browsers for good, the page itself is asked for anew, and neither is sent twice", async () => {
+  test("assets are immutable in the browser's cache, the page is revalidated, and neither is sent twice", async () => {
     const index = await t.app.request("/");
     expect(index.headers.get("cache-control")).toBe("no-cache");
     for (const path of ["/", ...assetsOf(await index.text())]) {
@@ -39,7 +39,7 @@ export function declarePageCases(t: Pick<ContractApp, "app">): void {
     }
   });
 
-  test("all of it is sent in less than 40 KB", async () => {
+  test("page and assets together are under 40 KB compressed", async () => {
     let bytes = 0;
     const headers = { "accept-encoding": "gzip" };
     const html = await (await t.app.request("/")).text();

@@ -50,7 +50,7 @@ export function declareWebhookCases(t: ContractApp): void {
     expect((await t.sql`select name from users where clerk_id = 'user_Twice'`)[0]?.["name"]).toBe("Ana Souza");
   });
 
-  test("events of another type or another instance are ignored, one that names no instance is taken", async () => {
+  test("events of another type or instance are ignored; one that names no instance is applied", async () => {
     const other = { type: "session.created", data: { id: "sess_1", user_id: "user_Ignored" } };
     expect((await t.deliver(other, { svixId: "msg_other" })).said).toBe("ignored");
     expect(await ledger("msg_other")).toMatchObject({ outcome: "ignored", clerk_id: "user_Ignored" });
@@ -75,7 +75,7 @@ export function declareWebhookCases(t: ContractApp): void {
     }
   });
 
-  test("the webhook-* names are taken too", async () => {
+  test("the webhook-* header names are accepted too", async () => {
     const body = JSON.stringify(userEvent(clerkUser("user_Standard")));
     const headers = Object.fromEntries(
       Object.entries(signDelivery(body)).map(([name, value]) => [name.replace("svix-", "webhook-"), value]),
@@ -104,7 +104,7 @@ export function declareWebhookCases(t: ContractApp): void {
     expect(await t.sql`select from users where clerk_id = 'user_Forged'`).toBeEmpty();
   });
 
-  test("bytes that are no UTF-8 are invalid_signature, whatever was signed", async () => {
+  test("bytes that are not UTF-8 are invalid_signature, whatever was signed", async () => {
     const answer = await post(t.app, Uint8Array.of(0x7b, 0xff, 0x7d), signDelivery("{\ufffd}"));
     expect([answer.status, answer.said]).toEqual([400, "invalid_signature"]);
   });
@@ -118,7 +118,7 @@ export function declareWebhookCases(t: ContractApp): void {
     expect((await post(t.app, two, headers)).said).toBe("applied");
   });
 
-  test("a timestamp more than five minutes off is refused before the signature is judged", async () => {
+  test("a timestamp more than five minutes off is refused before the signature is checked", async () => {
     for (const offMs of [-301_000, 303_000]) {
       const answer = await t.deliver("{}", {
         at: new Date(Date.now() + offMs),
@@ -141,7 +141,7 @@ export function declareWebhookCases(t: ContractApp): void {
     expect([streamed.status, streamed.said]).toEqual([413, "payload_too_large"]);
   });
 
-  test("what is verified but no event is kept as dead, told to stay away, and 422 again", async () => {
+  test("a verified delivery that is not an event is kept as dead, answered 422 with abort-message, and 422 again", async () => {
     const texts = [
       "nope",
       "[]",
