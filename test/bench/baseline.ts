@@ -1,4 +1,4 @@
-// What people write today, with what they write it with: Express, svix, drizzle over postgres.js. B1 is four statements
+// What teams write today: Express, svix, drizzle over postgres.js. B1 is four statements
 // one after the other, B3 the same in a transaction; nothing else differs.
 import { eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/postgres-js";
@@ -55,7 +55,7 @@ app.post("/api/webhooks/clerk", express.raw({ type: "application/json", limit: "
       "svix-signature": req.header("svix-signature") ?? "",
     });
   } catch {
-    // verify() says no by throwing.
+    // verify() throws on a wrong signature.
     res.status(400).json({ error: "Invalid signature" });
     return;
   }

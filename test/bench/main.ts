@@ -1,13 +1,13 @@
 // `bun run bench`: this program against what people write today, in turns on one machine; prints a Markdown table and
 // draws an SVG. Exits 1 if something answered 200 is not in this program's tables, or not as Clerk says, if a figure is
-// below its floor, or if a neighbour on the database did more harm than is promised.
+// below its floor, or if another program on the database delays deliveries by more than is promised.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { comparedStored, runComparison, type Plan } from "./lib/comparison.ts";
 import { createDatabase } from "./lib/databases.ts";
 import { runEndurance } from "./lib/endurance.ts";
-import { isBelowFloor, judge } from "./lib/floors.ts";
+import { isBelowFloor, toGoalFigures } from "./lib/floors.ts";
 import { countMistakes } from "./lib/history.ts";
 import { openBench } from "./lib/openBench.ts";
 import { toPlot } from "./lib/plot.ts";
@@ -22,7 +22,7 @@ const plans = {
     rounds: 2,
     durationMs: 1_000,
     startUps: 3,
-    spells: 2,
+    windows: 2,
     heldMs: 20_000,
   },
   normal: {
@@ -32,7 +32,7 @@ const plans = {
     rounds: 3,
     durationMs: 1_000,
     startUps: 5,
-    spells: 8,
+    windows: 8,
     heldMs: 150_000,
   },
 } satisfies Record<string, Plan>;
@@ -73,10 +73,10 @@ async function compare(): Promise<void> {
   const history = findings.history.get("this");
   const mistakes = (findings.wrong.get("this")?.wrong ?? 0) + (history ? countMistakes(history) : 0);
   const missed = [
-    ...judge(findings)
+    ...toGoalFigures(findings)
       .filter(isBelowFloor)
       .map(({ name }) => name),
-    ...findings.neighbours.filter(({ holds }) => !holds).map(({ what }) => what),
+    ...findings.interference.filter(({ passed }) => !passed).map(({ what }) => what),
   ];
   for (const name of missed) say(`Missed: ${name}`);
   if (mistakes + missed.length > 0) process.exitCode = 1;
@@ -87,7 +87,7 @@ async function endure(minutes: number): Promise<void> {
   const endsAt = performance.now() + minutes * 60_000;
   const { samples, check } = await runEndurance(tools, database, (before) => {
     const last = before.at(-1);
-    // However short the time, nothing measured would be nothing checked.
+    // At least one measurement, however short the time.
     if (!last) return true;
     const memory = Math.round((last.memoryBytes ?? NaN) / 2 ** 20);
     say(`${before.length}: ${Math.round(last.perSecond)} /s, p99 ${last.p99Ms.toFixed(1)} ms, ${memory} MiB`);

@@ -15,7 +15,7 @@ Bun.serve({
         "svix-signature": req.headers.get("svix-signature") ?? "",
       });
     } catch {
-      // verify() says no by throwing.
+      // verify() throws on a wrong signature.
       return Response.json({ error: "invalid signature" }, { status: 400 });
     }
     return Response.json({ outcome: "nothing" });

@@ -35,20 +35,17 @@ describe("of several users who wait for a released mentorado", () => {
       userEvent(clerkUser("user_WaitB", { email: "shared@example.com", verified: false, updated_at: startMs + 1 })),
     ],
   ];
-  test.each(leavings)(
-    "the last one gets it when the other %s, before or after the release",
-    async (_, leaving) => {
-      for (const order of [
-        [leaving, deletedEvent("user_Holder")],
-        [deletedEvent("user_Holder"), leaving],
-      ]) {
-        await t.sql`truncate users, mentorados, webhook_events, mentorado_links cascade`;
-        await threeOfOneAddress();
-        for (const event of order) await t.deliver(event);
-        expect(await linkOf("user_WaitA")).toBe("linked");
-      }
-    },
-  );
+  test.each(leavings)("the last one gets it when the other %s, before or after the release", async (_, leaving) => {
+    for (const order of [
+      [leaving, deletedEvent("user_Holder")],
+      [deletedEvent("user_Holder"), leaving],
+    ]) {
+      await t.sql`truncate users, mentorados, webhook_events, mentorado_links cascade`;
+      await threeOfOneAddress();
+      for (const event of order) await t.deliver(event);
+      expect(await linkOf("user_WaitA")).toBe("linked");
+    }
+  });
 
   test("none gets it while two wait, and each stays a conflict", async () => {
     await threeOfOneAddress();

@@ -3,7 +3,7 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from "p
 
 /** Starting Chromium on a busy machine. */
 export const browserDeadlineMs = 60_000;
-/** For what a page does at once on a quiet machine. */
+/** For actions that take no time on an idle machine. */
 const actionTimeoutMs = 15_000;
 
 const flags = [
@@ -35,15 +35,16 @@ export async function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args: flags, timeout: browserDeadlineMs });
 }
 
+/** Where the page is, beside the options of Playwright's context. */
 export interface PageOptions extends BrowserContextOptions {
   readonly origin: string;
   /** Where the page is; by default `/`. */
   readonly path?: string;
-  /** What goes into the console though all is well: the browser reports refused requests by itself. */
+  /** Expected messages of the console: the browser reports refused requests by itself. */
   readonly expectedErrors?: RegExp;
 }
 
-/** A page with browser data of its own. Fails if anything went wrong in it or it asked anything of another server. */
+/** A page with browser data of its own. Fails on an error, a console warning, or a request to another origin. */
 export async function withPage(
   browser: Browser,
   { origin, path = "/", expectedErrors, ...options }: PageOptions,

@@ -12,7 +12,7 @@ export interface Address {
   readonly status: string | null;
 }
 
-/** What Clerk says about a user at one moment. */
+/** A user at Clerk at one point in time. */
 export interface Snapshot {
   readonly clerkId: string;
   readonly updatedAt: Written;
@@ -28,7 +28,7 @@ export interface Snapshot {
   readonly unsafeMetadata: Readonly<Record<string, unknown>>;
 }
 
-/** One thing that is told, under one svix-id. */
+/** One event, under one svix-id. */
 export type Fact = { readonly svixId: string; readonly envelope: Written } & (
   | { readonly kind: "user"; readonly snapshot: Snapshot }
   | { readonly kind: "deleted"; readonly clerkId: string }
@@ -36,7 +36,7 @@ export type Fact = { readonly svixId: string; readonly envelope: Written } & (
   | { readonly kind: "garbage"; readonly body: string; readonly clerkId: string | null }
 );
 
-/** Of every envelope. */
+/** The instance in every envelope. */
 export const factInstanceId = "ins_1";
 
 /** The user in the form of a webhook, or in that of the Backend API, which writes linked accounts otherwise. */

@@ -14,9 +14,9 @@ interface Attempt {
 
 export interface ClerkTraffic {
   readonly attempts: readonly Attempt[];
-  /** Everything that was told, each event once. */
+  /** All events so far, duplicates left out. */
   readonly events: readonly ClerkEvent[];
-  /** The ids that Clerk had and has no longer. */
+  /** Ids of users deleted at Clerk. */
   readonly deletedIds: readonly string[];
   /** No new events from now on; resolves when each one has been answered 200. */
   readonly stop: () => Promise<void>;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { SyncRun } from "../../src/domain/syncRun.ts";
 
 const root = join(import.meta.dir, "../..");
-/** What a developer's own `.env` says is not meant for a test, least of all its database. */
+/** Without the developer's `.env`: a test must not reach the database that it names. */
 const runOptions = ["--no-install", "--no-env-file"];
 
 export const cli: readonly string[] = [process.execPath, ...runOptions, join(root, "src/cli/main.ts")];

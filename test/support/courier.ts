@@ -1,5 +1,5 @@
-// Carries a history to two copies of the app over one database, the way networks do: out of order, twice, at once,
-// losing answers; and lets the model do what the database did, in the same order.
+// Delivers a history to two copies of the app over one database as networks do: out of order, twice, concurrently, with
+// lost answers. The model settles the same batches in the order of their commits.
 import assert from "node:assert/strict";
 import type { RunKind } from "../../src/domain/syncRun.ts";
 import { AppError } from "../../src/errors.ts";
@@ -20,20 +20,20 @@ interface CommittedBatch {
 
 export interface Courier {
   readonly apps: readonly [TestApp, TestApp];
-  /** Delivers everything, comparing after each slot what was answered, and at the end every table. */
+  /** Delivers everything; compares the answers after each slot, and every table at the end. */
   readonly carry: (history: History) => Promise<{ model: Model; arrivals: readonly Arrival[] }>;
   /** One run against a Clerk that has these users; its status at the end. */
   readonly run: (kind: RunKind, users: readonly Snapshot[]) => Promise<string>;
   readonly close: () => Promise<void>;
 }
 
-/** A delivery is sent again until it is answered with anything but 503; more often than this is no fault of the network. */
+/** A delivery is retried while it is answered 503; more retries than this are not caused by the network. */
 const sendsMax = 10;
 
 export async function openCourier(): Promise<Courier> {
   let batches: CommittedBatch[] = [];
   let faults: History["faults"][number][] = [];
-  /** While people and not deliveries are at work: one thing at a time, and no faults. */
+  /** During operations of people: one at a time, and without faults. */
   let operating = false;
   let answer: Snapshot | null | undefined;
   const truth = createTruthClerk();

@@ -1,4 +1,4 @@
-// What a set of events says in the end, whatever their order: rule 6 without a history.
+// The end state of a set of events, whatever their order (rule 6).
 import assert from "node:assert/strict";
 import type { Arrival } from "./model.ts";
 import type { ModelUser } from "./modelLinks.ts";
@@ -6,15 +6,16 @@ import { compareVersions, emailKey, readSnapshot, versionOf, type Said } from ".
 import { expectedUsers, readUsers } from "./tables.ts";
 import type { TestApp } from "./testApp.ts";
 
-/** All that was ever said, by webhooks or the Backend API, in no order. */
-export interface Telling {
+/** Everything that webhooks or the Backend API said, without an order. */
+export interface EventSet {
   readonly told: readonly Said[];
   readonly deletions: readonly { readonly clerkId: string; readonly atMs: number }[];
-  /** Whose mentorado an operator took away. */
+  /** Users whose mentorado an operator released. */
   readonly held: ReadonlySet<string>;
 }
 
-export function toTelling(arrivals: readonly Arrival[]): Telling {
+/** All events of a history. */
+export function toEventSet(arrivals: readonly Arrival[]): EventSet {
   return {
     told: arrivals.flatMap(({ fact, receivedAtMs }) =>
       fact.kind === "user" ? [readSnapshot(fact.snapshot, "webhook", versionOf(fact, receivedAtMs))] : [],
@@ -27,7 +28,7 @@ export function toTelling(arrivals: readonly Arrival[]): Telling {
 }
 
 /** The rows of `users`; of a set, not of a sequence. */
-function toUsers({ told, deletions, held }: Telling): Map<string, ModelUser> {
+function toUsers({ told, deletions, held }: EventSet): Map<string, ModelUser> {
   const ids = new Set([...told, ...deletions].map(({ clerkId }) => clerkId));
   return new Map(
     [...ids].map((clerkId) => {
@@ -58,7 +59,7 @@ function newest(own: readonly Said[]): Said | null {
  */
 export async function assertSettled(
   app: TestApp,
-  telling: Telling,
+  telling: EventSet,
   wasLookedAt: (clerkId: string) => boolean = () => true,
 ): Promise<void> {
   const users = toUsers(telling);

@@ -1,9 +1,9 @@
 import type { ClerkUser } from "../../src/clerk/clerkApi.ts";
 
-/** A moment from which tests count, epoch milliseconds. */
+/** Start of the times in events, epoch milliseconds. */
 export const startMs = Date.UTC(2026, 0, 15, 12);
 
-/** A Clerk user with one verified address made from its id; anything can be given otherwise. */
+/** A Clerk user with one verified address made from its id; `changes` replace any field. */
 export function clerkUser(id: string, changes: Readonly<Record<string, unknown>> = {}): ClerkUser {
   const { email = `${id.slice(5).toLowerCase()}@example.com`, verified = true, ...rest } = changes;
   return {
@@ -42,6 +42,7 @@ export function userEvent(user: ClerkUser, envelope: Readonly<Record<string, unk
   };
 }
 
+/** `user.deleted`; `timestamp` is of the envelope, epoch milliseconds. */
 export function deletedEvent(id: string, timestamp: number = startMs + 60_000) {
   return {
     object: "event",

@@ -9,7 +9,7 @@ import { toClose } from "./toClose.ts";
 export const secretKey = "sk_test_hidden";
 export type Handler = (req: Request, url: URL, nth: number) => Response | Promise<Response>;
 
-/** A Clerk that answers what it is told, and keeps what it was asked. */
+/** A Clerk with scripted answers, which records the requests. */
 export function fakeClerk(handler: Handler) {
   const requests: { url: URL; headers: Headers }[] = [];
   const server = openServer((req) => {
@@ -31,7 +31,7 @@ export function openApi(apiUrl: string, options: Partial<ClerkApiOptions> = {}) 
   });
 }
 
-/** What went wrong, as the outside sees it. */
+/** The error that the work fails with. */
 export async function failureOf(work: Promise<unknown>): Promise<AppError> {
   const error: unknown = await work.then(
     () => new Error("it succeeded"),
@@ -42,6 +42,6 @@ export async function failureOf(work: Promise<unknown>): Promise<AppError> {
   return error;
 }
 
-/** An error in the form of Clerk's own. */
+/** An answer in the form of Clerk's errors. */
 export const clerkError = (status: number, code: string) =>
   Response.json({ errors: [{ code, message: "m" }] }, { status });

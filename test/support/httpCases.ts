@@ -3,7 +3,7 @@ import { testAdminToken, type ContractApp } from "./testApp.ts";
 
 const authorization = `Bearer ${testAdminToken}`;
 const json = { "content-type": "application/json" };
-/** Words of the runtime, of libraries, of SQL and of this program's files: none may leave. */
+/** Words of internal texts (runtime, libraries, SQL, file names), which no answer may contain. */
 export const internalWords =
   /stack|node_modules|\.ts\b|at \w+ \(|select |postgres|zod|trpc|JSON Parse|Unexpected|hidden/i;
 

@@ -8,7 +8,7 @@ export async function findProcesses(text: string): Promise<string[]> {
   return found.flatMap((entry) => (entry?.command.includes(text) ? [entry.command] : []));
 }
 
-/** The same after they have had a moment to end. */
+/** The same, after `graceMs` at most for them to end. */
 export async function findLeftProcesses(text: string, graceMs = 8_000): Promise<string[]> {
   const deadline = Date.now() + graceMs;
   while ((await findProcesses(text)).length > 0 && Date.now() < deadline) await Bun.sleep(50);

@@ -1,6 +1,6 @@
 import type { TestDatabase } from "./testDatabase.ts";
 
-/** A role of one test's own. */
+/** A database role for one test. */
 export interface LimitedRole {
   readonly name: string;
   /** The database's URL with it. */

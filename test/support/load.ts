@@ -3,7 +3,7 @@ import type { Sql } from "postgres";
 import { clerkUser, startMs, userEvent } from "./events.ts";
 import type { ServerProcess, TimedAnswer } from "./serverProcess.ts";
 
-/** A delivery that was sent, what it said, and what became of it. */
+/** A delivery that was sent, and its answer. */
 export interface Sent {
   readonly svixId: string;
   readonly clerkId: string;

@@ -1,4 +1,4 @@
-// Who holds which mentorado: rule 4, and the part of rule 6 about released mentorados.
+// Which user has which mentorado: rule 4, and the part of rule 6 about released mentorados.
 import { emailKey, mentoradoName, type Said, type Version } from "./modelRules.ts";
 
 export interface ModelUser {

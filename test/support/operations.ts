@@ -14,7 +14,7 @@ interface Stage {
   readonly setAnswer: (answer: Snapshot | null) => void;
 }
 
-/** Does one thing to the app and to the model, which must say the same of it. */
+/** Applies one operation to the app and to the model, and compares the results. */
 export async function operate(stage: Stage): Promise<void> {
   switch (stage.operation.does) {
     case "register":
@@ -94,7 +94,7 @@ async function resync({ operation, history, model, app, setAnswer }: Stage): Pro
   if (answer !== null) model.answers.push(answer);
 }
 
-/** Nothing is to come of it. */
+/** Expects that nothing changes. */
 async function dryRun({ operation, history, app, setAnswer }: Stage): Promise<void> {
   const clerkId = history.ids[operation.who]?.at(-1);
   if (clerkId === undefined) return;

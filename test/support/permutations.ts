@@ -1,4 +1,4 @@
-/** All orders of so many things, each as the list of their places. */
+/** All permutations of 0 … count - 1. */
 export function permutations(count: number): number[][] {
   if (count === 0) return [[]];
   return permutations(count - 1).flatMap((shorter) =>

@@ -1,9 +1,9 @@
-// What has to hold of every history; the suite tries a few hundred, the soak as many as it is asked for.
+// Properties of every history; the suite tries a few hundred, the soak as many as it is asked for.
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import type { Snapshot } from "./clerkFacts.ts";
 import type { Courier } from "./courier.ts";
-import { assertSettled, toTelling } from "./endState.ts";
+import { assertSettled, toEventSet } from "./endState.ts";
 import { startMs } from "./events.ts";
 import { clerkOnlyHistory, history, lossyHistory } from "./history.ts";
 import type { History } from "./historyStory.ts";
@@ -18,7 +18,7 @@ export function createProperties(courier: Courier) {
   async function carryIn(one: History, slots: readonly number[]): Promise<void> {
     const deliveries = one.deliveries.map(({ fact }, place) => ({ fact, slots: [slots[place] ?? 0] }));
     const { arrivals } = await courier.carry({ ...one, deliveries });
-    await assertSettled(app, toTelling(arrivals));
+    await assertSettled(app, toEventSet(arrivals));
   }
 
   async function runAfter(one: History, kind: "backfill" | "reconcile"): Promise<void> {
@@ -29,7 +29,7 @@ export function createProperties(courier: Courier) {
     assert.equal(await courier.run("backfill", bystanders), "done");
     const truth = [...one.truth, ...bystanders];
     assert.equal(await courier.run(kind, truth), "done");
-    const telling = toTelling(arrivals);
+    const telling = toEventSet(arrivals);
     const rows = await readUsers(app);
     const found = rows.flatMap((row) => {
       const clerkId = String(row["clerk_id"]);

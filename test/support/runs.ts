@@ -13,7 +13,7 @@ export interface RunsTest {
   readonly t: TestApp;
   readonly clerk: PagedClerk;
   readonly runs: RunsService;
-  /** To its end, whatever that is. */
+  /** Resolves at the end of the run, whatever its status. */
   readonly run: (kind: RunKind, options?: { dryRun?: boolean }) => Promise<SyncRun>;
   /** Another process on the same database. */
   readonly otherProcess: () => RunsService;

@@ -37,7 +37,7 @@ export interface TimedAnswer {
 }
 
 const bootDeadlineMs = 20_000;
-/** Longer than any promise; a request that hits it was not answered. */
+/** Longer than any promised answer; a request that takes longer counts as not answered. */
 const answerDeadlineMs = 20_000;
 
 /** Starts the server and waits until it listens. `env` goes beside a configuration that is enough to boot. */

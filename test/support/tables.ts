@@ -115,7 +115,7 @@ async function compareFigures(app: TestApp, model: Model): Promise<void> {
   );
 }
 
-/** What must never be, at any moment; what is wrong in words. */
+/** Violated invariants, in words. */
 export async function findViolations(sql: TestApp["sql"]): Promise<string[]> {
   const rows = await sql<{ what: string }[]>`
     select 'a mentorado of a deleted user: ' || m.id as what

@@ -7,7 +7,7 @@ export interface TestClock extends Clock {
   readonly timers: () => number;
 }
 
-/** A clock that stands still until it is moved. */
+/** A clock that moves only by `advance`. */
 export function createTestClock(startMs = Date.now()): TestClock {
   let nowMs = startMs;
   let timers: { readonly dueAtMs: number; readonly action: () => void }[] = [];
@@ -37,7 +37,7 @@ export function createTestClock(startMs = Date.now()): TestClock {
   };
 }
 
-/** Lets everything run that waits for nothing but promises. */
+/** Runs everything that waits for promises alone. */
 async function runPromises(): Promise<void> {
   for (let round = 0; round < 3; round += 1) await new Promise((done) => setImmediate(done));
 }

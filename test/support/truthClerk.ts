@@ -2,7 +2,7 @@ import { AppError } from "../../src/errors.ts";
 import type { ClerkApi, ClerkUser } from "../../src/clerk/clerkApi.ts";
 import { factInstanceId, toClerkUser, type Snapshot } from "./clerkFacts.ts";
 
-/** A Backend API that says what is true at the end of a history. */
+/** A Backend API with the state at the end of a history. */
 export function createTruthClerk(): { api: ClerkApi; setUsers: (truth: readonly Snapshot[]) => void } {
   let truth: readonly Snapshot[] = [];
   const all = (): ClerkUser[] => truth.map((snapshot) => toClerkUser(snapshot, "api"));

@@ -5,7 +5,7 @@ import { runEndurance } from "./endurance.ts";
 import { runHistory, type HistoryFindings } from "./history.ts";
 import { measureLedgerRow } from "./ledgerRowBytes.ts";
 import { measureLinkRoundTrip } from "./linkRoundTrip.ts";
-import { runNeighbours } from "./neighbours.ts";
+import { measureInterference } from "./interference.ts";
 import type { BenchTools } from "./openBench.ts";
 import type { Findings } from "./report.ts";
 import { runStage, type Cell } from "./stage.ts";
@@ -20,7 +20,7 @@ export interface Plan {
   readonly rounds: number;
   readonly durationMs: number;
   readonly startUps: number;
-  readonly spells: number;
+  readonly windows: number;
   /** How long a snapshot is held, milliseconds. */
   readonly heldMs: number;
 }
@@ -66,10 +66,10 @@ export async function runComparison(tools: BenchTools, plan: Plan): Promise<Find
   await dropDatabases(tools, artefacts);
   const fresh = await reopen(tools, databases);
   const mine = fresh.get("this");
-  const endurance = mine ? await runEndurance(tools, mine, (samples) => samples.length < plan.spells) : undefined;
+  const endurance = mine ? await runEndurance(tools, mine, (samples) => samples.length < plan.windows) : undefined;
   if (endurance) addCheck(wrong, "this", endurance.check);
   await dropDatabases(tools, fresh);
-  const neighbours = await runNeighbours(tools, plan.heldMs);
+  const interference = await measureInterference(tools, plan.heldMs);
   return {
     cells,
     wrong,
@@ -77,7 +77,7 @@ export async function runComparison(tools: BenchTools, plan: Plan): Promise<Find
     startUps,
     linkMs,
     ledgerRowBytes,
-    neighbours,
+    interference,
     endurance: endurance?.samples ?? [],
     bunVersion: Bun.version,
   };

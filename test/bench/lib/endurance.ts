@@ -4,8 +4,8 @@ import { checkTables, type TableCheck } from "./checkTables.ts";
 import { measure, warmUp, type Bench, type Sample, type Target } from "./measure.ts";
 
 const atOnce = 64;
-/** Every delivery is signed before its spell begins, and checked in the tables after it. */
-export const spellMs = 2_500;
+/** Length of one measurement: its deliveries are signed before and checked in the tables after it. */
+export const windowMs = 2_500;
 
 /** This program under load without a pause longer than signing and checking take. */
 export async function runEndurance(
@@ -20,7 +20,7 @@ export async function runEndurance(
   try {
     await warmUp(bench, target, atOnce);
     while (goesOn(samples)) {
-      samples.push(await measure(bench, target, { atOnce, durationMs: spellMs }));
+      samples.push(await measure(bench, target, { atOnce, durationMs: windowMs }));
       const { users, wrong } = await checkTables(database, target.answered);
       check.users += users;
       check.wrong += wrong;

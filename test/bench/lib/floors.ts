@@ -3,13 +3,13 @@ import type { Sample } from "./measure.ts";
 import { findCell, middleOf, type Cell } from "./stage.ts";
 import type { StartUp } from "./startUp.ts";
 
-/** A figure of one run with what it has to reach. */
-export interface Judged {
+/** A figure of one run with its floor and its goal. */
+export interface GoalFigure {
   readonly name: string;
   readonly value: number;
   readonly floor: number;
   readonly goal: number;
-  /** What is better. */
+  /** Which direction is better. */
   readonly better: "more" | "less";
 }
 
@@ -22,15 +22,15 @@ export interface Measured {
 }
 
 /** Every figure that has a floor and was measured in this run. */
-export function judge(measured: Measured): Judged[] {
-  return judgeAll(measured).filter(({ value }) => !Number.isNaN(value));
+export function toGoalFigures(measured: Measured): GoalFigure[] {
+  return toAllFigures(measured).filter(({ value }) => !Number.isNaN(value));
 }
 
-export function isBelowFloor({ value, floor, better }: Judged): boolean {
+export function isBelowFloor({ value, floor, better }: GoalFigure): boolean {
   return better === "more" ? value < floor : value > floor;
 }
 
-function judgeAll({ cells, startUps, linkMs, ledgerRowBytes }: Measured): Judged[] {
+function toAllFigures({ cells, startUps, linkMs, ledgerRowBytes }: Measured): GoalFigure[] {
   const figure = (contestant: ContestantName, figure: keyof Sample, at: Partial<typeof near> = {}) =>
     middleOf(findCell(cells, { contestant, ...near, ...at }), figure);
   const rate = (contestant: ContestantName, at?: Partial<typeof near>) => figure(contestant, "perSecond", at);
@@ -61,7 +61,7 @@ function judgeAll({ cells, startUps, linkMs, ledgerRowBytes }: Measured): Judged
     ],
     ["start to first answer : B1", start("this") / start("B1"), 1.1, 1, "less"],
     ["start to first answer as one file : B1", start("artefact") / start("B1"), 0.5, 0.4, "less"],
-  ].map(([name, value, floor, goal, better]) => ({ name, value, floor, goal, better }) as Judged);
+  ].map(([name, value, floor, goal, better]) => ({ name, value, floor, goal, better }) as GoalFigure);
 }
 
 const near = { stored: 0, roundTripMs: 0, atOnce: 64 };

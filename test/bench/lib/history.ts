@@ -11,7 +11,7 @@ const atOnce = 16;
 /** Svix tries eight times. */
 const triesMax = 8;
 
-/** What a server made of a history whose end is known. Counts of users. */
+/** Differences from the known end of a history, as counts of users. */
 export interface HistoryFindings {
   readonly users: number;
   readonly deliveries: number;

@@ -2,27 +2,27 @@ import { cpus } from "node:os";
 import type { TableCheck } from "./checkTables.ts";
 import type { ContestantName } from "./contestants.ts";
 import { serverSettings } from "./databases.ts";
-import { spellMs } from "./endurance.ts";
+import { windowMs } from "./endurance.ts";
 import type { Measured } from "./floors.ts";
 import type { HistoryFindings } from "./history.ts";
 import type { Sample } from "./measure.ts";
-import { toFloors, toNeighbours } from "./judgedTables.ts";
-import type { Neighbour } from "./neighbours.ts";
+import { toFloors, toInterference } from "./goalTables.ts";
+import type { Interference } from "./interference.ts";
 import { findCell, median, middleOf, type Cell } from "./stage.ts";
 import { round, toMiB, toMs, toTable } from "./table.ts";
 
 export interface Findings extends Measured {
-  /** Users answered 200 who are not in the tables as they should be, of how many. */
+  /** Users answered 200 whose rows are missing or wrong, of how many. */
   readonly wrong: ReadonlyMap<ContestantName, TableCheck>;
   readonly history: ReadonlyMap<ContestantName, HistoryFindings>;
-  readonly neighbours: readonly Neighbour[];
+  readonly interference: readonly Interference[];
   readonly endurance: readonly Sample[];
   readonly bunVersion: string;
 }
 
 export const labels = { B1: "four statements (B1)", B3: "in a transaction (B3)", this: "this program" } as const;
 
-/** What was run, the figures, what the tables said. Every ratio is of one run. */
+/** Setup, figures and table checks. Every ratio is of one run. */
 export function toMarkdown(findings: Findings): string {
   return [
     toPreamble(findings.bunVersion),
@@ -32,7 +32,7 @@ export function toMarkdown(findings: Findings): string {
     toThroughput(findings.cells),
     toNullShare(findings.cells),
     "## Beside other programs on the database",
-    toNeighbours(findings.neighbours),
+    toInterference(findings.interference),
     "## Histories out of order",
     toHistory(findings.history),
     "## Memory, start, tables",
@@ -121,10 +121,18 @@ function toHistory(history: Findings["history"]): string {
     ].map(String),
   ]);
   return (
-    `What became of ${first?.users ?? 0} users whose ${first?.deliveries ?? 0} deliveries came twice and in any order, ` +
-    "16 at once, and again until they were answered 200 (users, by what is wrong with them):\n\n" +
+    `${first?.users ?? 0} users, whose ${first?.deliveries ?? 0} deliveries came twice and in any order, 16 at once, and ` +
+    "again until they were answered 200. Users by what is wrong with them:\n\n" +
     toTable(
-      ["", "out of date", "back from deletion", "missing", "two mentorados", "a stranger's mentorado", "answers ≠ 200"],
+      [
+        "",
+        "out of date",
+        "back from deletion",
+        "missing",
+        "two mentorados",
+        "another person's mentorado",
+        "answers ≠ 200",
+      ],
       rows,
     )
   );
@@ -155,14 +163,14 @@ function toRest({ wrong, startUps, endurance, cells }: Findings): string {
   ].join("\n");
 }
 
-/** What became of memory under a steady load, in at most `placesMax` places. */
+/** Memory under a steady load, at up to `placesMax` points in time. */
 export function toEndurance(samples: readonly Sample[]): string {
   const every = Math.ceil(samples.length / placesMax);
   const memory = samples.flatMap((sample, place) => (place % every === every - 1 ? (sample.memoryBytes ?? []) : []));
   const speed = (some: readonly Sample[]) => round(median(some.map((sample) => sample.perSecond)));
   const quarter = Math.ceil(samples.length / 4);
   return (
-    `- Resident memory of this program, 64 at once, after every ${(every * spellMs) / 1000} s of load: ` +
+    `- Resident memory of this program, 64 at once, after every ${(every * windowMs) / 1000} s of load: ` +
     `${memory.map(toMiB).join(", ")} MiB (median ${speed(samples)} deliveries/s; ` +
     `first quarter ${speed(samples.slice(0, quarter))}, last ${speed(samples.slice(-quarter))}).`
   );

@@ -10,43 +10,43 @@ import { measure, warmUp, type Sample, type Target } from "./measure.ts";
 import type { BenchTools } from "./openBench.ts";
 import { median } from "./stage.ts";
 
-/** What a load met while something else used the same database. */
-export interface Neighbour {
+/** Result of a load while another program uses the same database. */
+export interface Interference {
   readonly what: string;
   readonly sent: number;
-  /** Not answered 200 though nothing stood in the way of that user. */
+  /** Not answered 200 although that user was not affected by the other program. */
   readonly refused: number;
   readonly wrong: number;
   readonly p99Ms: number;
-  /** Of the throughput without the neighbour; undefined where the load is not as large as the server can take. */
+  /** Share of the throughput without it; undefined where the load is below the capacity of the server. */
   readonly share: number | undefined;
-  readonly holds: boolean;
+  readonly passed: boolean;
 }
 
-/** Nothing that is locked or slow for one user delays another user's delivery by more. */
+/** Limit for the deliveries of users that are not locked or slow. */
 const p99MsMax = 1_000;
-/** Of the throughput while a snapshot is held. */
+/** Least share of the throughput while a snapshot is held. */
 const heldShareMin = 0.7;
 const storedUsers = 1_000;
 const backfilledUsers = 300;
-const spellMs = 2_500;
-const spells = 4;
+const windowMs = 2_500;
+const windows = 4;
 const adminToken = "bench-admin-token-of-at-least-32-characters";
 
 /** Locked rows, a slow trigger under a burst and beside a backfill, a held snapshot; each on tables of its own. */
-export async function runNeighbours(tools: BenchTools, heldMs: number): Promise<Neighbour[]> {
+export async function measureInterference(tools: BenchTools, heldMs: number): Promise<Interference[]> {
   const found = [
-    await meet(tools, "locked", measureLocked),
-    await meet(tools, "burst", measureBurst),
-    await meet(tools, "backfill", measureBesideBackfill),
-    await meet(tools, "held", (world) => measureHeld(world, heldMs)),
+    await measureBeside(tools, "locked", measureLocked),
+    await measureBeside(tools, "burst", measureBurst),
+    await measureBeside(tools, "backfill", measureBesideBackfill),
+    await measureBeside(tools, "held", (setup) => measureHeld(setup, heldMs)),
   ];
   for (const { what, sent, refused, p99Ms } of found)
     tools.say(`${what}: ${sent} sent, ${refused} refused, p99 ${Math.round(p99Ms)} ms`);
   return found;
 }
 
-interface World {
+interface Setup {
   readonly tools: BenchTools;
   readonly database: BenchDatabase;
   readonly sql: postgres.Sql;
@@ -54,13 +54,13 @@ interface World {
   readonly clerk: () => Promise<unknown>;
 }
 
-async function meet(
+async function measureBeside(
   tools: BenchTools,
   name: string,
-  work: (world: World) => Promise<Omit<Neighbour, "wrong">>,
-): Promise<Neighbour> {
+  work: (setup: Setup) => Promise<Omit<Interference, "wrong">>,
+): Promise<Interference> {
   const database = await createDatabase(tools.server, {
-    name: `bench_neighbour_${name}`,
+    name: `bench_beside_${name}`,
     tables: "this",
     stored: storedUsers,
   });
@@ -78,7 +78,7 @@ async function meet(
     const clerk = () => client.runs.start.mutate({ kind: "backfill" });
     const found = await work({ tools, database, sql, target, clerk });
     const { wrong } = await checkTables(database, target.answered);
-    return { ...found, wrong, holds: found.holds && wrong === 0 && found.refused === 0 };
+    return { ...found, wrong, passed: found.passed && wrong === 0 && found.refused === 0 };
   } finally {
     await server.stop();
     await clerkChild.stop();
@@ -87,15 +87,15 @@ async function meet(
   }
 }
 
-async function measureLocked({ tools, sql, target, database }: World) {
+async function measureLocked({ tools, sql, target, database }: Setup) {
   await warmUp(tools, target, 16);
-  const quiet = await measure(tools, target, { atOnce: 16, durationMs: spellMs });
+  const quiet = await measure(tools, target, { atOnce: 16, durationMs: windowMs });
   const undone = new Error("undone");
   let beside: Sample | undefined;
   await sql
     .begin(async (tx) => {
       await tx`select from users where clerk_id like '%7' for update`;
-      beside = await measure(tools, target, { atOnce: 16, durationMs: spellMs });
+      beside = await measure(tools, target, { atOnce: 16, durationMs: windowMs });
       throw undone;
     })
     .catch((error: unknown) => {
@@ -105,7 +105,7 @@ async function measureLocked({ tools, sql, target, database }: World) {
   const refused = failed.filter((place) => !toDelivery(place, database.stored).clerkId.endsWith("7")).length;
   const p99Ms = beside?.p99Ms ?? NaN;
   const share = (beside?.perSecond ?? NaN) / quiet.perSecond;
-  return { what: "a tenth of the rows locked, 16 at once", sent, refused, p99Ms, share, holds: p99Ms < p99MsMax };
+  return { what: "a tenth of the rows locked, 16 at once", sent, refused, p99Ms, share, passed: p99Ms < p99MsMax };
 }
 
 async function slowDown(sql: postgres.Sql, rowMs: number): Promise<void> {
@@ -115,8 +115,8 @@ async function slowDown(sql: postgres.Sql, rowMs: number): Promise<void> {
     create trigger team_slow before insert on mentorados for each row execute function team_slow()`);
 }
 
-/** Every second of at most 600 deliveries is a sign-up. */
-async function measureBurst({ tools, sql, target }: World) {
+/** At most 600 deliveries, every second one a sign-up. */
+async function measureBurst({ tools, sql, target }: Setup) {
   await warmUp(tools, target, 16);
   await slowDown(sql, 16);
   target.perSecond = 0;
@@ -129,15 +129,15 @@ async function measureBurst({ tools, sql, target }: World) {
     refused: failed.length,
     p99Ms,
     share: undefined,
-    holds: sent >= 600,
+    passed: sent >= 600,
   };
 }
 
-async function measureBesideBackfill({ tools, sql, target, clerk }: World) {
+async function measureBesideBackfill({ tools, sql, target, clerk }: Setup) {
   await warmUp(tools, target, 4);
   await slowDown(sql, 10);
   await clerk();
-  const { p99Ms } = await measure(tools, target, { atOnce: 4, durationMs: spellMs });
+  const { p99Ms } = await measure(tools, target, { atOnce: 4, durationMs: windowMs });
   const { sent = 0, failed = [] } = target.answered.at(-1) ?? {};
   return {
     what: `a backfill of ${backfilledUsers} users whose mentorados take a trigger 10 ms each, 4 at once`,
@@ -145,31 +145,31 @@ async function measureBesideBackfill({ tools, sql, target, clerk }: World) {
     refused: failed.length,
     p99Ms,
     share: undefined,
-    holds: p99Ms < p99MsMax,
+    passed: p99Ms < p99MsMax,
   };
 }
 
-async function measureHeld({ tools, sql, target }: World, heldMs: number) {
-  const load = () => measure(tools, target, { atOnce: 64, durationMs: spellMs });
+async function measureHeld({ tools, sql, target }: Setup, heldMs: number) {
+  const load = () => measure(tools, target, { atOnce: 64, durationMs: windowMs });
   const some = async () => {
     const samples = [];
-    for (let spell = 0; spell < spells; spell++) samples.push(await load());
+    for (let window = 0; window < windows; window++) samples.push(await load());
     return median(samples.map((sample) => sample.perSecond));
   };
   await warmUp(tools, target, 64);
   let held = NaN;
   await sql.begin("isolation level repeatable read", async (tx) => {
     await tx`select count(*) from users`;
-    const endsAt = performance.now() + heldMs - spells * spellMs;
+    const endsAt = performance.now() + heldMs - windows * windowMs;
     while (performance.now() < endsAt) await load();
     held = await some();
   });
-  // The same tables without it: what is left is what the snapshot cost.
+  // The same tables without the snapshot: the difference is what it costs.
   await sql.unsafe("vacuum");
   const free = await some();
   const share = held / free;
   const sent = target.answered.reduce((sum, part) => sum + part.sent, 0);
   const refused = target.answered.reduce((sum, part) => sum + part.failed.length, 0);
   const what = `a snapshot held for ${Math.round(heldMs / 1_000)} s, 64 at once`;
-  return { what, sent, refused, p99Ms: NaN, share, holds: share >= heldShareMin };
+  return { what, sent, refused, p99Ms: NaN, share, passed: share >= heldShareMin };
 }
