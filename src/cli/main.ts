@@ -17,7 +17,7 @@ import { simulate } from "./simulate.ts";
 
 const { env } = process;
 const program = new Command("clerk-neon-sync")
-  .description("Keeps Clerk users in step with a Neon database: operator commands.")
+  .description("Keeps Clerk users in sync with a Neon database: operator commands.")
   .version(version)
   .option("--json", "answer in JSON on standard output, in the shape of the tRPC answer")
   .showHelpAfterError()
@@ -72,7 +72,7 @@ program
   .command("resync")
   .argument("<clerkId>")
   .option("--dry-run", "show what would change, and change nothing")
-  .description("bring one user in step with what Clerk says now")
+  .description("fetch one user from Clerk and store what it says now")
   .action((clerkId: string, options: { dryRun?: boolean }) =>
     answer((ctx) => ctx.services.users.resync({ clerkId: checkId(clerkId), dryRun: options.dryRun })),
   );

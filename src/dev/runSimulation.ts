@@ -4,7 +4,8 @@ import { AppError } from "../errors.ts";
 import { onStopSignal } from "../onStopSignal.ts";
 import { toLines, type Output } from "../cli/output.ts";
 import { bypassProxyOnLoopback } from "./bypassProxyOnLoopback.ts";
-import { createCourier } from "./clerk/courier.ts";
+import type { ClerkEvent } from "./clerk/clerkEvents.ts";
+import { createCourier, type Courier } from "./clerk/courier.ts";
 import { developmentWebhookSecret } from "./clerk/developmentKeys.ts";
 import { createTraffic } from "./clerk/simulatedTraffic.ts";
 
@@ -79,18 +80,14 @@ export async function runSimulation(
 }
 
 /** Sends all events, or until Ctrl-C. Resolves with how many the server accepted. */
-async function sendAll<Event>(
-  courier: {
-    send: (event: Event) => Promise<{ status: number | null }>;
-    idle: () => Promise<void>;
-    stop: () => Promise<void>;
-  },
-  events: readonly Event[],
+async function sendAll(
+  courier: Courier,
+  events: readonly ClerkEvent[],
   progress: { show: (taken: number) => void; close: () => void },
 ): Promise<{ taken: number; interrupted: boolean }> {
   let taken = 0;
   let interrupted = false;
-  const send = async (event: Event) => {
+  const send = async (event: ClerkEvent) => {
     const { status } = await courier.send(event);
     const isTaken = status !== null && status >= 200 && status < 300;
     if (isTaken) progress.show(++taken);

@@ -10,7 +10,7 @@ export const syncRouter = router({
   user: adminProcedure
     .input(z.object({ clerkId: clerkIdSchema }))
     .query(({ ctx, input }) => ctx.services.users.getUser(input.clerkId)),
-  /** Brings one user in step with what Clerk says now. */
+  /** Fetches one user from Clerk and applies it. */
   resync: adminProcedure
     .input(z.object({ clerkId: clerkIdSchema, dryRun: z.boolean().optional() }))
     .mutation(({ ctx, input }) => ctx.services.users.resync({ ...input, requestId: ctx.requestId })),

@@ -9,6 +9,10 @@ const googleScopes =
 /** An OAuth round trip and a one-time code stay valid for ten minutes. */
 const expiryMs = 600_000;
 
+function verification(person: Person, fields: Json): Json {
+  return { status: "verified", attempts: 1, expire_at: person.createdAtMs + expiryMs, ...fields };
+}
+
 /** `address` undefined: the person's own. `status` as in Clerk's specification. */
 export function emailAddress(
   person: Person,
@@ -63,13 +67,7 @@ export function externalAccount(person: Person, provider: "oauth_google" | "oaut
     label: null,
     created_at: person.createdAtMs - 6,
     updated_at: person.createdAtMs - 6,
-    verification: {
-      object: "verification_oauth",
-      status: "verified",
-      strategy: provider,
-      attempts: null,
-      expire_at: person.createdAtMs + expiryMs,
-    },
+    verification: verification(person, { object: "verification_oauth", strategy: provider, attempts: null }),
   };
 }
 
@@ -86,13 +84,7 @@ export function phoneNumber(
     reserved_for_second_factor: forSecondFactor,
     default_second_factor: forSecondFactor,
     reserved: false,
-    verification: {
-      object: "verification_otp",
-      status,
-      strategy: "phone_code",
-      attempts: 1,
-      expire_at: person.createdAtMs + expiryMs,
-    },
+    verification: verification(person, { object: "verification_otp", status, strategy: "phone_code" }),
     linked_to: [],
     backup_codes: null,
     created_at: person.createdAtMs - 8_000,
@@ -106,14 +98,11 @@ export function web3Wallet(person: Person): Json {
     id: toPartId(person, "idn", 60),
     object: "web3_wallet",
     web3_wallet: `0x${person.sequence.toString(16).padStart(40, "0")}`,
-    verification: {
+    verification: verification(person, {
       object: "verification_web3",
-      status: "verified",
       strategy: "web3_metamask_signature",
-      attempts: 1,
-      expire_at: person.createdAtMs + expiryMs,
       nonce: "made-up-nonce",
-    },
+    }),
     created_at: person.createdAtMs - 8_000,
     updated_at: person.createdAtMs + 4,
   };
@@ -126,14 +115,7 @@ export function passkey(person: Person): Json {
     object: "passkey",
     name: "Chrome on Mac",
     last_used_at: person.createdAtMs,
-    verification: {
-      object: "verification_passkey",
-      status: "verified",
-      strategy: "passkey",
-      attempts: 1,
-      expire_at: person.createdAtMs + expiryMs,
-      nonce: "made-up-nonce",
-    },
+    verification: verification(person, { object: "verification_passkey", strategy: "passkey", nonce: "made-up-nonce" }),
   };
 }
 
@@ -151,7 +133,7 @@ export function enterpriseAccount(person: Person): Json {
     provider: "saml_okta",
     provider_user_id: `okta_${person.sequence}`,
     public_metadata: {},
-    verification: { status: "verified", strategy: "saml", attempts: null, expire_at: person.createdAtMs + expiryMs },
+    verification: verification(person, { strategy: "saml", attempts: null }),
     last_authenticated_at: person.createdAtMs,
     enterprise_connection_id: connection,
     enterprise_connection: {
@@ -184,12 +166,10 @@ export function samlAccount(person: Person): Json {
     first_name: person.firstName,
     last_name: person.lastName,
     provider_user_id: null,
-    verification: {
-      status: "verified",
+    verification: verification(person, {
       strategy: "saml",
       attempts: null,
-      expire_at: person.createdAtMs + expiryMs,
       external_verification_redirect_url: null,
-    },
+    }),
   };
 }

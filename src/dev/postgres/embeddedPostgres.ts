@@ -68,18 +68,11 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
     await endStaleServer(dataFolder, log);
     const password = await ensureDataFolder({ dataFolder, user, binaries, durable });
     const start = async (port: number | undefined) =>
-      startOnPort({
-        port,
-        start: async (chosen) =>
-          startPostgres({
-            postgres: binaries.postgres,
-            args: ["-D", dataFolder, ...toFlags({ ...chosenSettings(chosen, durable), ...options.settings })],
-            user,
-            temporaryFolder,
-            log,
-          }),
+      startOnPort(port, async (chosen) => {
+        const args = ["-D", dataFolder, ...toFlags({ ...chosenSettings(chosen, durable), ...options.settings })];
+        return startPostgres({ postgres: binaries.postgres, args, user, temporaryFolder, log });
       });
-    return serverOf({ started: await start(options.port), start, dataFolder, password, temporaryFolder });
+    return serverOf(await start(options.port), { start, dataFolder, password, temporaryFolder });
   } catch (cause) {
     if (temporaryFolder !== undefined) await removeFolder(temporaryFolder);
     throw cause;
@@ -91,20 +84,17 @@ interface Started {
   readonly process: PostgresProcess;
 }
 
-function serverOf({
-  started,
-  start,
-  dataFolder,
-  password,
-  temporaryFolder,
-}: {
-  started: Started;
-  start: (port: number) => Promise<Started>;
-  dataFolder: string;
-  password: string;
-  temporaryFolder: string | undefined;
-}): EmbeddedPostgres {
+function serverOf(
+  started: Started,
+  parts: {
+    start: (port: number) => Promise<Started>;
+    dataFolder: string;
+    password: string;
+    temporaryFolder: string | undefined;
+  },
+): EmbeddedPostgres {
   const { port } = started;
+  const { start, dataFolder, password, temporaryFolder } = parts;
   let current = started.process;
   let running = true;
   const urlFor = (name: string) => `postgresql://postgres:${password}@127.0.0.1:${port}/${encodeURIComponent(name)}`;
@@ -148,13 +138,10 @@ function serverOf({
   };
 }
 
-async function startOnPort({
-  port,
-  start,
-}: {
-  port: number | undefined;
-  start: (port: number) => Promise<PostgresProcess>;
-}): Promise<Started> {
+async function startOnPort(
+  port: number | undefined,
+  start: (port: number) => Promise<PostgresProcess>,
+): Promise<Started> {
   for (let attempt = 1; ; attempt++) {
     const chosen = port ?? (await findFreePort());
     try {

@@ -19,16 +19,13 @@ export interface PostgresBinaries {
  * package managers skip unless told otherwise.
  * @throws Error if there are none for this platform, or they do not run
  */
-export async function findPostgresBinaries({
-  user,
-  log,
-  packageFolder,
-}: {
+export async function findPostgresBinaries(options: {
   user: PostgresUser;
   log: Log;
   /** Of another version's platform package; by default the one in node_modules. */
   packageFolder?: string | undefined;
 }): Promise<PostgresBinaries> {
+  const { user, log, packageFolder } = options;
   const { folder, version } = await (packageFolder ? readPlatformPackage(packageFolder) : findPlatformPackage());
   await makeLinks(folder);
   if (await canRun(folder, user)) return toBinaries(folder, version);

@@ -41,17 +41,19 @@ async function canReach(wanted: string, user: PostgresUser): Promise<boolean> {
   }
 }
 
+interface DataFolderOptions {
+  readonly dataFolder: string;
+  readonly user: PostgresUser;
+  readonly binaries: PostgresBinaries;
+  readonly durable: boolean;
+}
+
 /**
  * Makes the data folder if there is none and returns the superuser's password. A half-made one never stays: it is
  * built beside and moved into place.
  * @throws Error if the folder holds something else, or data of another major version
  */
-export async function ensureDataFolder(options: {
-  dataFolder: string;
-  user: PostgresUser;
-  binaries: PostgresBinaries;
-  durable: boolean;
-}): Promise<string> {
+export async function ensureDataFolder(options: DataFolderOptions): Promise<string> {
   const { dataFolder, binaries } = options;
   const names = (await ifThere(readdir(dataFolder))) ?? [];
   if (names.length === 0) return createDataFolder(options);
@@ -66,17 +68,7 @@ export async function ensureDataFolder(options: {
   return (await readFile(join(dataFolder, passwordFile), "utf8")).trim();
 }
 
-async function createDataFolder({
-  dataFolder,
-  user,
-  binaries,
-  durable,
-}: {
-  dataFolder: string;
-  user: PostgresUser;
-  binaries: PostgresBinaries;
-  durable: boolean;
-}): Promise<string> {
+async function createDataFolder({ dataFolder, user, binaries, durable }: DataFolderOptions): Promise<string> {
   const draft = await mkdtemp(`${dataFolder}.new-`);
   try {
     // Hexadecimal: it appears in a URL.

@@ -5,7 +5,6 @@ import { Button } from "../shared/Button.tsx";
 import { FailureNotice } from "../shared/FailureNotice.tsx";
 import { useAction } from "../shared/useAction.ts";
 import { ReleaseButton } from "./ReleaseButton.tsx";
-import { isTaken } from "./conflictWords.ts";
 
 interface CandidatesProps {
   readonly clerkId: string;
@@ -54,7 +53,8 @@ interface CandidateRowProps {
 }
 
 function CandidateRow({ candidate, busy, onLink, onReleased }: CandidateRowProps) {
-  const { id, nomeCompleto, email } = candidate;
+  const { id, nomeCompleto, email, userId } = candidate;
+  const isTaken = userId !== null;
   const nameId = useId();
   return (
     <div class="candidate">
@@ -62,10 +62,10 @@ function CandidateRow({ candidate, busy, onLink, onReleased }: CandidateRowProps
         <strong>{nomeCompleto}</strong>
         <span class="muted small">
           mentorado {id} · {email ?? "no e-mail"}
-          {isTaken(candidate) && " · belongs to another user"}
+          {isTaken && " · belongs to another user"}
         </span>
       </p>
-      {isTaken(candidate) ? (
+      {isTaken ? (
         <ReleaseButton mentoradoId={id} name={nomeCompleto} describedBy={nameId} onReleased={onReleased} />
       ) : (
         <Button describedBy={nameId} busy={busy} onClick={onLink}>

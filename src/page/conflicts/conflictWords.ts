@@ -1,5 +1,5 @@
 import { formatCounted } from "../../domain/format.ts";
-import type { Candidate, LinkConflict } from "../shared/types.ts";
+import type { LinkConflict } from "../shared/types.ts";
 
 /** Why the sync chose no mentorado for this user. */
 export function explainConflict({ candidates, email }: LinkConflict): string {
@@ -13,9 +13,4 @@ export function explainConflict({ candidates, email }: LinkConflict): string {
   return free === 1
     ? "An operator released this mentorado. The sync links none until you choose one."
     : "The mentorado with this address belongs to another user. Release it there if it is this person's.";
-}
-
-/** Whether another user has it. */
-export function isTaken(candidate: Candidate): boolean {
-  return candidate.userId !== null;
 }

@@ -22,7 +22,9 @@ export function Health({ data }: { data: PageData | null }) {
       <Tile name="Active users" note={status && `${formatCount(status.users.deleted)} deleted`}>
         {status && formatCount(status.users.active)}
       </Tile>
-      <LinksTile data={data} />
+      <Tile name="Linked to a mentorado" note={status && toLinksNote(status)}>
+        {status && formatCount(status.links.linked)}
+      </Tile>
       <Tile
         name="Lag p50, 24 h"
         note={lag && (lag.p95Ms === null ? "no deliveries" : `p95 ${formatMs(lag.p95Ms)}`)}
@@ -90,32 +92,13 @@ function Tile({ name, tone = "quiet", note, children }: TileProps) {
   );
 }
 
-/** Active users by link status. */
-function LinksTile({ data }: { data: PageData | null }) {
-  const status = data?.status;
-  const links = status?.links;
-  const unlinked = links && links.unverified + links.noEmail + links.conflict;
-  const rows =
-    links &&
-    ([
-      ["unverified", links.unverified],
-      ["no e-mail", links.noEmail],
-      ["conflict", links.conflict],
-    ] as const);
-  return (
-    <Tile
-      name="Linked to a mentorado"
-      note={
-        rows &&
-        (unlinked === 0
-          ? "every active user"
-          : rows
-              .filter(([, count]) => count > 0)
-              .map(([name, count]) => `${formatCount(count)} ${name}`)
-              .join(" · "))
-      }
-    >
-      {links && formatCount(links.linked)}
-    </Tile>
-  );
+/** Active users that are not linked, by link status. */
+function toLinksNote({ links }: SyncStatus): string {
+  const counts = [
+    ["unverified", links.unverified],
+    ["no e-mail", links.noEmail],
+    ["conflict", links.conflict],
+  ] as const;
+  const shown = counts.flatMap(([name, count]) => (count > 0 ? [`${formatCount(count)} ${name}`] : []));
+  return shown.join(" · ") || "none unresolved";
 }
