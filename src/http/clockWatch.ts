@@ -7,7 +7,7 @@ import type { Log } from "../log.ts";
 /** Deliveries refused in a row, and the time from the first to the last, before the clock is blamed. */
 const refusalsMin = 5;
 const episodeMsMin = 5_000;
-/** The median offset is that of the newest so many. */
+/** How many deliveries, the newest, the median offset is taken of. */
 const refusalsMax = 50;
 /** Each check reads and hashes a body; the limit bounds what made-up timestamps cost. */
 const checksPerSecondMax = 5;

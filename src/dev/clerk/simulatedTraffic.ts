@@ -13,7 +13,7 @@ const leaverEvery = 10;
 const updateGapMs = 10;
 
 /**
- * Sign-ups of the first so many users of the development Clerk, updates of some, and for every tenth one more who is
+ * Sign-ups of the first `users` users of the development Clerk, updates of some, and for every tenth one more who is
  * deleted again, in a shuffled order. The final state equals that Clerk's, so a re-sync changes nothing.
  * @param options.runSeed makes the svix-ids: another one sends the same users as new events
  * @param options.nowMs `timestamp` of every envelope, epoch milliseconds

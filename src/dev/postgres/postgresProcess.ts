@@ -3,7 +3,7 @@ import type { Log } from "../../log.ts";
 import { postgresEnvironment, type PostgresUser } from "./postgresUser.ts";
 import { childrenOf } from "./processTable.ts";
 
-/** The shell's `$0`, by which an orphan is told from a server whose program is still alive. */
+/** The shell's `$0`: a server without such a parent is an orphan. */
 export const supervisorName = "embedded-postgres-supervisor";
 /** A start after a crash replays the log first. */
 const startDeadlineMs = 60_000;
