@@ -68,7 +68,7 @@ async function open(): Promise<Fetch> {
     stop().then(
       () => flush(() => process.exit(0)),
       (error: unknown) => {
-        log.error({ err: error }, "[Function] Stopping failed");
+        log.error({ err: error }, "[Function] Stopping failed; the process exits with 1");
         flush(() => process.exit(1));
       },
     );

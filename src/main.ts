@@ -33,7 +33,7 @@ onStopSignal((signal) => {
   server.stop().then(
     () => flush(() => process.exit(0)),
     (error: unknown) => {
-      log.error({ err: error }, "[Server] Stopping failed");
+      log.error({ err: error }, "[Server] Stopping failed; the process exits with 1");
       flush(() => process.exit(1));
     },
   );

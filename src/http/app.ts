@@ -108,7 +108,7 @@ export function createApp(deps: AppDeps): Hono {
   app.onError((error, c) => {
     const requestId = getRequestId(c);
     if (!(error instanceof AppError) || error.code === "internal")
-      deps.log.error({ err: error, requestId }, "[Http] A request failed");
+      deps.log.error({ err: error, requestId }, "[Http] A request failed and was answered 500");
     return addAnswerHeaders(c, toErrorResponse(error));
   });
   return app;

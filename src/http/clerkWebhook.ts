@@ -84,7 +84,11 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
       const res = toErrorResponse(retriable, isDead ? { "webhook-delivery": "abort-message" } : {});
       if (res.status >= 500)
         log.error({ err: error, requestId }, "[Webhook] A delivery was not settled; nothing is lost, Svix retries it");
-      else log.warn({ requestId, code: retriable.code, svixId: req.header("svix-id") }, "[Webhook] Refused a delivery");
+      else
+        log.warn(
+          { requestId, code: retriable.code, svixId: req.header("svix-id") },
+          `[Webhook] Refused a delivery: ${retriable.code}`,
+        );
       const { code } = retriable;
       deps.observer?.onDelivery?.({ ...endSpan(), status: res.status, outcome: null, code, lagMs: null });
       return res;
