@@ -125,7 +125,7 @@ test("a dry run of a reconcile is started, followed to its end, and writes nothi
     const drift = await run.locator("dl > div").filter({ hasText: "drift" }).locator("dd").innerText();
     expect(Number(drift)).toBeGreaterThanOrEqual(1);
     expect((await t.services.users.getUser("user_PageDrift")).user?.name).toBe("Before Souza");
-    await page.getByText(/a dry run, found/).waitFor();
+    await page.getByText(/a dry run: it found/).waitFor();
   });
 });
 
