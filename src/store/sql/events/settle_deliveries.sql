@@ -1,7 +1,8 @@
 -- The ledger and its figures: a row for each delivery that was not settled before, a count for each that was. Returns a
 -- JSON array with the outcome of each change, in the order given.
--- parts: three texts for each change, see apply_user_changes. settled: deliveries settled before, by svix_id. verdicts: by clerk_id. reopens:
--- whether the ledger may hold a row of this batch that is settled anew. Called by apply_user_changes, under its lock and settings.
+-- parts: three texts for each change, see apply_user_changes. settled: deliveries settled before, by svix_id. verdicts: by
+-- clerk_id. reopens: whether the ledger may hold a row of this batch that is settled anew. Called by apply_user_changes,
+-- under its lock and settings.
 create function clerk_sync.settle_deliveries(
   changes clerk_sync.change[], parts text[], settled jsonb, verdicts jsonb, linked_clerk_ids text[],
   applied_at timestamptz, reopens boolean, out outcomes jsonb
@@ -9,6 +10,8 @@ create function clerk_sync.settle_deliveries(
 language plpgsql
 as $$
 declare
+  -- The rows of events that are settled anew, as they were.
+  reopened public.webhook_events[];
   -- The newest second that has counts: this one, or the one that is to be folded. Looked for from the newest on, or
   -- while a snapshot is held all rows that were folded meanwhile would be read.
   counted_second timestamptz;
@@ -16,9 +19,15 @@ declare
   effectless text[];
 begin
   if reopens then
-    perform clerk_sync.uncount_events(array(
-      select e from unnest(changes) c join public.webhook_events e on e.svix_id = c.svix_id
-      where e.outcome in ('dead', 'ignored') and not settled ? c.svix_id and c.kind <> 'busy'));
+    -- Their rows make room for new ones: an insert that looks for conflicts would cost each delivery more.
+    with gone as (
+      delete from public.webhook_events e
+      where e.outcome in ('dead', 'ignored') and not settled ? e.svix_id
+        and e.svix_id = any (array(select c.svix_id from unnest(changes) c where c.kind <> 'busy'))
+      returning e
+    )
+    select coalesce(array_agg(e), '{}') into reopened from gone;
+    perform clerk_sync.uncount_events(reopened);
   end if;
 
   with results as materialized (
@@ -33,11 +42,13 @@ begin
              else verdicts ->> c.clerk_id
            end as outcome,
            c.kind = 'upsert' and verdicts ->> c.clerk_id in ('applied', 'unchanged') as is_written,
-           settled ? coalesce(c.svix_id, '') as is_again
+           c.svix_id is not null and c.kind <> 'busy' and not settled ? c.svix_id
+             -- A replayed event that had an effect stays as it is.
+             and not (c.replay is true and exists (select from public.webhook_events e where e.svix_id = c.svix_id)) as is_new
     from unnest(changes) with ordinality as c
   ), ledger as (
-    insert into public.webhook_events as e (svix_id, type, clerk_id, instance_id, occurred_at, received_at, settled_at,
-                                            outcome, error_code, error_detail, refused_version, payload)
+    insert into public.webhook_events (svix_id, type, clerk_id, instance_id, occurred_at, received_at, settled_at,
+                                       outcome, error_code, error_detail, refused_version, payload)
     select r.svix_id, r.type, r.clerk_id, r.instance_id, r.occurred_at, r.received_at, applied_at, r.outcome,
            r.error_code, r.error_detail, case when r.error_code = 'refused' then coalesce(r.version, '') end,
            -- A user just written is not deleted. Of the others a scalar subquery asks, for of a `not exists` the planner may
@@ -46,36 +57,31 @@ begin
                      or (select u.deleted_at from public.users u where u.clerk_id = r.clerk_id) is null
                 -- Of an ignored event an empty one is none: its text names several users.
                 then case r.outcome when 'ignored' then nullif(parts[r.place * 3], '') else parts[r.place * 3] end end
-    from results r where r.svix_id is not null and not r.is_again and r.outcome <> 'busy'
-    on conflict (svix_id) do update
-      set type = excluded.type, clerk_id = excluded.clerk_id, instance_id = excluded.instance_id,
-          occurred_at = excluded.occurred_at, settled_at = excluded.settled_at, outcome = excluded.outcome,
-          error_code = excluded.error_code, error_detail = excluded.error_detail,
-          refused_version = excluded.refused_version, payload = excluded.payload
-      where e.outcome in ('dead', 'ignored')
-    returning e.outcome, e.occurred_at, e.settled_at
-  ), counts as materialized (
-    select n.outcome, coalesce(round(ln(n.lag_ms) / ln(1.1::float8)), -1)::smallint as lag_bucket, count(*) as events,
-           coalesce(sum(n.lag_ms), 0) as lag_ms_sum
-    from (
-      select outcome,
-             case when outcome in ('applied', 'unchanged', 'stale') and occurred_at <= settled_at
-                  then greatest(extract(epoch from settled_at - occurred_at)::float8 * 1000, 1) end as lag_ms
-      from ledger
-      union all
-      select 'duplicate', null from results where is_again and outcome = 'duplicate'
-    ) n
-    group by 1, 2
+    from results r where r.is_new
   ), counted as (
     insert into public.event_counters_recent as k (second, outcome, lag_bucket, events, lag_ms_sum)
-    select date_trunc('second', applied_at), c.outcome, c.lag_bucket, c.events, c.lag_ms_sum from counts c
+    select date_trunc('second', applied_at), n.outcome,
+           coalesce(round(ln(n.lag_ms) / ln(1.1::float8)), -1)::smallint as lag_bucket, count(*), coalesce(sum(n.lag_ms), 0)
+    from (
+      select outcome,
+             case when is_new and outcome in ('applied', 'unchanged', 'stale') and occurred_at <= applied_at
+                  then greatest(extract(epoch from applied_at - occurred_at)::float8 * 1000, 1) end as lag_ms
+      from results where is_new or outcome = 'duplicate'
+    ) n
+    group by n.outcome, lag_bucket
     on conflict (second, outcome, lag_bucket) do update
       set events = k.events + excluded.events, lag_ms_sum = k.lag_ms_sum + excluded.lag_ms_sum
   )
-  select (select jsonb_agg(outcome order by place) from results),
+  select jsonb_agg(outcome order by place),
          (select k.second from public.event_counters_recent k order by k.second desc limit 1),
-         array(select distinct c.outcome from counts c where c.outcome in ('dead', 'ignored'))
-    into outcomes, counted_second, effectless;
+         array_agg(distinct outcome) filter (where is_new and outcome in ('dead', 'ignored'))
+    into outcomes, counted_second, effectless
+    from results;
+  if reopens then
+    update public.webhook_events e set attempts = r.attempts, received_at = r.received_at
+    from unnest(reopened) r
+    where e.svix_id = r.svix_id and e.svix_id = any (array(select o.svix_id from unnest(reopened) o));
+  end if;
   if counted_second <> date_trunc('second', applied_at) then
     perform clerk_sync.fold_counters(counted_second);
   end if;
