@@ -10,15 +10,17 @@ export interface BatchItem {
   readonly size: number;
   readonly clerkId: string | null;
   readonly svixId: string | null;
+  readonly isDeletion: boolean;
+  readonly isReplay: boolean;
 }
 
 /**
  * One change as an element of the batch. The Clerk user and the payload, by far the longest parts, go beside it. With
  * `replay` a ledger row that is `dead` or `ignored` is settled anew instead of being counted as a duplicate.
  */
-export function toBatchItem(change: UserChange, options: { replay?: boolean } = {}): BatchItem {
+export function toBatchItem(change: UserChange, { replay = false }: { replay?: boolean } = {}): BatchItem {
   const { clerkId, delivery } = change;
-  const row = toRow(toColumns(change, options.replay));
+  const row = toRow(toColumns(change, replay));
   const user = change.kind === "upsert" ? change.rawJson : "";
   const payload = delivery ? toStorableText(delivery.payload) : "";
   return {
@@ -26,13 +28,15 @@ export function toBatchItem(change: UserChange, options: { replay?: boolean } = 
     size: row.length + user.length + payload.length,
     clerkId,
     svixId: delivery?.svixId ?? null,
+    isDeletion: change.kind === "delete",
+    isReplay: replay,
   };
 }
 
 type Column = string | boolean | null | undefined;
 
 /** Those of the SQL type `change`, in its order. */
-function toColumns(change: UserChange, replay: boolean | undefined): Column[] {
+function toColumns(change: UserChange, replay: boolean): Column[] {
   const { delivery } = change;
   const upsert = change.kind === "upsert" ? change : undefined;
   const fields = upsert?.fields;
@@ -85,6 +89,8 @@ export function toBatch(
     default_turma: defaultTurma,
     lock_wait_ms: options.lockWaitMs,
     separator,
+    has_deletions: items.some((item) => item.isDeletion),
+    has_replays: items.some((item) => item.isReplay),
     leaving: options.leaving?.map(({ texts: [row] }) => row),
   });
   return { json, texts: texts.join(separator) };

@@ -15,10 +15,12 @@ declare
   given bigint;
   written bigint;
 begin
-  with seekers as materialized (
-    select u.id, u.clerk_id, u.name::text collate "C" as name, u.email::text collate "C" as email,
+  with seekers as (
+    -- Of several with one address the first.
+    select distinct on (public.clerk_email_key(u.email) collate "C")
+           u.id, u.clerk_id, u.name::text collate "C" as name, u.email::text collate "C" as email,
            u.image_url::text as image_url, public.clerk_email_key(u.email) as email_key,
-           u.raw_json -> 'public_metadata' ->> 'turma' as turma, c.source, c.svix_id, c.ordinality as place
+           u.raw_json -> 'public_metadata' ->> 'turma' as turma, c.source, c.svix_id
     from unnest(changes) with ordinality as c
       -- `offset 0` here, and a scalar subquery below, keep these lookups what they are. Without statistics, as while
       -- a backfill fills empty tables, the planner would rather read a whole partial index, for each user.
@@ -27,21 +29,26 @@ begin
       and clerk_sync.may_be_linked(u.deleted_at is not null, u.email_verified, u.link_held_at is not null)
       and public.clerk_email_key(u.email) is not null
       and (select m.id from public.mentorados m where m.user_id = u.id) is null
+    order by public.clerk_email_key(u.email) collate "C", c.ordinality
   ), candidates as materialized (
-    select s.*, row_number() over (partition by s.email_key collate "C" order by s.place) as turn,
-           found.mentorados, found.mentorado_id, found.is_claimed,
-           -- A label unknown to the enum is not the event's fault.
-           case when s.turma = any (turma_labels) then s.turma else turma_of_new end as new_turma
+    select s.*, found.mentorado_id, t.new_turma
     from seekers s
+      -- A label unknown to the enum is not the event's fault.
       cross join lateral (
-        select count(*) as mentorados, min(m.id) as mentorado_id, bool_or(m.user_id is not null) as is_claimed
+        select case when s.turma = any (turma_labels) then s.turma else turma_of_new end as new_turma
+      ) t
+      -- The only mentorado, unclaimed; or none, and a class for a new one: without it the user waits for DEFAULT_TURMA to
+      -- be mended.
+      cross join lateral (
+        select min(m.id) as mentorado_id
         from public.mentorados m where clerk_sync.is_same_key(public.clerk_email_key(m.email), s.email_key)
+        having count(*) = 1 and count(m.user_id) = 0 or count(*) = 0 and t.new_turma is not null
       ) found
   ), linked as (
     update public.mentorados m set user_id = c.id, updated_at = clerk_sync.to_column(applied_at, m.updated_at)
     from candidates c
     -- The second condition is the first one for plans that were made while the table was empty and analyzed.
-    where m.id = c.mentorado_id and m.id = any (array(select mentorado_id from candidates)) and c.turn = 1 and c.mentorados = 1 and not c.is_claimed
+    where m.id = c.mentorado_id and m.id = any (array(select mentorado_id from candidates))
     returning m.id as mentorado_id, c.id as user_id
   ), created as (
     insert into public.mentorados (user_id, nome_completo, email, foto_url, turma, created_at, updated_at)
@@ -54,8 +61,7 @@ begin
            new_turma::public.turma,
            clerk_sync.to_column(applied_at, as_mentorado.created_at),
            clerk_sync.to_column(applied_at, as_mentorado.updated_at)
-    -- Without a class no mentorado can be made; the user waits for DEFAULT_TURMA to be mended.
-    from candidates where turn = 1 and mentorados = 0 and new_turma is not null
+    from candidates where mentorado_id is null
     returning id as mentorado_id, user_id
   ), changed as (
     select mentorado_id, user_id, 'linked' as action from linked
@@ -67,10 +73,7 @@ begin
     from changed n cross join lateral (select * from candidates where id = n.user_id) s
     returning clerk_id
   )
-  select array_agg(clerk_id), count(*),
-         (select count(*) from candidates
-          where turn = 1 and (mentorados = 1 and not is_claimed or mentorados = 0 and new_turma is not null))
-    into linked_clerk_ids, written, given
+  select array_agg(clerk_id), count(*), (select count(*) from candidates) into linked_clerk_ids, written, given
     from trail;
   if written <> given then
     perform clerk_sync.fail_unwritten('public.mentorados', given - written);

@@ -1,12 +1,11 @@
 -- The changes of a batch, but for those that are `busy`. Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.apply_changes(
-  changes clerk_sync.change[], parts text[], default_turma text, widths clerk_sync.widths, applied_at timestamptz,
+  changes clerk_sync.change[], parts text[], batch jsonb, widths clerk_sync.widths, applied_at timestamptz,
   out outcomes jsonb, out created bigint, out changed bigint, out deleted bigint
 )
 language plpgsql
 as $$
 declare
-  has_deletions boolean;
   -- Deliveries settled before: outcome by svix_id.
   settled jsonb;
   -- Whether the ledger may hold an event of this batch that is to be settled anew.
@@ -19,24 +18,22 @@ declare
   upserts record;
   linked_clerk_ids text[];
 begin
-  with given as materialized (
-    select c.kind, c.svix_id, c.replay from unnest(changes) c where c.kind <> 'busy'
-  ), again as (
+  with again as (
     -- No join: a plan made while the ledger was empty and analyzed would read all of it.
     update public.webhook_events e set attempts = e.attempts + 1
-    where e.svix_id = any (array(select g.svix_id from given g where g.replay is not true))
+    where e.svix_id = any (array(
+      select c.svix_id from unnest(changes) c where c.replay is not true and c.kind <> 'busy'))
     returning e.svix_id, e.outcome, e.outcome = 'dead' and e.error_code in ('refused', 'apply_failed') as is_refused
   )
   -- What a rule of the database refused may be right by now.
   select coalesce(jsonb_object_agg(svix_id, outcome) filter (where not is_refused), '{}'),
-         coalesce(bool_or(is_refused), false) or exists (select from given where replay),
-         exists (select from given where kind = 'delete'),
+         bool_or(is_refused) is true or (batch -> 'has_replays')::boolean,
          exists (select from public.webhook_events where error_code = 'refused')
-    into settled, reopens, has_deletions, has_refused
+    into settled, reopens, has_refused
     from again;
 
   deleted := 0;
-  if has_deletions then
+  if (batch -> 'has_deletions')::boolean then
     deletions := clerk_sync.apply_deletions(changes, settled, applied_at);
     deleted := deletions.deleted;
     verdicts := deletions.verdicts;
@@ -45,7 +42,7 @@ begin
   created := upserts.created;
   changed := upserts.changed;
   if upserts.has_unlinked then
-    linked_clerk_ids := clerk_sync.link_mentorados(changes, settled, default_turma, widths, applied_at);
+    linked_clerk_ids := clerk_sync.link_mentorados(changes, settled, batch ->> 'default_turma', widths, applied_at);
   end if;
   if upserts.left_keys is not null then
     perform clerk_sync.hand_over_mentorados(upserts.left_keys, applied_at);

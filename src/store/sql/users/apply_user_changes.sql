@@ -1,7 +1,8 @@
 -- Applies one batch of user changes: the only writer of `users`, of the ledger and of automatic links.
 --
--- batch: {"default_turma": text or null, "separator": text, "lock_wait_ms": number or null, "leaving": [change, …] or
--- absent}; lock_wait_ms: how long a locked row is waited for, if not as in lock_writer; leaving: see release_addresses.
+-- batch: {"default_turma": text or null, "separator": text, "has_deletions": boolean, "has_replays": boolean,
+-- "lock_wait_ms": number or null, "leaving": [change, …] or absent}; lock_wait_ms: how long a locked row is waited for,
+-- if not as in lock_writer; leaving: see release_addresses.
 -- texts: three for each change, with the separator between them: a `change` as Postgres writes rows, the Clerk user as
 -- JSON and the ledger's payload. As JSON all of them are expensive to read.
 -- Within a batch each clerk_id and each svix_id stands once at most (the caller sees to it).
@@ -52,7 +53,7 @@ begin
       if is_taken then
         left_keys := clerk_sync.release_addresses(changes, batch -> 'leaving', applied_at);
       end if;
-      result := clerk_sync.apply_changes(changes, parts, batch ->> 'default_turma', widths, applied_at);
+      result := clerk_sync.apply_changes(changes, parts, batch, widths, applied_at);
       if left_keys is not null then
         perform clerk_sync.hand_over_mentorados(left_keys, applied_at);
       end if;
