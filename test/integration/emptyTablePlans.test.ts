@@ -1,31 +1,39 @@
 import { expect, test } from "bun:test";
+import { toUserChange } from "../../src/clerk/userChange.ts";
 import { functionsSchema } from "../../src/store/migration/sqlFunctions.ts";
+import { toBatch, toBatchItem } from "../../src/store/users/batchItem.ts";
 import { openTestDatabase } from "../support/testDatabase.ts";
 import { openForTest } from "../support/toClose.ts";
 
 const rowsAdded = 2_000;
-const at = "2026-01-15T12:00:00Z";
+const atMs = Date.UTC(2026, 0, 15);
 
-/** One user that signs up, changes or leaves, as `apply_user_changes` takes it. */
-function toBatch(n: number, change: Record<string, unknown>): [batch: string, texts: string] {
-  const clerk_id = `user_${n}`;
-  const event = { svix_id: `msg_${crypto.randomUUID()}`, type: "user.updated", received_at: at, occurred_at: at };
-  const user = { clerk_id, name: "Ana", email: `${n}@example.com`, email_verified: true, clerk_created_at: at };
-  const version = { version: `${n}`, clerk_updated_at: at, last_signed_in: at };
-  const one = { kind: "upsert", source: "webhook", ...event, ...user, ...version, ...change };
-  return [JSON.stringify({ default_turma: "neon_estrutura", separator: "|", changes: [one] }), "{}|{}"];
+/** What a user does who signs up, changes and leaves. */
+const events = [
+  { type: "user.created", data: { first_name: "Ana" } },
+  { type: "user.updated", data: { first_name: "Bia", updated_at: atMs + 1 } },
+  { type: "user.deleted", data: { deleted: true } },
+];
+
+/** The arguments of `apply_user_changes`. */
+function toArguments(n: number, { type, data }: (typeof events)[number]): [json: string, texts: string] {
+  const email = { id: "idn_1", email_address: `${n}@example.com`, verification: { status: "verified" } };
+  const user = { id: `user_${n}`, created_at: atMs, updated_at: atMs, email_addresses: [email], ...data };
+  const body = JSON.stringify({ type, data: user, timestamp: atMs });
+  const change = toUserChange({ svixId: `msg_${crypto.randomUUID()}`, body, receivedAtMs: atMs });
+  const { json, texts } = toBatch([toBatchItem(change)], "neon_estrutura");
+  return [json, texts];
 }
 
 test("a plan made while the tables were empty and analyzed reads a few rows of tables that have grown", async () => {
   const db = await openForTest(openTestDatabase());
   const connection = await db.sql.reserve();
-  const call = ([batch, texts]: [string, string]) =>
-    connection.unsafe(`select ${functionsSchema}.apply_user_changes($1::text::jsonb, $2)`, [batch, texts]);
-  const changes = [{}, { name: "Bia" }, { kind: "delete", deleted_at: at }];
+  const call = (n: number, event: (typeof events)[number]) =>
+    connection.unsafe(`select ${functionsSchema}.apply_user_changes($1::text::jsonb, $2)`, toArguments(n, event));
   try {
     // What a database says of a table in which it has seen no row: none will come.
     for (const table of ["users", "mentorados", "webhook_events"]) await connection.unsafe(`vacuum (analyze) ${table}`);
-    for (const change of changes) await call(toBatch(1, change));
+    for (const event of events) await call(1, event);
     await connection`
       insert into users (clerk_id, email, email_verified)
       select 'user_old' || n, 'old' || n || '@example.com', true from generate_series(1, ${rowsAdded}::int) n`;
@@ -38,7 +46,7 @@ test("a plan made while the tables were empty and analyzed reads a few rows of t
     // What filling the tables read is not counted.
     await connection`select pg_stat_force_next_flush()`;
     await connection`begin`;
-    for (const change of changes) await call(toBatch(2, change));
+    for (const event of events) await call(2, event);
     const read = await connection<{ table: string; rows: number }[]>`
       select relname as table, (seq_tup_read + coalesce(idx_tup_fetch, 0))::int as rows from pg_stat_xact_user_tables
       where seq_tup_read + coalesce(idx_tup_fetch, 0) > 100`;
