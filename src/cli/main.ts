@@ -63,7 +63,7 @@ program
     return withContext(env, async (ctx) => {
       const status = await ctx.services.status.getStatus();
       const { alarms, ...figures } = status;
-      output().answer(status, [...(options.check ? [] : toLines(figures)), ...toAlarmLines(alarms)]);
+      output().answer(status, [...(options.check ? [] : toLines(figures)), ...toAlarmLines(status)]);
       if (options.check && alarms.length > 0) process.exitCode = 1;
     });
   });

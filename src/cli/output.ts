@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
-import type { Alarm } from "../domain/alarm.ts";
+import { noWebhookYet } from "../domain/alarm.ts";
 import { isObject } from "../domain/json.ts";
+import type { SyncStatus } from "../service/statusService.ts";
 
 /** How a command answers: text for people, or one JSON document. */
 export interface Output {
@@ -64,8 +65,8 @@ export function toCheckLine({ name, status, message }: Check): string {
 const severities = { critical: ["red", "critical"], warning: ["yellow", "warning "] } as const;
 
 /** A line for each alarm, or one that says that there is none. */
-export function toAlarmLines(alarms: readonly Alarm[]): string[] {
-  if (alarms.length === 0) return ["No alarms."];
+export function toAlarmLines({ alarms, lastEventAt }: Pick<SyncStatus, "alarms" | "lastEventAt">): string[] {
+  if (alarms.length === 0) return [lastEventAt === null ? `No alarms. ${noWebhookYet}` : "No alarms."];
   return alarms.map(({ code, severity, since, text }) => {
     const [colour, name] = severities[severity];
     return `${styleText(colour, name, { stream: process.stdout })}  ${code}: ${toText(text)}${since === null ? "" : ` (since ${since})`}`;

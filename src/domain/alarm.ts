@@ -16,6 +16,9 @@ export const alarmCodes = [
 /** One of `alarmCodes`. */
 export type AlarmCode = (typeof alarmCodes)[number];
 
+/** The next step after the installation, not an alarm on the first day. */
+export const noWebhookYet = "No webhook has arrived yet; add the endpoint in Clerk's dashboard.";
+
 /** A condition that an operator has to act on. At most one alarm per code. */
 export interface Alarm {
   readonly code: AlarmCode;

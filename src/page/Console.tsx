@@ -27,7 +27,7 @@ export function Console() {
     <NowContext.Provider value={Math.max(nowMs, data?.loadedAtMs ?? 0)}>
       <Header view={view} search={search} />
       <main>
-        <Alarms alarms={data && data.status.alarms} />
+        <Alarms status={data && data.status} />
         {search.clerkId !== null && (
           <UserPanel
             key={`${search.clerkId} ${search.asked}`}

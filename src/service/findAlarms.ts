@@ -1,4 +1,4 @@
-import type { Alarm } from "../domain/alarm.ts";
+import { noWebhookYet, type Alarm } from "../domain/alarm.ts";
 import type { SyncRun } from "../domain/syncRun.ts";
 import { formatCounted, formatMs } from "../domain/format.ts";
 import type { AlarmFigures } from "../store/status/alarmFigures.ts";
@@ -61,12 +61,15 @@ export function findAlarms(stored: StoredFigures | null, facts: ProcessFacts, no
   return alarms.sort((a, b) => Number(a.severity === "warning") - Number(b.severity === "warning"));
 }
 
-function findSilence({ lastEventAt, events, lastReconcile, usualSilenceMs }: StoredFigures, nowMs: number) {
+function findSilence(stored: StoredFigures, nowMs: number) {
+  const { lastEventAt, events, firstRunAt, lastReconcile, usualSilenceMs } = stored;
   const check = "check in Clerk's dashboard that the webhook endpoint is enabled, and how its deliveries were answered";
   if (lastEventAt === null) {
-    return Object.values(events).some((count) => count > 0)
-      ? toAlarm("silence", "critical", null, `No webhook within the retention of the ledger; ${check}.`)
-      : toAlarm("silence", "warning", null, "No webhook has ever arrived; add the endpoint in Clerk's dashboard.");
+    if (Object.values(events).some((count) => count > 0))
+      return toAlarm("silence", "critical", null, `No webhook within the retention of the ledger; ${check}.`);
+    // On the first day the endpoint is still to be added.
+    if (firstRunAt === null || nowMs - Date.parse(firstRunAt) < silenceCriticalMsMin) return null;
+    return toAlarm("silence", "warning", firstRunAt, noWebhookYet);
   }
   const lastEventMs = Date.parse(lastEventAt);
   const silentForMs = nowMs - lastEventMs;

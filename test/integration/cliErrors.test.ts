@@ -53,15 +53,25 @@ test("a replay fails if the event stays dead, and its answer is on standard outp
 test("status --check prints each alarm and ends with 1 if there is one; with --json it is the answer of sync.status", async () => {
   const db = await openForTest(openTestDatabase());
   const check = (...args: string[]) => startCli(["status", "--check", ...args], { DATABASE_URL: db.url }).ended;
+  expect(await check()).toMatchObject({
+    code: 0,
+    stdout: "No alarms. No webhook has arrived yet; add the endpoint in Clerk's dashboard.\n",
+  });
+  const [run] = await db.sql<{ startedAt: string }[]>`
+    insert into sync_runs (id, kind, status, dry_run, started_by, "full", started_at)
+    values (gen_random_uuid(), 'reconcile', 'done', false, 'schedule', true, now() - interval '25 hours')
+    returning to_json(started_at at time zone 'UTC')#>>'{}' as "startedAt"`;
   const silent = await check();
   expect([silent.code, silent.stdout]).toEqual([
     1,
-    "warning   silence: No webhook has ever arrived; add the endpoint in Clerk's dashboard.\n",
+    expect.stringMatching(
+      /^warning {3}silence: No webhook has arrived yet; add the endpoint in Clerk's dashboard. \(since/,
+    ),
   ]);
   const json = await check("--json");
   expect([json.code, JSON.parse(json.stdout)]).toMatchObject([
     1,
-    { alarms: [{ code: "silence", since: null }], drift: null },
+    { alarms: [{ code: "silence", since: expect.stringContaining(run?.startedAt.slice(0, 19) ?? "") as string }] },
   ]);
   await db.sql`insert into webhook_events (svix_id, received_at, settled_at, outcome) values ('msg_1', now(), now(), 'applied')`;
   expect(await check()).toMatchObject({ code: 0, stdout: "No alarms.\n" });

@@ -21,6 +21,7 @@ const calm: StoredFigures = {
   refused: { count: 0, since: null, rules: [] },
   failure: null,
   usualSilenceMs: null,
+  firstRunAt: null,
   lagEvents: 100,
   lastReconcile: null,
   hasDefaultTurma: true,
@@ -53,6 +54,7 @@ function find({ facts: changed, ...stored }: Changes) {
 }
 const judge = (changes: Changes) => find(changes).map(({ code, severity }) => `${severity} ${code}`);
 const silentFor = (hours: number, changes: Changes = {}) => judge({ lastEventAt: ago(hours * hourMs), ...changes });
+const fresh = { lastEventAt: null, events: { ...calm.events, applied: 0 } };
 const slow = { p50Ms: 100, p95Ms: 60_001 };
 const waiting = (ms: number) => ({ count: 2, since: ago(ms), rules: ["users_email_team"] });
 
@@ -77,7 +79,9 @@ test.each<[string, string[], string[]]>([
   ],
   ["changes missed for six hours", silentFor(6, { lastReconcile: differing }), ["critical silence"]],
   ["changes that a reconcile found before the last webhook", silentFor(0.5, { lastReconcile: differing }), []],
-  ["no webhook ever", judge({ lastEventAt: null, events: { ...calm.events, applied: 0 } }), ["warning silence"]],
+  ["no webhook yet, and no run", judge(fresh), []],
+  ["no webhook yet on the day of the first run", judge({ ...fresh, firstRunAt: ago(23 * hourMs) }), []],
+  ["no webhook for a day after the first run", judge({ ...fresh, firstRunAt: ago(dayMs) }), ["warning silence"]],
   ["a ledger that has outlived its events", judge({ lastEventAt: null }), ["critical silence"]],
   ["refused events of today", judge({ refused: waiting(dayMs - 1) }), ["warning refused_events"]],
   ["refused events of a day", judge({ refused: waiting(dayMs) }), ["critical refused_events"]],

@@ -1,6 +1,7 @@
 import { useEffect } from "preact/hooks";
+import { noWebhookYet } from "../../domain/alarm.ts";
 import { formatCounted } from "../../domain/format.ts";
-import { toneOf, type Alarm } from "../shared/types.ts";
+import { toneOf, type Alarm, type SyncStatus } from "../shared/types.ts";
 
 const pageTitle = document.title;
 
@@ -17,8 +18,9 @@ const sectionOf: Partial<Record<Alarm["code"], string>> = {
 };
 
 /** The server's alarms, each with a link to its section. Null: not loaded yet. */
-export function Alarms({ alarms }: { alarms: readonly Alarm[] | null }) {
-  const count = alarms?.length ?? 0;
+export function Alarms({ status }: { status: SyncStatus | null }) {
+  const alarms = status?.alarms ?? [];
+  const count = alarms.length;
   useEffect(() => {
     // Shows the count in the tab bar too.
     document.title = count === 0 ? pageTitle : `(${count}) ${pageTitle}`;
@@ -28,11 +30,12 @@ export function Alarms({ alarms }: { alarms: readonly Alarm[] | null }) {
   }, [count]);
   return (
     <div aria-live="polite">
-      {alarms === null ? (
+      {status === null ? (
         <p class="alarms toned quiet">Asking the server…</p>
       ) : count === 0 ? (
         <p class="alarms toned good">
-          <strong>No alarms.</strong> <span>Nothing needs a decision.</span>
+          <strong>No alarms.</strong>{" "}
+          <span>{status.lastEventAt === null ? noWebhookYet : "Nothing needs a decision."}</span>
         </p>
       ) : (
         <div class={`alarms toned ${toneOf[alarms[0]?.severity ?? "warning"]}`}>

@@ -16,7 +16,11 @@ export function Health({ data }: { data: PageData | null }) {
   };
   return (
     <section class="tiles" aria-label="Health">
-      <Tile name="Last webhook" tone={status && (toneFor("silence") ?? "good")} note={status && toSilenceNote(status)}>
+      <Tile
+        name="Last webhook"
+        tone={status && (toneFor("silence") ?? (status.lastEventAt === null ? "quiet" : "good"))}
+        note={status && toSilenceNote(status)}
+      >
         {status && (status.lastEventAt === null ? "never" : <Ago at={status.lastEventAt} />)}
       </Tile>
       <Tile name="Active users" note={status && `${formatCount(status.users.deleted)} deleted`}>

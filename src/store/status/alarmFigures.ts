@@ -26,6 +26,8 @@ export interface AlarmFigures {
   readonly failure: { readonly kind: RunKind; readonly error: string | null; readonly since: string } | null;
   /** The longest time between two hours with deliveries in the last 14 days; null with less than a week's past. */
   readonly usualSilenceMs: number | null;
+  /** When the oldest run that is kept began; null without one. */
+  readonly firstRunAt: string | null;
   /** Events of the last 24 hours whose lag is known. */
   readonly lagEvents: number;
 }
@@ -35,6 +37,7 @@ interface Row {
   readonly refused: WaitingEvents & { readonly rules: string[] | null };
   readonly run: { kind: RunKind; status: string; error: string | null; since: string | null } | null;
   readonly usual: number | null;
+  readonly firstRun: string | null;
   readonly lagEvents: number;
 }
 
@@ -59,6 +62,7 @@ export async function findAlarmFigures(database: Database): Promise<AlarmFigures
            from (select distinct hour from public.event_counters
                  where hour >= ${databaseNow(sql)} - make_interval(days => ${rhythmDays})) hours) gaps
          where first_hour <= ${databaseNow(sql)} - make_interval(days => ${pastDaysMin})) as usual,
+        to_json((select min(started_at) from public.sync_runs)) as "firstRun",
         (select coalesce(sum(events), 0)::float8 from public.event_counters
          where hour >= ${databaseNow(sql)} - interval '24 hours' and lag_bucket >= 0) as "lagEvents"`,
   );
@@ -70,6 +74,7 @@ export async function findAlarmFigures(database: Database): Promise<AlarmFigures
     refused: { ...toWaiting(refused), rules: refused.rules?.filter((rule) => rule !== null) ?? [] },
     failure: failed && { kind: failed.kind, error: failed.error, since: failed.since },
     usualSilenceMs: row.usual,
+    firstRunAt: row.firstRun === null ? null : toIsoTime(row.firstRun),
     lagEvents: row.lagEvents,
   };
 }
