@@ -19,22 +19,24 @@ import {
   varchar,
 } from "drizzle-orm/pg-core";
 
+/** Enum `role`. */
 export const roleEnum = pgEnum("role", ["user", "admin"]);
-/** The classes of the programme. More labels may exist in a database: `alter type turma add value` needs no deploy. */
+/** Enum `turma`: classes of the programme. A database may have more labels: `alter type turma add value` needs no deploy. */
 export const turmaEnum = pgEnum("turma", ["neon_estrutura", "neon_escala"]);
+/** Enum `ativo`: whether a mentorado takes part (`sim`) or not (`nao`). */
 export const ativoEnum = pgEnum("ativo", ["sim", "nao"]);
 
 /**
- * Tables are named with their schema in every statement: the search path is the database's own. drizzle's `pgSchema`
- * refuses `public`, because it leaves the name out; the class does not.
+ * Qualifies every table with its schema, because search_path belongs to the database. drizzle's `pgSchema` function
+ * rejects `public`; its class does not.
  */
 const { table } = new PgSchema("public");
 
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: "string" });
 
 /**
- * One row per Clerk user, kept for ever: a deleted user stays as a tombstone (`deleted_at`), erased of personal data.
- * A database that had this table before keeps its columns as they are (`timestamp` without zone among them).
+ * One row per Clerk user, never deleted: a deleted user becomes a tombstone (`deleted_at`) without personal data. In a
+ * database that already had this table its columns keep their types, for example `timestamp` without time zone.
  */
 export const users = table(
   "users",
@@ -48,7 +50,7 @@ export const users = table(
     role: roleEnum("role").default("user").notNull(),
     createdAt: instant("created_at").defaultNow().notNull(),
     updatedAt: instant("updated_at").defaultNow().notNull(),
-    /** When the user last signed in; for one who never did, when Clerk made the account. */
+    /** The last sign-in; for a user who never signed in, the creation of the account at Clerk. */
     lastSignedIn: instant("last_signed_in").defaultNow().notNull(),
     emailVerified: boolean("email_verified").default(false).notNull(),
     /** The Clerk user as last stored, without `private_metadata`. */
@@ -58,19 +60,19 @@ export const users = table(
     deletedAt: instant("deleted_at"),
     syncedAt: instant("synced_at"),
     syncSource: varchar("sync_source", { length: 16 }),
-    /** Sortable text (bytewise) of the version stored here with its tie-breakers, see `toVersionKey`. */
+    /** The stored version with its tie-breakers, see `toVersionKey`. */
     clerkVersion: text("clerk_version"),
-    /** The version that last said what `role` is; older than `clerk_version` when newer ones said nothing. */
+    /** The version that set `role`; older than `clerk_version` if newer versions carry no role. */
     roleVersion: text("role_version"),
-    /** Set by an operator's unlink: no automatic linking until resolved. */
+    /** Set by an operator's unlink: the user is not linked automatically until an operator resolves the conflict. */
     linkHeldAt: instant("link_held_at"),
   },
   (columns) => [
-    // Finds the users who wait for a mentorado when one is released.
+    // Finds the users waiting for a mentorado that is released.
     index("users_email_key_index")
       .on(sql`clerk_email_key(${columns.email})`)
       .where(sql`${columns.deletedAt} is null and ${columns.emailVerified}`),
-    // All that counting users and finding conflicts needs, a twentieth of the table: the stored Clerk users stay unread.
+    // Covers counting users and listing conflicts, at a twentieth of the table's size.
     index("users_standing_index").on(
       columns.id,
       columns.deletedAt,
@@ -81,7 +83,7 @@ export const users = table(
   ],
 );
 
-/** A mentee. Only `user_id` and `updated_at` of an existing one are ever written by the sync. */
+/** Mentees. The sync updates only `user_id` and `updated_at` of an existing row. */
 export const mentorados = table(
   "mentorados",
   {
@@ -103,7 +105,7 @@ export const mentorados = table(
   ],
 );
 
-/** The ledger: every verified delivery, once, by its `svix-id`. Payloads are erased, later rows deleted, in time. */
+/** The ledger: one row per `svix-id` of verified deliveries. Retention erases payloads first and deletes rows later. */
 export const webhookEvents = table(
   "webhook_events",
   {
@@ -111,36 +113,35 @@ export const webhookEvents = table(
     type: text("type"),
     clerkId: varchar("clerk_id", { length: 64 }),
     instanceId: text("instance_id"),
-    /** The envelope's own `timestamp`. */
+    /** The envelope's `timestamp`. */
     occurredAt: instant("occurred_at"),
     receivedAt: instant("received_at").notNull(),
     settledAt: instant("settled_at").notNull(),
     outcome: text("outcome").notNull(),
-    /** Of a `dead` event: `invalid_event`, or `refused` by a rule of the database. */
+    /** Set for a `dead` event: why it is not a valid event, or `refused` (by a rule of the database). */
     errorCode: text("error_code"),
-    /** Of a refused event: the name of the constraint, trigger or column. */
+    /** Set for a refused event: name of the constraint, trigger or column. */
     errorDetail: text("error_detail"),
-    /** Of a refused event: the version (`toVersionKey`) it would have stored; empty for a deletion. */
+    /** Set for a refused event: the version (`toVersionKey`) that it would have stored; empty for a deletion. */
     refusedVersion: text("refused_version"),
-    /** How often this `svix-id` was delivered, the first time included. */
+    /** Number of deliveries with this `svix-id`. */
     attempts: integer("attempts").default(1).notNull(),
-    /** The exact text received, less what Postgres cannot store; null once erased. */
+    /** The exact text received, without what Postgres cannot store; null once erased. */
     payload: text("payload"),
   },
   (columns) => [
-    // No second column: the events of one user, or of one moment, are few enough to be sorted, and equal keys are stored
-    // once.
+    // No second column: the events of one user, or of one time, are few enough to sort, and equal keys are deduplicated.
     index("webhook_events_user_index").on(columns.clerkId),
     index("webhook_events_arrival_index").on(columns.receivedAt.desc()),
-    // Nearly all others are `applied`; those are found by the time of arrival.
+    // Nearly all events are `applied`; these are found by the index on arrival.
     index("webhook_events_no_effect_index")
       .on(columns.outcome, columns.receivedAt.desc())
       .where(sql`${columns.outcome} <> 'applied'`),
-    // What the retention sweep still has to do.
+    // Finds payloads to erase.
     index("webhook_events_payload_index")
       .on(columns.settledAt)
       .where(sql`${columns.payload} is not null`),
-    // Looked at by each batch; empty nearly always.
+    // Read by each batch; nearly always empty.
     index("webhook_events_refused_index")
       .on(columns.clerkId)
       .where(sql`${columns.errorCode} = 'refused'`),
@@ -175,7 +176,7 @@ export const recentEventCounters = table(
   (columns) => [primaryKey({ columns: [columns.second, columns.outcome, columns.lagBucket] })],
 );
 
-/** Who linked, released or unlinked what, when, and because of which event or operator. Ids only. */
+/** Audit trail of links: who linked, released or unlinked what, when, because of which event or operator. Ids only. */
 export const mentoradoLinks = table("mentorado_links", {
   id: bigserial("id", { mode: "number" }).primaryKey(),
   mentoradoId: bigint("mentorado_id", { mode: "number" }).notNull(),
@@ -183,13 +184,13 @@ export const mentoradoLinks = table("mentorado_links", {
   clerkId: varchar("clerk_id", { length: 64 }).notNull(),
   /** `linked`, `created`, `released`, `resolved` or `unlinked`. */
   action: text("action").notNull(),
-  /** A sync source, or `operator:` and who. */
+  /** A sync source, or `operator:` with the operator's id. */
   actor: text("actor").notNull(),
   svixId: text("svix_id"),
   at: instant("at").defaultNow().notNull(),
 });
 
-/** Backfills and reconciles, with their progress. At most one of a kind is `running`. */
+/** Backfills and reconciles with their progress. At most one of each kind is `running`. */
 export const syncRuns = table(
   "sync_runs",
   {
@@ -197,9 +198,9 @@ export const syncRuns = table(
     kind: text("kind").notNull(),
     status: text("status").notNull(),
     dryRun: boolean("dry_run").default(false).notNull(),
-    /** Who started it: `person` or `schedule`. */
+    /** `person` or `schedule`. */
     startedBy: text("started_by").notNull(),
-    /** Whether a reconcile compares every user or only what changed since the last. */
+    /** Full or incremental reconcile. */
     full: boolean("full").default(true).notNull(),
     startedAt: instant("started_at").defaultNow().notNull(),
     finishedAt: instant("finished_at"),
@@ -212,10 +213,10 @@ export const syncRuns = table(
     driftStale: integer("drift_stale").default(0).notNull(),
     driftDeleted: integer("drift_deleted").default(0).notNull(),
     error: text("error"),
-    /** Where to go on after a crash; its shape is the run's own. */
+    /** `RunCursor`: where the run resumes. */
     cursor: jsonb("cursor"),
     cancelRequestedAt: instant("cancel_requested_at"),
-    /** The process that works on it, and until when no other may. */
+    /** Lease: the process that works on the run, and until when no other process may. */
     leaseOwner: text("lease_owner"),
     leaseUntil: instant("lease_until"),
   },
@@ -227,7 +228,7 @@ export const syncRuns = table(
   ],
 );
 
-/** Which rows a full reconcile has seen at Clerk, page by page, while it runs: what is left over may be gone there. */
+/** Rows that a running full reconcile has seen at Clerk, by page: the other active users may be gone at Clerk. */
 export const syncRunPages = table(
   "sync_run_pages",
   {

@@ -1,10 +1,10 @@
 /**
- * A time as Postgres writes it, as text or in JSON, in ISO 8601 in UTC with milliseconds. Without an offset (a column
- * `timestamp without time zone`) it is UTC.
+ * Converts a time in Postgres' notation (text or JSON) to ISO 8601 in UTC with milliseconds. A time without an offset
+ * (`timestamp without time zone`) is UTC.
  */
 export function toIsoTime(text: string): string {
   const [, day, time, offset] = /^(\S{10})[T ](\S+?)(Z|[+-]\d\d(?::?\d\d)?)?$/.exec(text) ?? [];
-  if (day === undefined) throw new Error("Postgres wrote a time in an unexpected form");
+  if (day === undefined) throw new Error("Postgres returned a time in an unexpected format");
   return new Date(`${day}T${time}${toOffset(offset)}`).toISOString();
 }
 

@@ -1,6 +1,4 @@
-/** The JSON of the SQL functions has Postgres' snake_case names, this program camelCase ones; here they meet. */
-
-/** An answer of a SQL function with its names in camelCase, nested ones too. */
+/** Converts the snake_case names in the answer of a SQL function to camelCase, also in nested objects. */
 export function fromWire(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(fromWire);
   if (typeof value !== "object" || value === null) return value;
@@ -12,7 +10,7 @@ export function fromWire(value: unknown): unknown {
   );
 }
 
-/** The argument of a SQL function as JSON text: the names of its fields, not those of nested objects, in snake_case. */
+/** The argument of a SQL function as JSON text. Converts its own field names to snake_case, not those of nested objects. */
 export function toWire(argument: object): string {
   return JSON.stringify(
     Object.fromEntries(

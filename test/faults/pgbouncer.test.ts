@@ -105,7 +105,9 @@ test("a pooler that the URL does not name as one: doctor, the command line and t
     const database = await openForTest(openDatabase({ dsn: parseDsn(dsn) }, { log }));
     const asking = database.run((sql) => sql.unsafe(statement), { deadlineMs: 5_000 });
     expect(await asking.catch((error: AppError) => error.code)).toBe("unavailable");
-    expect(lines.map((line) => line["msg"])).toContain("[Database] A pooler: add pgbouncer=true to DATABASE_URL");
+    expect(lines.map((line) => line["msg"])).toContain(
+      "[Database] DATABASE_URL leads to a pooler; add pgbouncer=true to it",
+    );
   }
   const checks = await runDoctor({ DATABASE_URL: url, CLERK_WEBHOOK_SECRET: testSecret }, silentLog);
   expect(checks.find(({ name }) => name === "database")?.message).toContain("add pgbouncer=true to the URL");

@@ -57,14 +57,19 @@ test("Neon's own URL, pooled and direct, is understood", () => {
     pooled: true,
     connectTimeoutSeconds: 3,
     applicationName: "clerk-neon-sync",
-    leftOut: ["channel_binding"],
+    ignoredParameters: ["channel_binding"],
   });
   expect(parseDsn(`postgres://neondb_owner:npg_S3cret@${neon}${tail}`)).toMatchObject({ host: neon, pooled: false });
 });
 
 test("connect_timeout and application_name are honoured, pgbouncer=true means pooled", () => {
   const dsn = parseDsn(`postgres://u:p@h/db?connect_timeout=15&application_name=my%20app&pgbouncer=true`);
-  expect(dsn).toMatchObject({ connectTimeoutSeconds: 15, applicationName: "my app", pooled: true, leftOut: [] });
+  expect(dsn).toMatchObject({
+    connectTimeoutSeconds: 15,
+    applicationName: "my app",
+    pooled: true,
+    ignoredParameters: [],
+  });
 });
 
 test("sslmode: who is verified", () => {

@@ -16,7 +16,7 @@ test("two mentorados of one user: refused, nothing changed, table, column and ro
   });
   const said = await new Response(child.stderr).text();
   expect(await child.exited).toBe(1);
-  expect(said).toContain("mentorados.user_id = 2 stands in 2 rows (id 2, 3)");
+  expect(said).toContain("mentorados.user_id = 2 occurs in 2 rows (id 2, 3)");
   expect(await look()).toEqual(before);
 });
 

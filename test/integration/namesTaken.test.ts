@@ -21,9 +21,9 @@ test.each<[string, string, RegExp]>([
     /event_counters is taken by a view/,
   ],
   ["a type sync_runs", "create type sync_runs as enum ('a')", /sync_runs is taken by a type/],
-  ["a table role", "create table role (id serial)", /name role is taken by a table that is no enum/],
-  ["a table turma", "create table turma (id serial)", /name turma is taken by a table that is no enum/],
-  ["a domain ativo", "create domain ativo as text", /name ativo is taken by a type that is no enum/],
+  ["a table role", "create table role (id serial)", /name role is taken by a table, but the sync needs an enum/],
+  ["a table turma", "create table turma (id serial)", /name turma is taken by a table, but the sync needs an enum/],
+  ["a domain ativo", "create domain ativo as text", /name ativo is taken by a type, but the sync needs an enum/],
   ["an enum role without admin", "create type role as enum ('user', 'boss')", /Type role has no label admin/],
   ["an enum ativo without nao", "create type ativo as enum ('sim')", /Type ativo has no label nao/],
   ["an enum turma without labels", "create type turma as enum ()", /Type turma has no label/],
@@ -68,13 +68,13 @@ test.each<[string, string, RegExp]>([
     "an index with the name of a constraint",
     `${olderTables}; alter table users drop constraint users_clerk_id_key;
      create index users_clerk_id_unique on users (clerk_id)`,
-    /needs a name that is taken.*"users_clerk_id_unique".*Rename what has it/,
+    /needs a name that is taken.*"users_clerk_id_unique".*Rename that object/,
   ],
   [
     "a check with the name of a foreign key",
     `${olderTables}; alter table mentorados drop constraint mentorados_user_id_fkey;
      alter table mentorados add constraint mentorados_user_id_users_id_fk check (id > 0)`,
-    /needs a name that is taken.*"mentorados_user_id_users_id_fk" for relation "mentorados".*Rename what has it/,
+    /needs a name that is taken.*"mentorados_user_id_users_id_fk" for relation "mentorados".*Rename that object/,
   ],
   ["users that is a view", "create view users as select 1 as id", /public.users is a view, but/],
   [
@@ -139,12 +139,12 @@ const columns: [string, string, RegExp][] = [
   [
     "a clerk_id too narrow for Clerk's ids",
     "alter table users alter column clerk_id type varchar(32)",
-    /users.clerk_id holds 32 characters/,
+    /users.clerk_id has 32 characters/,
   ],
   [
-    "a clerk_id that takes different ids for equal",
+    "a clerk_id that treats different ids as equal",
     `${insensitive}; alter table users alter column clerk_id type varchar(64) collate insensitive`,
-    /users.clerk_id takes different ids for equal/,
+    /users.clerk_id treats different ids as equal/,
   ],
   [
     "ids of users beyond what mentorados can hold",

@@ -62,7 +62,7 @@ test("a unique address is a warning that says what will wait, and the migration 
   const { obstacles, warnings } = await db.rehearse();
   expect(obstacles).toEqual([]);
   expect(warnings.map(({ sentence }) => sentence)).toEqual([
-    expect.stringMatching(/the address is unique \(one_address\).*waits.*503/),
+    expect.stringMatching(/the address is unique \(one_address\).*answered 503/),
   ]);
 });
 
@@ -95,7 +95,7 @@ test.each([
     expect(obstacles).toEqual([]);
     expect(warnings.map(({ sentence }) => sentence)).toEqual([
       expect.stringMatching(
-        /trigger rewrite of table users: make it leave.*each reconcile does, which will report drift/,
+        /trigger rewrite of table users: change it so that it keeps.*each reconcile does, which will report drift/,
       ),
     ]);
   },

@@ -55,25 +55,25 @@ export const obstacles: readonly Obstacle[] = [
     what: "a trigger that swallows users",
     sql: `${raising("swallow", "return null;")}
       create trigger swallow before insert on users for each row execute function swallow()`,
-    named: /Table users: a row was given and not written.*trigger swallow \(function swallow\)/,
+    named: /Table users: a row was silently not written.*trigger swallow \(function swallow\)/,
   },
   {
     what: "a trigger that swallows the update of a mentorado",
     sql: `${raising("swallow", "return null;")}
       create trigger swallow before update on mentorados for each row execute function swallow()`,
-    named: /Table mentorados: a row was given and not written.*trigger swallow/,
+    named: /Table mentorados: a row was silently not written.*trigger swallow/,
   },
   {
     what: "a trigger that empties the address",
     sql: `${raising("empty", "new.email := null; return new;")}
       create trigger empty before insert on users for each row execute function empty()`,
-    named: /what was written is not what was found.*no_email.*trigger empty of table users/,
+    named: /a value read back differs from the value written.*no_email.*trigger empty of table users/,
   },
   {
     what: "a trigger that keeps the address of a deleted user",
     sql: `${raising("keep", "new.email := coalesce(new.email, old.email); return new;")}
       create trigger keep before update on users for each row execute function keep()`,
-    named: /Table users: a row was given and not written.*trigger keep \(function keep\)/,
+    named: /Table users: a row was silently not written.*trigger keep \(function keep\)/,
   },
   {
     what: "a rule that does something else",
@@ -153,7 +153,7 @@ export const obstacles: readonly Obstacle[] = [
     what: "a trigger that changes the clerk_id",
     sql: `${raising("lowered", "new.clerk_id := lower(new.clerk_id); return new;")}
       create trigger lowered before insert on users for each row execute function lowered()`,
-    named: /what was written is not what was found.*trigger lowered of table users/,
+    named: /a value read back differs from the value written.*trigger lowered of table users/,
   },
   {
     what: "a sequence of mentorados that is used up",
@@ -168,7 +168,7 @@ export const obstacles: readonly Obstacle[] = [
   {
     what: "ids beyond integer",
     sql: "alter sequence users_id_seq as bigint; select setval('users_id_seq', 3000000000)",
-    named: /Column .*users.id.* is integer, and the ids have grown beyond it/,
+    named: /Column .*users.id.* is integer, but the ids exceed it/,
   },
   {
     what: "a default that fails",

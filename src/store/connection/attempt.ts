@@ -7,17 +7,20 @@ import { retry } from "../../retry.ts";
 import { isNeverSent, isStartingUp, isTransient, isUnmarkedPooler } from "./pgErrors.ts";
 import type { SocketSource } from "./socketSource.ts";
 
-/** A database that is waking up says so; asked this often, until the call's deadline, it costs a delay and no failure. */
+/** Retry interval while the database is starting up: the call is delayed and does not fail. */
 const startingUpPauseMs = 200;
-/** … and no longer than this: a compute wakes within seconds, a quota that is used up stays. */
+/** Limit of these retries: a compute wakes within seconds, an exhausted quota does not recover. */
 const startingUpMsMax = 30_000;
 
-/** How one call uses the pool: when it has a connection to itself, until its deadline, again where nothing was sent. */
+/**
+ * Runs a call on a connection of its own, until its deadline. Retries if the database is starting up, or if the
+ * connection ended before anything was sent.
+ */
 export function createAttempt(deps: { sql: Sql; sockets: SocketSource; callsMax: number; log: Log; clock: Clock }) {
   const { sql, sockets, log, clock } = deps;
-  // A call waits here for a connection of its own. postgres.js would send its statement behind another, and a PgBouncer
-  // older than 1.21 gives the server connection back after the one in front: the answer to the other then never comes.
-  const turns = bulkhead(deps.callsMax, Infinity);
+  // Limits the calls to the number of connections. postgres.js would pipeline a statement behind another, and a PgBouncer
+  // older than 1.21 releases the server connection after the first one: the second is then never answered.
+  const slots = bulkhead(deps.callsMax, Infinity);
 
   return async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
     const deadline = Promise.withResolvers<never>();
@@ -39,10 +42,12 @@ export function createAttempt(deps: { sql: Sql; sockets: SocketSource; callsMax:
       deadline.reject(unavailable(errorTexts.databaseTimeout, refusal));
     });
     try {
-      const turn = turns.execute(() => (isLate ? deadline.promise : retry(() => work(sql), { clock, findWaitMs })));
-      return await Promise.race([turn, deadline.promise]);
+      const answer = slots.execute(() => (isLate ? deadline.promise : retry(() => work(sql), { clock, findWaitMs })));
+      return await Promise.race([answer, deadline.promise]);
     } catch (cause) {
-      if (isUnmarkedPooler(cause)) log.error({ err: cause }, "[Database] A pooler: add pgbouncer=true to DATABASE_URL");
+      if (isUnmarkedPooler(cause)) {
+        log.error({ err: cause }, "[Database] DATABASE_URL leads to a pooler; add pgbouncer=true to it");
+      }
       throw isTransient(cause) ? unavailable(errorTexts.databaseAway, cause) : cause;
     } finally {
       cancelDeadline();
@@ -50,6 +55,7 @@ export function createAttempt(deps: { sql: Sql; sockets: SocketSource; callsMax:
   };
 }
 
+/** The error for a call without an answer; the client may retry after 5 s. */
 export function unavailable(message: string, cause?: unknown): AppError {
   return new AppError("unavailable", message, { cause, retryAfterSeconds: 5 });
 }

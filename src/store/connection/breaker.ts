@@ -3,14 +3,14 @@ import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 
-/** Failures in a row after which calls fail at once instead of each finding out for itself … */
+/** Consecutive failures that open the breaker … */
 const failuresBeforeOpen = 3;
-/** … but not those of one moment: connections that were all cut at once are all made again. */
+/** … unless they are this close together: connections that were all cut at once are simply reopened. */
 const failingMsBeforeOpen = 100;
-/** How often one call is let through while the database is away; 200s have to be back within 5 s of its return. */
+/** Interval of half-open probes: deliveries succeed within 5 s of the database's return. */
 const probeEveryMs = 1_000;
 
-/** Stands before every call of the database: open, calls fail at once but for one a second. */
+/** Circuit breaker for all calls of the database. While it is open, calls fail at once, except one probe per second. */
 export function createBreaker({ log, clock }: { log: Log; clock: Clock }): CircuitBreakerPolicy {
   const breaker = circuitBreaker(
     handleWhen((error) => error instanceof AppError && error.code === "unavailable"),
@@ -19,16 +19,16 @@ export function createBreaker({ log, clock }: { log: Log; clock: Clock }): Circu
   breaker.onBreak((reason) =>
     log.error(
       { err: "error" in reason ? reason.error : undefined },
-      "[Database] Away; deliveries are answered 503 until it is back",
+      "[Database] Unavailable; deliveries are answered 503 until it is back (run doctor for the cause)",
     ),
   );
-  breaker.onReset(() => log.info("[Database] Back"));
+  breaker.onReset(() => log.info("[Database] Available again"));
   return breaker;
 }
 
 /**
- * How long the breaker stays open. cockatiel measures it by `Date.now` and reads `duration` at each call; so that the
- * clock decides, it is without end until the time is over.
+ * Duration of the open state. cockatiel compares it with `Date.now` at each call; to follow `clock` instead, it is
+ * infinite until the time is over.
  */
 function createOpenTime(clock: Clock): IBackoff<unknown> {
   const probeAtMs = clock.nowMs() + probeEveryMs;
@@ -36,7 +36,7 @@ function createOpenTime(clock: Clock): IBackoff<unknown> {
     get duration() {
       return clock.nowMs() < probeAtMs ? Infinity : 0;
     },
-    // Called each time that the breaker opens.
+    // Called each time the breaker opens.
     next: () => createOpenTime(clock),
   };
 }

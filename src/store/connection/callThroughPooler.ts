@@ -2,8 +2,8 @@ import type { Row, Sql } from "postgres";
 import { functionsSchema } from "../migration/sqlFunctions.ts";
 
 /**
- * `select name(json::jsonb, text, …)` as one message and so one round trip; without parameters, which would cost a second
- * one, for a pooler may lack prepared statements. The two statements of the message are one transaction.
+ * `select name(json::jsonb, text, …)` in one round trip through a pooler that may lack prepared statements: values are
+ * literals in a simple query, because parameters would cost a second round trip. Its two statements form a transaction.
  */
 export async function callThroughPooler(sql: Sql, name: string, given: readonly string[]): Promise<readonly Row[]> {
   const [json = "", ...texts] = given.map(toDollarQuoted);
@@ -14,7 +14,7 @@ export async function callThroughPooler(sql: Sql, name: string, given: readonly 
   return (results as Row[][])[1] ?? [];
 }
 
-/** The text as a dollar-quoted literal whose tag cannot stand in it. */
+/** The text as a dollar-quoted literal with a tag that does not occur in it. */
 function toDollarQuoted(text: string): string {
   let tag: string;
   do tag = `$j${crypto.randomUUID().replaceAll("-", "")}$`;

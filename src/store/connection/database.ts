@@ -11,18 +11,18 @@ import { openPool } from "./openPool.ts";
 import type { Dsn } from "./dsn.ts";
 import { callThroughPooler } from "./callThroughPooler.ts";
 
-/** What is read here comes by an index in milliseconds; the rest is for a database that wakes up or is busy. */
+/** Reads take milliseconds by an index; the rest is for a database that wakes up or is busy. */
 const readDeadlineMs = 5_000;
-/** A call that only finds out whether the database is back must not hang as long as one that works. */
+/** Deadline of a half-open probe. */
 const probeDeadlineMs = 2_000;
-/** How long closing waits for calls under way. */
+/** How long `close` waits for calls in flight. */
 const closeDeadlineMs = 3_000;
 
-/** The part of a `Config` that a pool of connections is made of. */
+/** The part of a `Config` that `openDatabase` needs. */
 export interface DatabaseConfig {
-  /** Undefined: not configured. */
+  /** Undefined: `DATABASE_URL` is not set. */
   readonly dsn: Dsn | undefined;
-  /** Connections; 10 unless given. */
+  /** Number of connections; default 10. */
   readonly databasePoolMax?: number | undefined;
 }
 
@@ -31,12 +31,12 @@ interface CallOptions {
   readonly isBackground?: boolean;
 }
 
-/** A pool of connections where every call has a deadline and an absent database costs nothing. */
+/** A connection pool with a deadline for every call and a circuit breaker. */
 export interface Database {
   /**
    * `select name(argument::jsonb)` in one round trip, also through a pooler.
    * @param name of a SQL function of this program
-   * @throws AppError `unavailable` when the database is away, overloaded or does not answer within `deadlineMs`;
+   * @throws AppError `unavailable` if the database is unreachable, overloaded or does not answer within `deadlineMs`;
    * any other error is Postgres' own
    */
   readonly callFunction: (
@@ -45,23 +45,23 @@ export interface Database {
     options: CallOptions & { deadlineMs: number; /** A second argument. */ texts?: string },
   ) => Promise<unknown>;
   /**
-   * Anything else, with the same deadline and errors. `work` is called again if a statement met a connection that had
-   * ended before anything was sent, or a database that is starting up: what it writes stands in one statement or in
-   * one `sql.begin`. Without `deadlineMs` it has the time of an ordinary read.
+   * Runs any statements with the same deadline and errors; the default deadline is 5 s. `work` is called again if its
+   * connection ended before anything was sent or the database is starting up, so all its writes must be in one statement
+   * or one `sql.begin`.
    */
   readonly run: <T>(work: (sql: Sql) => PromiseLike<T>, options?: CallOptions & { deadlineMs?: number }) => Promise<T>;
-  /** `open`: calls fail at once, but for one a second. */
+  /** State of the circuit breaker. */
   readonly state: () => "closed" | "half-open" | "open";
-  /** Milliseconds since the last call that is not of the background, or since the opening: how long the database may sleep already. */
+  /** Milliseconds since the last call, background calls excluded; before the first call since `openDatabase`. */
   readonly idleMs: () => number;
-  /** Connection attempts made so far. */
+  /** Number of connection attempts so far. */
   readonly connectionAttempts: () => number;
-  /** Waits a moment for calls under way, then ends every connection. */
+  /** Waits up to 3 s for calls in flight, then closes every connection. */
   readonly close: () => Promise<void>;
 }
 
 /**
- * Connects to nothing yet: the first call does.
+ * Connects at the first call.
  * @throws AppError `precondition_failed` if the configuration names no database
  */
 export function openDatabase(
@@ -108,7 +108,7 @@ export function openDatabase(
     close: async () => {
       const deadlineAtMs = clock.nowMs() + closeDeadlineMs;
       while (calls.size > 0 && clock.nowMs() < deadlineAtMs) await sleep(clock, 10);
-      // Not left to postgres.js, which also waits for statements that failed with their connection.
+      // Without a timeout, because postgres.js would also wait for statements that failed with their connection.
       await sql.end({ timeout: 0 });
     },
   };

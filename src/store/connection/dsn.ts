@@ -1,25 +1,26 @@
 import { isIP } from "node:net";
 
+/** `verified`: certificate and host name are checked; `if-offered`: plain if the server refuses TLS. */
 export type TlsMode = "off" | "if-offered" | "unverified" | "verified";
 
-/** A Postgres URL as this program uses it. */
+/** A parsed Postgres URL. */
 export interface Dsn {
-  /** A name, an address, or the folder of a Unix-domain socket. */
+  /** Host name, IP address, or folder of a Unix-domain socket. */
   readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly user: string;
   readonly password: string;
   readonly tls: TlsMode;
-  /** Transaction pooling that may lack prepared statements. */
+  /** Whether a pooler in transaction mode, perhaps without prepared statements, is in front of the database. */
   readonly pooled: boolean;
   readonly connectTimeoutSeconds: number;
   readonly applicationName: string;
-  /** Parameters without a meaning here, by name. */
-  readonly leftOut: readonly string[];
+  /** Names of URL parameters that have no effect here. */
+  readonly ignoredParameters: readonly string[];
 }
 
-/** Neon wakes within a second; a deadline of 8 s holds two tries. */
+/** Neon wakes within a second; two attempts fit into the webhook's deadline of 8 s. */
 const defaultConnectTimeoutSeconds = 3;
 const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 const understood = new Set(
@@ -27,10 +28,9 @@ const understood = new Set(
 );
 
 /**
- * Reads a URL as Neon prints it, with libpq's defaults: port 5432, the database named like the user. Parameters that
- * only libpq understands are taken out: postgres.js would send them as start-up parameters, which Postgres and
- * PgBouncer refuse.
- * @throws Error with a text that names the problem and never the value
+ * Parses a URL as Neon prints it, with libpq's defaults (port 5432, database named like the user). Parameters of libpq
+ * alone are dropped: postgres.js would send them as start-up parameters, which Postgres and PgBouncer refuse.
+ * @throws Error with a text that completes "DATABASE_URL …" and never contains a value
  */
 export function parseDsn(text: string): Dsn {
   // Neon's console also shows the URL as an argument of psql, in quotes.
@@ -41,7 +41,7 @@ export function parseDsn(text: string): Dsn {
   }
   const url = new URL(text);
   if (!/^postgres(ql)?:$/.test(url.protocol)) throw new Error("must begin with postgres:// or postgresql://");
-  // As libpq has it, a parameter wins over the part of the address that says the same.
+  // As in libpq, a parameter overrides the same part of the URL.
   const find = (name: string) => url.searchParams.get(name) || undefined;
   const host = find("host") ?? decode(url.hostname, "host name").replace(/^\[|\]$/g, "");
   if (host === "") throw new Error("names no host");
@@ -58,14 +58,11 @@ export function parseDsn(text: string): Dsn {
     pooled: /^[^.]+-pooler\./.test(host) || find("pgbouncer") === "true",
     connectTimeoutSeconds: parseTimeout(url.searchParams.get("connect_timeout")),
     applicationName: find("application_name") ?? "clerk-neon-sync",
-    leftOut: [...new Set(url.searchParams.keys())].filter((name) => !understood.has(name)),
+    ignoredParameters: [...new Set(url.searchParams.keys())].filter((name) => !understood.has(name)),
   };
 }
 
-/**
- * `verify-full` always verifies certificate and name. `require` does except on loopback, where it means what it says:
- * to a public host an unverified certificate protects nothing.
- */
+/** `require` verifies like `verify-full`, except on loopback: to a public host an unverified certificate is no protection. */
 function toTlsMode(sslMode: string | undefined, host: string): TlsMode {
   if (host.startsWith("/")) return "off";
   if (sslMode === "verify-full" || sslMode === "verify-ca") return "verified";
@@ -74,16 +71,19 @@ function toTlsMode(sslMode: string | undefined, host: string): TlsMode {
   return isLoopback(host) ? "off" : "if-offered";
 }
 
-/** What was understood, in lines for `doctor`, without secrets. */
+/** The parsed settings as lines for `doctor`, without secrets. */
 export function describeDsn(dsn: Dsn): string[] {
   const tls = { off: "off", "if-offered": "if the server offers it", unverified: "on", verified: "on, verified" };
   return [
     `host ${dsn.host}, port ${dsn.port}, database ${dsn.database}, user ${dsn.user}, password ${dsn.password ? "set" : "not set"}`,
     `TLS ${tls[dsn.tls]}; ${dsn.pooled ? "pooled (transaction mode, no prepared statements)" : "direct"}; connect timeout ${dsn.connectTimeoutSeconds} s`,
-    ...(dsn.leftOut.length > 0 ? [`left out, because it has no meaning here: ${dsn.leftOut.join(", ")}`] : []),
+    ...(dsn.ignoredParameters.length > 0
+      ? [`ignored, because they have no effect here: ${dsn.ignoredParameters.join(", ")}`]
+      : []),
   ];
 }
 
+/** Whether the host is this machine: loopback addresses, `localhost` names and Unix-domain sockets. */
 export function isLoopback(host: string): boolean {
   if (host.startsWith("/") || host === "localhost" || host.endsWith(".localhost") || host === "::1") return true;
   return isIP(host) === 4 && host.startsWith("127.");
@@ -99,12 +99,12 @@ function decode(text: string, what: string): string {
 
 function parsePort(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error("has a port that is none");
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error("has an invalid port");
   return port;
 }
 
 function parseSslMode(sslMode: string | undefined, ssl: string | undefined): string | undefined {
-  // How other drivers write it.
+  // `ssl` is how other drivers spell it.
   const mode = sslMode ?? (ssl === "true" || ssl === "1" ? "require" : undefined);
   if (mode !== undefined && !sslModes.includes(mode)) throw new Error("has an unknown sslmode");
   return mode;
@@ -113,7 +113,8 @@ function parseSslMode(sslMode: string | undefined, ssl: string | undefined): str
 function parseTimeout(text: string | null): number {
   if (text === null) return defaultConnectTimeoutSeconds;
   const seconds = Number(text);
-  if (!Number.isFinite(seconds) || seconds < 0) throw new Error("has a connect_timeout that is no number of seconds");
-  // libpq: 0 waits for ever; the deadline of the call then decides.
+  if (!Number.isFinite(seconds) || seconds < 0)
+    throw new Error("has a connect_timeout that is not a number of seconds");
+  // In libpq 0 means no limit; the deadline of the call applies.
   return seconds === 0 ? 3600 : seconds;
 }

@@ -1,9 +1,9 @@
 import type { Database } from "./database.ts";
 
-/** Neon suspends a compute this long after its last statement: until then one more statement keeps nothing awake. */
+/** Neon suspends a compute this long after its last statement; until then a statement wakes nothing. */
 export const awakeAfterUseMs = 5 * 60_000;
 
-/** The same database for work that no delivery and no person waits for: its calls do not count as use, see `idleMs`. */
+/** The same database for background work: its calls do not count as use in `idleMs`. */
 export function inBackground(database: Database): Database {
   return {
     ...database,

@@ -2,12 +2,12 @@ import postgres, { type Sql } from "postgres";
 import type { Dsn } from "./dsn.ts";
 import type { SocketSource } from "./socketSource.ts";
 
-/** Below the five minutes after which Neon suspends a compute, so that our idle connections do not keep it awake. */
+/** Less than the five minutes after which Neon suspends a compute. */
 const idleTimeoutSeconds = 120;
 
 /**
- * Connections of postgres.js, none of them made yet.
- * @param callsMax how many calls use it at once, each with one statement or `sql.begin` at a time
+ * A postgres.js pool; connects at the first call.
+ * @param callsMax number of concurrent calls, each with one statement or one `sql.begin` at a time
  */
 export function openPool(dsn: Dsn, sockets: SocketSource, callsMax: number): Sql {
   return postgres({
@@ -16,16 +16,16 @@ export function openPool(dsn: Dsn, sockets: SocketSource, callsMax: number): Sql
     database: dsn.database,
     user: dsn.user,
     password: dsn.password,
-    // One that is being ended, because it was idle or is old, still counts.
+    // A connection that is being closed, because it was idle or is old, still counts.
     max: callsMax + 1,
-    // TLS is made before postgres.js sees the socket.
+    // `sockets` has already negotiated TLS.
     ssl: false,
     socket: sockets.open,
-    // The least with which `sql.begin` works; `callsMax` sees to it that no statement is sent behind another.
+    // The least with which `sql.begin` works; `callsMax` ensures that statements are not pipelined.
     max_pipeline: 1,
     prepare: !dsn.pooled,
     fetch_types: false,
-    // Times stay text, see toIsoTime; drizzle would otherwise change how all callers' times are parsed.
+    // Times stay text, see toIsoTime; otherwise drizzle would replace the parsers of the whole pool.
     types: { instant: { to: 1184, from: [1082, 1114, 1184], serialize: String, parse: String } },
     idle_timeout: idleTimeoutSeconds,
     connect_timeout: dsn.connectTimeoutSeconds,
@@ -35,10 +35,10 @@ export function openPool(dsn: Dsn, sockets: SocketSource, callsMax: number): Sql
   } as postgres.Options<Record<string, postgres.PostgresType>>);
 }
 
-/** What the connection is told about itself: only what Postgres, Neon's proxy and every PgBouncer take. */
+/** Only parameters that Postgres, Neon's proxy and every PgBouncer accept. */
 function toStartupParameters(dsn: Dsn): Record<string, string> {
-  // Times are read as text, and the functions need read committed, whatever role or database have for a default; a
-  // pooler cannot be told here. The search path stays theirs: their triggers and defaults need it.
+  // Parsing of times needs DateStyle ISO, and the functions need read committed, whatever the defaults of role and
+  // database are; PgBouncer does not accept the latter. search_path is left alone: the team's triggers depend on it.
   const direct = { default_transaction_isolation: "read committed" };
   return { application_name: dsn.applicationName, DateStyle: "ISO", ...(dsn.pooled ? {} : direct) };
 }

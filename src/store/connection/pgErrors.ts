@@ -4,9 +4,10 @@ import { StartUpError } from "./startUp.ts";
 import { neverSentCode } from "./watchSocket.ts";
 
 const { PostgresError } = postgres;
+/** An error response of Postgres, as postgres.js throws it. */
 export type PostgresError = InstanceType<typeof PostgresError>;
 
-/** SQLSTATE, or the code of a socket or of postgres.js; drizzle puts an error of its own around theirs. */
+/** SQLSTATE, or the error code of the socket or of postgres.js; unwraps drizzle's error. */
 function codeOf(error: unknown): string {
   if (error instanceof DrizzleQueryError) return codeOf(error.cause);
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
@@ -30,24 +31,24 @@ const transientStates = new Set([
   "42P05",
 ]);
 
-/** An answer of Postgres itself, with its SQLSTATE. */
+/** Whether the error is an error response of Postgres. */
 export function isPostgresError(error: unknown): error is PostgresError {
   return error instanceof PostgresError;
 }
 
-/** The same inside the error that drizzle puts around it; undefined if it is none. */
+/** The error response of Postgres, unwrapped from drizzle's error; undefined if the error is something else. */
 export function findPostgresError(error: unknown): PostgresError | undefined {
   const inner = error instanceof DrizzleQueryError ? error.cause : error;
   return isPostgresError(inner) ? inner : undefined;
 }
 
-/** What was said instead of taking a connection, also inside drizzle's error; undefined if it is none. */
+/** The `StartUpError`, unwrapped from drizzle's error; undefined if the error is something else. */
 export function findStartUpError(error: unknown): StartUpError | undefined {
   const inner = error instanceof DrizzleQueryError ? error.cause : error;
   return inner instanceof StartUpError ? inner : undefined;
 }
 
-/** Whether the same call may succeed a moment later: the database is away, asleep, overloaded or out of time. */
+/** Whether a retry may succeed: the database is unreachable, suspended, overloaded or too slow. */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error);
   const answer = findPostgresError(error);
@@ -59,22 +60,22 @@ export function isTransient(error: unknown): boolean {
   return /^(?:E[A-Z_]{3,}|CONNECT\w*|ERR_\w+|\w*CERT\w*|DEPTH_ZERO\w*|UNABLE_TO\w*|CONNECTION_\w+)$/.test(code);
 }
 
-/** Whether the statement's connection had ended before any of it was sent: it can be said again at once. */
+/** Whether the connection had ended before any of the statement was sent, so that an immediate retry is safe. */
 export function isNeverSent(error: unknown): boolean {
   return codeOf(error) === neverSentCode;
 }
 
 /**
- * Whether the server is there and may take connections soon: cannot_connect_now, or Neon's proxy, which says XX000 for
- * every error of its own (neondatabase/neon, `proxy/src/stream.rs`). XX000 in answer to a statement is Postgres' internal
- * error and not meant here.
+ * Whether the server is starting up: cannot_connect_now, or XX000 during start-up, which Neon's proxy sends for every
+ * error of its own (neondatabase/neon, `proxy/src/stream.rs`). XX000 in answer to a statement is an internal error of
+ * Postgres.
  */
 export function isStartingUp(error: unknown): boolean {
   const code = findStartUpError(error)?.code;
   return code === "57P03" || code === "XX000";
 }
 
-/** Whether a pooler stands before the database that the URL does not name as one (see `Dsn.pooled`). */
+/** Whether the error shows a pooler in transaction mode although `Dsn.pooled` is false. */
 export function isUnmarkedPooler(error: unknown): boolean {
   const code = codeOf(error);
   if (code === "08P01") return /unsupported startup parameter/i.test((error as Error).message);
@@ -82,10 +83,10 @@ export function isUnmarkedPooler(error: unknown): boolean {
 }
 
 /**
- * Whether a rule of the database that is not this program's refused the write: a constraint, a trigger, a type, a right.
- * It is then about one row of the call, and the same write may succeed later. Judged by who raised it: an error of a
- * function of ours has a call stack, one of the call itself (functions that are not there) has none; what a deferred
- * constraint refuses at the commit has its class. Connections, locks and resources are the database's own trouble.
+ * Whether a rule of the database (constraint, trigger, type, right) refused the write. Such an error is about one row,
+ * and the same write may succeed later. An error inside this program's functions has a call stack (`where`); one of the
+ * call itself, such as a missing function, has none. A deferred constraint is recognised by its SQLSTATE class at the
+ * commit. Errors of connections, locks and resources are not refusals.
  */
 export function isRefusal(error: unknown): boolean {
   const refusal = findPostgresError(error);
@@ -93,18 +94,18 @@ export function isRefusal(error: unknown): boolean {
   return refusal.where !== undefined || /^2[23]/.test(refusal.code);
 }
 
-/** Whether one change of the call needs what another transaction holds, and the functions could not tell which. */
+/** Whether a change of the batch needs a row that another transaction holds, and it is unknown which change. */
 export function isLocked(error: unknown): boolean {
   return codeOf(error) === "LOCKD";
 }
 
-/** Whether a unique value that another row has refused the write. */
+/** Whether a unique index or exclusion constraint refused the write, because another row has the value. */
 export function isUniqueViolation(error: unknown): boolean {
   const refusal = findPostgresError(error);
   return refusal !== undefined && (refusal.code === "23505" || refusal.code === "23P01");
 }
 
-/** Whether a function of the team's raised the error on purpose; its SQLSTATE then says nothing about the database. */
+/** Whether a function of the team raised the error with RAISE; its SQLSTATE then says nothing about the database. */
 function isRaisedByTrigger(error: PostgresError): boolean {
   const [innermost = ""] = (error.where ?? "").split("\n");
   return innermost.endsWith(" at RAISE") && !innermost.includes(" clerk_sync_");

@@ -3,10 +3,10 @@ import { functionsSchema } from "../migration/sqlFunctions.ts";
 import type { Database } from "./database.ts";
 import { findPostgresError, isRefusal, type PostgresError } from "./pgErrors.ts";
 
-/** Part of the time that a delivery has. */
+/** Counts against the deadline of the delivery. */
 const lookupDeadlineMs = 1_000;
 
-/** Does `work`; what a rule of the database refuses becomes an AppError `refused` that names the rule. */
+/** Runs `work` and turns a refusal by a rule of the database into an AppError `refused` that names the rule. */
 export async function withRefusals<T>(database: Pick<Database, "run">, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -15,20 +15,26 @@ export async function withRefusals<T>(database: Pick<Database, "run">, work: () 
   }
 }
 
-/** A row that the change needs is locked by another program. */
+/** The error for a row that another transaction holds. */
 export function locked(cause?: unknown): AppError {
-  return new AppError("unavailable", "Another program has locked what this change writes.", {
+  return new AppError(
+    "unavailable",
+    "Another transaction has locked a row that this change needs; nothing was written.",
+    {
+      cause,
+      retryAfterSeconds: 5,
+    },
+  );
+}
+
+/** The error for a refusal. @param rule name from `findRefusedBy` */
+export function refused(rule: string, cause: unknown): AppError {
+  return new AppError("refused", `A rule of the database refuses this change: ${rule}.`, {
     cause,
-    retryAfterSeconds: 5,
   });
 }
 
-/** @param rule what `findRefusedBy` found */
-export function refused(rule: string, cause: unknown): AppError {
-  return new AppError("refused", `A rule of the database refuses this change: ${rule}.`, { cause });
-}
-
-/** The name of the constraint, trigger or column that refused a write; where Postgres names none, its SQLSTATE. */
+/** Name of the constraint, trigger, column, sequence or function that refused a write; if none is known, the SQLSTATE. */
 export async function findRefusedBy(database: Pick<Database, "run">, error: unknown): Promise<string> {
   const refusal = findPostgresError(error);
   if (refusal?.constraint_name) return refusal.constraint_name;
@@ -38,7 +44,7 @@ export async function findRefusedBy(database: Pick<Database, "run">, error: unkn
   return trigger ?? refusal?.column_name ?? sequence ?? functions[0] ?? refusal?.code ?? "unknown";
 }
 
-/** Functions on the error's call stack that are not this program's, the innermost first, without their schema. */
+/** The team's functions on the error's call stack, innermost first, without their schema. */
 function findForeignFunctions(error: PostgresError | undefined): string[] {
   const calls = (error?.where ?? "").matchAll(/function ((?:"[^"]+"|[^\s("]+)(?:\."?[^\s("]+"?)?)\(/g);
   return [...calls].flatMap(([, name = ""]) =>

@@ -4,27 +4,28 @@ import { sleep, type Clock } from "../../clock.ts";
 import type { Dsn } from "./dsn.ts";
 import { watchSocket, type SocketWatch } from "./watchSocket.ts";
 
-/** Below the 50 a second that are promised while the database is away. */
+/** Below the promised limit of 50 connection attempts per second while the database is unavailable. */
 const attemptsPerSecondMax = 30;
 /** `SSLRequest` of the Postgres protocol. */
 const sslRequest = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 
+/** Opens the sockets of a pool. */
 export interface SocketSource {
-  /** For postgres.js' `socket` option: answers a connected socket, or one about to fail; never throws. */
+  /** For postgres.js' `socket` option: resolves with a connected socket, or one about to fail; never throws. */
   readonly open: () => Promise<Socket>;
   /**
-   * To be called when a call that began at `sinceMs` got no answer in time: destroys the sockets whose peer has owed
-   * one for `silentMs`, those that could not be connected in as long, and idle ones not heard since.
+   * Called when a call that began at `sinceMs` has timed out. Destroys sockets whose answer is overdue by `silentMs`,
+   * sockets still connecting after `silentMs`, and idle sockets without data since `sinceMs`.
    */
   readonly destroySuspects: (call: { silentMs: number; sinceMs: number }) => void;
-  /** Connection attempts made so far. */
+  /** Number of connection attempts so far. */
   readonly attempts: () => number;
 }
 
 /**
- * Connections for postgres.js, with its habits kept in check: it connects again without pause when the server hangs up
- * during start-up, it leaks a connection when its socket factory throws, it waits for ever for a peer that has stopped
- * answering, and see `watchSocket`.
+ * Works around defects of postgres.js: it reconnects without pause when the server hangs up during start-up, leaks a
+ * connection when its socket factory throws, and waits for ever for a peer that has stopped answering. See also
+ * `watchSocket`.
  */
 export function createSocketSource(dsn: Dsn, clock: Clock): SocketSource {
   const openedAtMs: number[] = [];
@@ -32,7 +33,7 @@ export function createSocketSource(dsn: Dsn, clock: Clock): SocketSource {
   const watches = new Set<SocketWatch>();
   let attempts = 0;
 
-  /** Later rather than never: a pool that opens all at once is a little slower for it. */
+  /** Enforces `attemptsPerSecondMax` by waiting. */
   async function waitForTurn(): Promise<void> {
     for (;;) {
       const oldestMs = openedAtMs[0];
@@ -66,7 +67,7 @@ export function createSocketSource(dsn: Dsn, clock: Clock): SocketSource {
     const one = watchSocket(socket, clock);
     watches.add(one);
     socket.on("close", () => watches.delete(one));
-    // A hang-up is an error to those who wait; without one, postgres.js connects again at once and for ever.
+    // Without an error, postgres.js reconnects at once and for ever instead of failing the statement.
     socket.on("end", () => socket.destroy(connectionError("the server closed the connection")));
     return socket;
   }
@@ -99,9 +100,9 @@ async function startTls(socket: Socket, dsn: Dsn, clock: Clock): Promise<Socket>
   if (answer?.[0] !== 0x53 || answer.length !== 1) {
     if (dsn.tls === "if-offered" && answer?.[0] === 0x4e) return socket;
     socket.destroy();
-    // More than one byte was put there by a man in the middle, to be taken for something that came encrypted.
+    // More than one byte: a man in the middle may have injected plain bytes to be read as encrypted ones.
     throw connectionError(
-      answer?.[0] === 0x53 ? "the answer to SSLRequest is not to be trusted" : "the server offers no TLS",
+      answer?.[0] === 0x53 ? "the answer to SSLRequest has extra bytes" : "the server offers no TLS",
     );
   }
   const secure = connectTls({

@@ -1,12 +1,12 @@
-/** Types of messages that a server sends while a connection is being made. */
+/** Message types during start-up. */
 const errorResponse = 0x45;
 const readyForQuery = 0x5a;
-/** A message's type and length. */
+/** Type and length of a message. */
 const headBytes = 5;
 
 /**
- * What a server, a pooler or Neon's proxy says instead of taking a connection: an `ErrorResponse` before the first
- * `ReadyForQuery`. An error that answers a statement is a `PostgresError`.
+ * An `ErrorResponse` before the first `ReadyForQuery`: the server, a pooler or Neon's proxy refuses the connection. An
+ * error in answer to a statement is a `PostgresError`.
  */
 export class StartUpError extends Error {
   /** SQLSTATE. */
@@ -20,9 +20,9 @@ export class StartUpError extends Error {
 }
 
 /**
- * Takes what a server sends: until it is ready in whole messages, of which an `ErrorResponse` is the last.
- * @param handOn answers whether the bytes were taken
- * @returns to be called with each chunk; what it answers is `handOn`'s
+ * Splits the bytes of a server into whole messages until it is ready, then passes them on unchanged. An `ErrorResponse`
+ * during start-up goes to `refuse` instead.
+ * @returns to be called with each chunk; returns what `handOn` returned
  */
 export function createStartUpReader(
   handOn: (bytes: Buffer) => boolean,
@@ -51,7 +51,7 @@ export function createStartUpReader(
   };
 }
 
-/** @param fields each a letter and a text with a zero byte at its end: `C` the SQLSTATE, `M` the message */
+/** @param fields each is a letter (`C`: SQLSTATE, `M`: message), a text and a zero byte */
 function toStartUpError(fields: Buffer): StartUpError {
   const texts = fields.toString("utf8").split("\0");
   const find = (letter: string) => texts.find((text) => text.startsWith(letter))?.slice(1);

@@ -2,35 +2,35 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../clock.ts";
 import { createStartUpReader } from "./startUp.ts";
 
-/** The code of the error that a statement gets whose connection had ended before anything was sent. */
+/** Code of the error for a statement whose connection ended before anything was sent. */
 export const neverSentCode = "CONNECTION_NEVER_SENT";
 
-/** What is known of the peer of a socket. */
+/** Handle of a watched socket. */
 export interface SocketWatch {
   /**
-   * Destroys the socket with `error` if the peer may be gone: an answer has been due for `silentMs`, or the connection
-   * is idle and the peer has not been heard since `sinceMs` (epoch milliseconds).
+   * Destroys the socket with `error` if its peer may be gone: an answer is overdue by `silentMs`, or the connection is
+   * idle without data since `sinceMs` (epoch milliseconds).
    */
   readonly destroyIfSuspect: (suspicion: { silentMs: number; sinceMs: number; error: Error }) => void;
 }
 
-/** `ReadyForQuery`, how an answer ends, up to its last byte. */
+/** `ReadyForQuery`, the end of every answer, without its last byte (the transaction status). */
 const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5]);
 const idleByte = 0x49;
-/** The protocol version that a start-up message names after its length. */
+/** Protocol version in a start-up message, after its length. */
 const protocolVersion = 0x0003_0000;
 
 /**
- * What postgres.js 3.4.9 needs in order to survive the end of a connection. If `close` reaches it between taking a
- * statement and writing it, one tick later, it keeps the unsent bytes and the mark that a write is under way: on its
- * next socket it then writes nothing, or the old bytes before the start-up message. So
- * - `error` and `close` are held back for a tick, in which what waits is written; an idle connection, which a statement
- *   may be given at any time, learns of its end by the next write, and that statement fails with `neverSentCode`;
- * - a socket on which no start-up message comes first is of no use and ended, until the bytes have run out;
- * - `close` comes some ticks after `error`: a transaction that failed with its connection still sends its rollback, which
- *   with no socket would end the process;
- * - an `ErrorResponse` during start-up is not handed on, and ends the socket with a `StartUpError`: after a statement that
- *   failed with its connection, postgres.js takes it for an answer to that statement and forgets it.
+ * Workaround that lets postgres.js 3.4.9 survive the end of a connection. If `close` reaches it between accepting a
+ * statement and writing it one tick later, it keeps the unsent bytes and its flag for a pending write: on its next socket
+ * it writes nothing, or the old bytes before the start-up message. Therefore:
+ * - `error` and `close` are delayed by a tick, in which the pending write is done; an idle connection, which may be
+ *   given a statement at any time, reports its end at the next write, and that statement fails with `neverSentCode`;
+ * - a socket whose first write is not a start-up message is destroyed, until the old bytes are used up;
+ * - `close` follows `error` by some ticks: a transaction that failed with its connection still sends its rollback, and
+ *   without a socket that ends the process;
+ * - an `ErrorResponse` during start-up destroys the socket with a `StartUpError` instead of being passed on: postgres.js
+ *   would take it for the answer to a statement that has already failed, and drop it.
  *
  * Reports at github.com/porsager/postgres, all open in November 2026: #1209 (a write after the end of its connection,
  * for #1208), #1193 with the fix proposed in #1214 (a clean end during start-up: the statement is never settled and
@@ -90,7 +90,7 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
       if (held === null) return end(...args);
       return (queueMicrotask(release), socket);
     },
-    // postgres.js ends only what is open; until it knows of the end, this is.
+    // postgres.js ends only open sockets, and this one is open to it until it has been told of the end.
     get readyState() {
       return socket.destroyed && held === null ? "closed" : "open";
     },
@@ -98,7 +98,7 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   replaceMembers(socket, shielded);
   socket.on("data", (data: Buffer) => {
     heardAtMs = clock.nowMs();
-    // What comes unasked (a notice, the announcement of a shutdown) does not end so.
+    // Messages without a request (a notice, a shutdown announcement) do not end with ReadyForQuery.
     if (data.subarray(-6, -1).equals(readyForQuery)) state = data.at(-1) === idleByte ? "idle" : "in-transaction";
   });
   afterTicks(3, () => {
@@ -118,12 +118,12 @@ function replaceMembers(
   members: Pick<Socket, "readyState"> & Record<"emit" | "write" | "end", unknown>,
 ): void {
   for (const name of ["emit", "write", "end", "readyState"] as const) {
-    // A socket whose peer has ended replaces its own `write`; here that is left without effect.
+    // Node replaces `write` of a socket whose peer has ended; the setter ignores that.
     Object.defineProperty(socket, name, { get: () => members[name], set() {} });
   }
 }
 
-/** The first write is due in the tick after a socket is handed over. */
+/** postgres.js writes first in the tick after it got the socket. */
 function afterTicks(ticks: number, action: () => void): void {
   setImmediate(() => (ticks > 1 ? afterTicks(ticks - 1, action) : action()));
 }

@@ -4,9 +4,9 @@ import { toIsoTime } from "../toIsoTime.ts";
 import { databaseNow } from "../migration/sqlFunctions.ts";
 import { recentCounters } from "./recentCounters.ts";
 
-/** What became of the deliveries of one hour. Lag: Clerk's `timestamp` to the commit here, null where unknown. */
+/** Deliveries of one hour by outcome. Lag: from Clerk's `timestamp` to the commit; null if unknown. */
 export interface EventHour {
-  /** The beginning of the hour. */
+  /** Start of the hour, ISO 8601. */
   readonly hour: string;
   readonly applied: number;
   readonly unchanged: number;
@@ -18,7 +18,7 @@ export interface EventHour {
   readonly lagP95Ms: number | null;
 }
 
-/** The hours with deliveries among the last `hours`, oldest first. */
+/** Of the last `hours` hours those with deliveries, oldest first. */
 export async function listEventHours(database: Database, { hours }: { hours: number }): Promise<EventHour[]> {
   const rows = await database.run(
     (sql) => sql<{ hour: string; outcomes: Record<string, number> | null; lags: LagGroup[] | null }[]>`

@@ -1,11 +1,11 @@
 import type { Database } from "../connection/database.ts";
 
-/** Read by the index on the time of arrival, whatever the size of the ledger. */
+/** Read by the index on `received_at`, so the cost does not depend on the size of the ledger. */
 const newestEvents = 1_000;
 
 /**
- * The Clerk instance that most of the newest events name; null if none of them does. User events that were ignored came
- * from another instance, which `CLERK_INSTANCE_ID` kept out at the time.
+ * The Clerk instance that most of the newest 1,000 events name; null if none does. Ignored user events are left out: they
+ * came from another instance than `CLERK_INSTANCE_ID`.
  */
 export async function findLedgerInstanceId(database: Database): Promise<string | null> {
   const rows = await database.run(

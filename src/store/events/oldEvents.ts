@@ -3,15 +3,15 @@ import { databaseNow } from "../migration/sqlFunctions.ts";
 
 const batchDeadlineMs = 10_000;
 
-/** Which events, by when they were settled, and how many of them at most, the oldest first. */
+/** Age by `settled_at`, and the maximum number of rows, oldest first. */
 export interface OldEvents {
   readonly olderThanMs: number;
   readonly limit: number;
 }
 
 /**
- * Erases payloads of old events. Rows that another transaction has locked are left for the next time.
- * @returns how many it erased
+ * Erases payloads of old events. Skips locked rows until the next sweep.
+ * @returns number of payloads erased
  */
 export async function erasePayloads(database: Database, { olderThanMs, limit }: OldEvents): Promise<number> {
   const { count } = await database.run(
@@ -28,9 +28,9 @@ export async function erasePayloads(database: Database, { olderThanMs, limit }: 
 }
 
 /**
- * Deletes the rows of old events; dead ones stay, and so do the counters. Rows that another transaction has locked are
- * left for the next time. An event is received before it is settled, so that the index on `received_at` finds them.
- * @returns how many it deleted
+ * Deletes rows of old events, except dead ones; counters stay. Skips locked rows until the next sweep. An event is
+ * received before it is settled, so the index on `received_at` finds them.
+ * @returns number of rows deleted
  */
 export async function deleteEvents(database: Database, { olderThanMs, limit }: OldEvents): Promise<number> {
   const { count } = await database.run(
@@ -39,7 +39,7 @@ export async function deleteEvents(database: Database, { olderThanMs, limit }: O
         select svix_id from public.webhook_events
         where received_at < ${databaseNow(sql)} - make_interval(secs => ${olderThanMs / 1000})
           and settled_at < ${databaseNow(sql)} - make_interval(secs => ${olderThanMs / 1000}) and outcome <> 'dead'
-        -- As the index has it, read backwards.
+        -- The index backwards.
         order by received_at nulls first limit ${limit} for update skip locked
       )
       delete from public.webhook_events e using old where e.svix_id = old.svix_id`,

@@ -5,10 +5,10 @@ import type { Database } from "../connection/database.ts";
 import { toIsoTime } from "../toIsoTime.ts";
 import { webhookEvents } from "../schema.ts";
 
-/** An event with its exact text, null once that is erased. */
+/** An event with its payload; null once the payload is erased. */
 export type EventWithPayload = EventSummary & { readonly payload: string | null };
 
-/** The last event of the page before. */
+/** Keyset cursor: the last event of the page before. */
 export interface EventCursor {
   readonly receivedAt: string;
   readonly svixId: string;
@@ -28,10 +28,10 @@ const summaryColumns = {
   settledAt,
   attempts,
 };
-// As the index has it.
+// The order of the index.
 const newestFirst = [drizzleSql`${receivedAt} desc nulls last`, drizzleSql`${svixId} desc nulls last`];
 
-/** Newest first. */
+/** One page of the ledger, newest first. */
 export async function listEvents(
   database: Database,
   filter: {
@@ -59,8 +59,9 @@ export async function listEvents(
   return rows.map(toSummary);
 }
 
+/** The event with this svix-id, or null. */
 export async function findEvent(database: Database, wantedId: string): Promise<EventWithPayload | null> {
-  // No header can carry it and Postgres cannot be asked for it.
+  // Postgres rejects U+0000 in a parameter, and no header can contain it.
   if (wantedId.includes("\0")) return null;
   const [row] = await database.run((sql) =>
     drizzle(sql)

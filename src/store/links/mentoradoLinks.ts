@@ -3,7 +3,7 @@ import { fromWire, toWire } from "../wire.ts";
 
 const deadlineMs = 5_000;
 
-/** A user whose mentorado could not be decided, and the mentorados that carry the address. */
+/** A user with link status `conflict`, and the mentorados that have the user's address. */
 export interface LinkConflict {
   readonly clerkId: string;
   readonly email: string | null;
@@ -15,7 +15,7 @@ export interface LinkConflict {
   }[];
 }
 
-/** In the order in which users came; `afterUserId` is the last of the page before. The states are `user_state`'s. */
+/** One page in ascending order of `users.id`, after `afterUserId`. */
 export async function listLinkConflicts(
   database: Database,
   page: { afterUserId: number; limit: number },
@@ -24,12 +24,13 @@ export async function listLinkConflicts(
   return fromWire(answer) as (LinkConflict & { userId: number })[];
 }
 
-/** What `resolve_link` and `unlink_mentorado` answer. */
+/** Answer of `resolve_link` and `unlink_mentorado`. */
 export interface LinkDecision {
   readonly error: "user_not_found" | "mentorado_not_found" | "claimed" | null;
   readonly clerkId?: string | null;
 }
 
+/** Links a mentorado to a user by an operator's decision; see resolve_link.sql. */
 export async function resolveLink(
   database: Database,
   input: { clerkId: string; mentoradoId: number; actor: string },
@@ -37,6 +38,7 @@ export async function resolveLink(
   return fromWire(await database.callFunction("resolve_link", toWire(input), { deadlineMs })) as LinkDecision;
 }
 
+/** Unlinks a mentorado by an operator's decision; see unlink_mentorado.sql. */
 export async function unlinkMentorado(
   database: Database,
   input: { mentoradoId: number; actor: string },

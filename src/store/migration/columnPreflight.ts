@@ -1,6 +1,6 @@
 import type { ISql } from "postgres";
 
-/** What is written for every user and for every mentorado the sync creates, and what a deletion or release empties. */
+/** Columns that the sync writes: `always` with a value, `emptied` by a deletion or release, or for lack of a value. */
 const writtenColumns: Readonly<Record<string, { always: readonly string[]; emptied: readonly string[] }>> = {
   users: {
     always: [
@@ -33,7 +33,7 @@ const writtenColumns: Readonly<Record<string, { always: readonly string[]; empti
 const times = ["timestamptz", "timestamp"];
 const integers = ["int4", "int8"];
 const texts = ["text", "varchar", "bpchar", "citext"];
-/** Types, by Postgres' own names, that the sync can write and compare; of a domain the type below it counts. */
+/** Types (Postgres' internal names) that the sync can write and compare; for a domain its base type counts. */
 const usableTypes: Readonly<Record<string, readonly string[]>> = {
   "users.id": integers,
   "users.role": ["role"],
@@ -47,7 +47,7 @@ const timeColumns =
   /^(?:users\.(?:clerk_created_at|clerk_updated_at|deleted_at|synced_at|link_held_at|last_signed_in)|\w+\.(?:created_at|updated_at))$/;
 const textColumns =
   /^(?:users\.(?:clerk_id|name|email|image_url|login_method|sync_source|clerk_version|role_version)|mentorados\.(?:nome_completo|email|foto_url))$/;
-/** Of a Clerk id. */
+/** Maximum length of a Clerk id. */
 const clerkIdChars = 64;
 
 interface Column {
@@ -56,14 +56,14 @@ interface Column {
   readonly type: string;
   readonly isNullable: boolean;
   readonly hasDefault: boolean;
-  /** Its value is not to be given: generated, or identity always. */
+  /** Generated, or identity always: no value can be written. */
   readonly isGenerated: boolean;
-  /** Of varchar and char; null: unlimited. */
+  /** Width of varchar and char; null: unlimited. */
   readonly chars: number | null;
   readonly isDeterministic: boolean;
 }
 
-/** Columns of `users` and `mentorados` that the migration must not change and that the sync cannot write. */
+/** Existing columns of `users` and `mentorados` that the sync cannot write; one sentence for the operator each. */
 export async function findUnusableColumns(sql: ISql): Promise<string[]> {
   const columns = await sql<Column[]>`
     select c.table_name as "table", c.column_name as "column", c.is_nullable = 'YES' as "isNullable",
@@ -86,7 +86,7 @@ export async function findUnusableColumns(sql: ISql): Promise<string[]> {
   ]);
 }
 
-/** Columns that demand a value which the sync does not have: every user, or every deletion, would fail on them. */
+/** Columns on which every user, or every deletion, would fail. */
 function findUnfillable({ table, column, isNullable, hasDefault, isGenerated }: Column): string[] {
   const written = writtenColumns[table];
   const isWritten = written?.always.includes(column) || written?.emptied.includes(column);
@@ -115,10 +115,12 @@ function findForeignType({ table, column, type }: Column): string[] {
 function findUnusableKey({ chars, isDeterministic, type }: Column): string[] {
   return [
     ...(chars !== null && chars < clerkIdChars
-      ? [`Column users.clerk_id holds ${chars} characters, but a Clerk id may have ${clerkIdChars}. Widen it.`]
+      ? [`Column users.clerk_id has ${chars} characters, but a Clerk id may have ${clerkIdChars}. Widen it.`]
       : []),
     ...(isDeterministic && type !== "citext"
       ? []
-      : ["Column users.clerk_id takes different ids for equal (its collation or type). Give it a deterministic one."]),
+      : [
+          "Column users.clerk_id treats different ids as equal (collation or type). Give it a deterministic collation.",
+        ]),
   ];
 }

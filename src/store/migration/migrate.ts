@@ -9,27 +9,28 @@ import { rehearseIn } from "./rehearsal.ts";
 import { isPostgresError } from "../connection/pgErrors.ts";
 import { functionsSchema } from "./sqlFunctions.ts";
 
-/** Chosen at random; any other use of this advisory lock would only wait. */
+/** Key of the migrations' advisory lock, chosen at random. */
 const migrateLock = 4_821_094_417_730;
 /** Building an index over millions of rows takes minutes. */
 const migrateDeadlineMs = 30 * 60_000;
-/** The lock under which users are written, as rules.sql has it. */
+/** Key of the writer's advisory lock, as in rules.sql. */
 const writerLock = 7_164_381_920_153;
-/** A wait for a table lock holds up all later statements on that table; try again at a quieter time. */
+/** A waiting table lock blocks all later statements on that table, so the migration fails after this. */
 const lockTimeout = "10s";
 
 interface MigrationReport {
-  /** The schema of the functions if they were installed. */
+  /** Schema of the functions; null if they were already installed. */
   readonly functions: string | null;
   readonly warnings: readonly string[];
 }
 
 /**
- * Brings a database to this program's schema and functions, in one transaction; a second call changes nothing, of
- * several at once each waits for the one before. Ends with a rehearsal. Works through a pooler too.
- * @returns what the rehearsal warns of, for people
- * @throws AppError `precondition_failed` if the configuration names no database, if data from before breaks a rule,
- * naming table, column and rows, if the rehearsal finds an obstacle, or if Postgres refuses, in its words; `unavailable` if it cannot be reached or a table is in use. Nothing is changed then.
+ * Applies pending migrations, installs the functions and rehearses, in one transaction. Idempotent; concurrent calls wait
+ * for each other. Works through a pooler too.
+ * @returns the rehearsal's warnings, as sentences for the operator
+ * @throws AppError, and then nothing is changed. `precondition_failed`: no database is configured, existing data breaks a
+ * rule (table, column and rows are named), the rehearsal finds an obstacle, or Postgres refuses a statement (its message
+ * is included). `unavailable`: the database is unreachable or a table is in use.
  */
 export async function migrateDatabase(
   {
@@ -53,7 +54,7 @@ export async function migrateDatabase(
 }
 
 /**
- * The SQL that `migrateDatabase` would run, as a script; runs none of it.
+ * The SQL that `migrateDatabase` would run, as a script. Read-only.
  * @throws AppError as `migrateDatabase` does
  */
 export async function readMigrationScript(
@@ -80,18 +81,18 @@ async function migrateIn(tx: TransactionSql, defaultTurma: string | undefined): 
   await tx`select pg_advisory_xact_lock(${migrateLock})`;
   await tx`select set_config('lock_timeout', ${lockTimeout}, true)`;
   const { tables, functions } = await plan(tx);
-  // Before any table: a delivery that holds it would wait for the table, and the rehearsal for the delivery.
+  // Before any table lock, or a delivery that holds this lock and the rehearsal would wait for each other.
   if (tables.length > 0) await tx`select pg_advisory_xact_lock(${writerLock})`;
   for (const statement of [...tables, ...functions]) await tx.unsafe(statement);
 
-  // Triggers, defaults and policies are to find what they find at a delivery.
+  // The rehearsal runs triggers, defaults and policies with the search_path that a delivery has.
   await tx`set local search_path to default`;
   const { obstacles, warnings } = await rehearseIn(tx, { defaultTurma });
   if (obstacles.length > 0) throw refusal(toList(obstacles.map(({ sentence }) => sentence)));
   return { functions: functions.length > 0 ? functionsSchema : null, warnings: warnings.map((one) => one.sentence) };
 }
 
-/** Whatever role and database have for defaults. */
+/** Overrides the defaults of role and database. */
 async function prepare(tx: ISql): Promise<void> {
   await tx`select set_config('search_path', 'public', true), set_config('statement_timeout', '0', true),
                   set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`;
@@ -111,19 +112,19 @@ function toList(obstacles: readonly string[]): string {
   return obstacles.map((obstacle) => `\n- ${obstacle}`).join("");
 }
 
-/** What Postgres refuses is for the operator to settle, who needs its words. */
+/** Converts a refusal by Postgres to an AppError with Postgres' message, which the operator needs. */
 function refuse(error: unknown): never {
   if (!isPostgresError(error)) throw error;
   if (error.code === "55P03") {
-    const message = "A table to be changed is in use by another transaction; nothing was changed. Try again later.";
+    const message = "Another transaction uses a table that must be changed; nothing was changed. Try again later.";
     throw new AppError("unavailable", message, { cause: error });
   }
-  // Connection trouble is told from a refusal by the caller.
+  // Connection errors are classified by the caller.
   if (/^(?:08|57|53|58|40)/.test(error.code)) throw error;
   const says = `Postgres says: ${error.message} (${error.code}).${error.detail ? ` ${error.detail}` : ""}`;
   // duplicate_table (any relation), duplicate_object (a constraint)
   const isTaken = error.code === "42P07" || error.code === "42710";
-  throw refusal(isTaken ? ` The migration needs a name that is taken. ${says} Rename what has it.` : ` ${says}`, error);
+  throw refusal(isTaken ? ` The migration needs a name that is taken. ${says} Rename that object.` : ` ${says}`, error);
 }
 
 function refusal(why: string, cause?: unknown): AppError {

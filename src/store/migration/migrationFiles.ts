@@ -1,4 +1,4 @@
-// Programs that use this one as a library do not come across the declaration otherwise, and there is nothing to import.
+// Programs that use this one as a library would not find the declaration otherwise; it exports nothing to import.
 // oxlint-disable-next-line typescript/triple-slash-reference
 /// <reference path="../sql.d.ts" />
 import journal from "../../../drizzle/meta/_journal.json" with { type: "json" };
@@ -10,11 +10,9 @@ import refusedEvents from "../../../drizzle/0004_refused_events.sql" with { type
 import recentCounters from "../../../drizzle/0005_recent_counters.sql" with { type: "text" };
 import lighterLedger from "../../../drizzle/0006_lighter_ledger.sql" with { type: "text" };
 
-/**
- * The migrations as part of the program, so that a single-file build carries them. Add a line for each new one; a test
- * compares this with `drizzle/`.
- */
+/** drizzle-kit's journal: tags and times of all migrations, in order. */
 export const migrationJournal = journal;
+/** SQL by tag, imported so that a single-file build contains it. Add a line per migration; a test compares `drizzle/`. */
 export const migrationTexts: Readonly<Record<string, string>> = {
   "0000_init": init,
   "0001_status_indexes": statusIndexes,

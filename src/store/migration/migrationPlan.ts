@@ -4,22 +4,22 @@ import { migrationJournal, migrationTexts } from "./migrationFiles.ts";
 import { planFunctions } from "./sqlFunctions.ts";
 
 /**
- * As drizzle-kit has it, but in a table of our own: the team that made the older tables may use drizzle too, and both
- * would skip what is older than the other's newest migration.
+ * Same columns as drizzle's ledger, but a table of our own: if a team's program shared it, each program would skip
+ * migrations older than the other's newest.
  */
 const ledgerTable = "drizzle.clerk_neon_sync_migrations";
-/** What a migration takes for granted, whatever role and database have for a default. */
+/** The migrations' SQL has unqualified names. */
 const searchPath = "set local search_path = public";
 
-/** What a migration would do. */
+/** Statements of a migration. */
 export interface MigrationPlan {
-  /** SQL that changes tables, to be run in this order, in one transaction, with `public` as search_path. */
+  /** Statements that change tables, to be run in order, in one transaction, with search_path `public`. */
   readonly tables: readonly string[];
-  /** SQL that installs this version's functions, to be run after it. */
+  /** Statements that install this version's functions, to be run afterwards. */
   readonly functions: readonly string[];
 }
 
-/** What this database lacks, as the statements that bring it. Reads only. */
+/** Plans the pending migrations and the functions. Read-only. */
 export async function planMigration(
   sql: ISql,
   pending: readonly { readonly tag: string; readonly when: number }[],
@@ -35,14 +35,14 @@ export async function planMigration(
   return { tables: [...ledger, ...ids.before, ...entries, ...ids.after], functions: await planFunctions(sql) };
 }
 
-/** The plan as a script for psql; of an empty plan a comment. */
+/** The plan as a script for psql; a comment if the plan is empty. */
 export function toScript({ tables, functions }: MigrationPlan): string {
   const statements = [...tables, ...functions].map((statement) => statement.trim().replace(/;$/, ""));
   if (statements.length === 0) return "-- There is nothing to do: schema and functions are up to date.";
   return ["begin", searchPath, ...statements, "commit"].map((statement) => `${statement};`).join("\n\n");
 }
 
-/** Migrations that this version has and the database's ledger has not. */
+/** Migrations of this version that are not in the database's ledger. */
 export async function findPendingEntries(sql: ISql): Promise<typeof migrationJournal.entries> {
   const [ledger] = await sql<{ name: string | null }[]>`select to_regclass(${ledgerTable})::text as name`;
   const rows = ledger?.name
@@ -53,7 +53,7 @@ export async function findPendingEntries(sql: ISql): Promise<typeof migrationJou
 }
 
 async function planLedger(sql: ISql): Promise<string[]> {
-  // Asked first: `if not exists` demands the right to create all the same.
+  // `if not exists` would need the right to create even if the object exists.
   const [found] = await sql<{ ledger: boolean; schema: boolean }[]>`
     select to_regclass(${ledgerTable}) is not null as ledger, to_regnamespace('drizzle') is not null as schema`;
   const columns = "id serial primary key, hash text not null, created_at bigint not null";
@@ -63,7 +63,7 @@ async function planLedger(sql: ISql): Promise<string[]> {
   ];
 }
 
-/** Where an older table has bigint ids, mentorados.user_id has to be as wide; the migration would make it integer. */
+/** If an older users.id is bigint, mentorados.user_id must be bigint too; the migration alone would make it integer. */
 async function planUserIds(sql: ISql): Promise<{ before: string[]; after: string[] }> {
   const columns = await sql<{ name: string; type: string }[]>`
     select table_name || '.' || column_name as name, udt_name as type from information_schema.columns

@@ -3,19 +3,19 @@ import { findUnusableColumns } from "./columnPreflight.ts";
 import { findTakenNames } from "./namesTaken.ts";
 import { findUnloggedTables } from "./unloggedTables.ts";
 
-/** Rows named in a refusal; more would not help a person. */
+/** Maximum number of rows named in a refusal. */
 const rowsShownMax = 20;
 const integerMax = 2_147_483_647;
 
 /**
- * What in a database from before would break a rule the migration adds, or be taken for something of this program. Reads
- * only; what a database refuses of its own is for the rehearsal to find.
+ * Finds existing data and objects that break a rule of the migration or would be mistaken for this program's. Read-only.
+ * The rehearsal finds what the database itself refuses.
  * @param tags of the pending migrations
- * @returns one sentence for people per problem, naming table, column and rows
+ * @returns one sentence for the operator per problem, naming table, column and rows
  */
 export async function findMigrationObstacles(sql: ISql, tags: readonly string[]): Promise<string[]> {
   const taken = await findTakenNames(sql, tags);
-  // Nothing can be said of the columns of what is no table.
+  // The checks below need real tables.
   if (taken.length > 0) return taken;
   const columns = await sql<{ name: string }[]>`
     select table_name || '.' || column_name as name from information_schema.columns
@@ -25,14 +25,14 @@ export async function findMigrationObstacles(sql: ISql, tags: readonly string[])
 
   const obstacles = ["users.id", "users.clerk_id", "mentorados.id", "mentorados.nome_completo", "mentorados.turma"]
     .filter((name) => hasTable(name.split(".")[0] ?? "") && !has(name))
-    .map((name) => `Column ${name} is missing from the existing table, and no value for it can be made up.`);
-  // Of rows that are hidden from this role nothing can be said; the rehearsal says that they are.
+    .map((name) => `Column ${name} is missing from the existing table and has no possible default. Add it.`);
+  // Rows hidden by row security cannot be checked; the rehearsal reports the row security.
   const [security] = await sql<{ hides: boolean }[]>`
     select coalesce(bool_or(row_security_active(c.oid)), false) as hides
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relname in ('users', 'mentorados')`;
   const unusable = await findUnusableColumns(sql);
-  // Ids of another type cannot be compared.
+  // Rows cannot be compared by ids of an unusable type.
   if (!security?.hides && unusable.length === 0) obstacles.push(...(await findBrokenRows(sql, has)));
   return [
     ...obstacles,
@@ -43,7 +43,7 @@ export async function findMigrationObstacles(sql: ISql, tags: readonly string[])
   ];
 }
 
-/** Rows that a unique index or a foreign key of the migration would refuse. */
+/** Rows that violate a unique index or foreign key of the migration. */
 async function findBrokenRows(sql: ISql, has: (column: string) => boolean): Promise<string[]> {
   const obstacles: string[] = [];
   if (has("users.clerk_id") && has("users.id")) {
@@ -73,7 +73,7 @@ async function findBrokenRows(sql: ISql, has: (column: string) => boolean): Prom
   return obstacles;
 }
 
-/** mentorados.user_id refers to users.id, which an inherited table or a plain copy has without a key. */
+/** mentorados.user_id references users.id; an inherited table or a plain copy lacks that key. */
 async function findMissingKey(sql: ISql): Promise<string[]> {
   const keys = await sql`
     select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
@@ -85,7 +85,7 @@ async function findMissingKey(sql: ISql): Promise<string[]> {
   ];
 }
 
-/** Where mentorados.user_id is narrower than the ids that it refers to. */
+/** mentorados.user_id is integer, but users.id is bigint and already beyond integer. */
 async function findNarrowUserIds(sql: ISql): Promise<string[]> {
   const types = await sql<{ name: string; type: string }[]>`
     select table_name || '.' || column_name as name, udt_name as type from information_schema.columns
@@ -104,12 +104,12 @@ async function findNarrowUserIds(sql: ISql): Promise<string[]> {
 interface Duplicate {
   readonly value: string;
   readonly rows: number;
-  /** Separated by commas. */
+  /** Comma-separated. */
   readonly ids: string;
 }
 
 function toDuplicateText(table: string, column: string, { value, rows, ids }: Duplicate): string {
   const shown = ids.split(", ").slice(0, rowsShownMax).join(", ");
   const dots = rows > rowsShownMax ? ", …" : "";
-  return `${table}.${column} = ${value} stands in ${rows} rows (id ${shown}${dots}); it must be unique. Keep one, clear the others.`;
+  return `${table}.${column} = ${value} occurs in ${rows} rows (id ${shown}${dots}); it must be unique. Keep one, clear the others.`;
 }

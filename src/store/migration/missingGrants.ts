@@ -1,7 +1,7 @@
 import type { ISql } from "postgres";
 import { functionsSchema } from "./sqlFunctions.ts";
 
-/** What the program does with each table. */
+/** Rights that the server's role needs on each table. */
 export const tableRights: Readonly<Record<string, readonly string[]>> = {
   users: ["select", "insert", "update"],
   mentorados: ["select", "insert", "update"],
@@ -13,10 +13,11 @@ export const tableRights: Readonly<Record<string, readonly string[]>> = {
   sync_run_pages: ["select", "insert", "update", "delete"],
 };
 
+/** A right that the role lacks, in two wordings. */
 export interface MissingGrant {
-  /** Without values: what a right is missing on. */
+  /** Names only, for logs and any client. */
   readonly names: string;
-  /** For people: what is missing, and the statement that grants it. */
+  /** For the operator: what is missing, and the statement that grants it. */
   readonly sentence: string;
 }
 
@@ -37,11 +38,11 @@ export async function findMissingGrants(sql: ISql): Promise<MissingGrant[]> {
       where not has_table_privilege(t.oid, r.right)
       group by t.relname
       union all
-      -- The defaults of their ids take the next value with the rights of the caller.
+      -- nextval in the default of an id runs with the rights of the caller.
       select 3, 'USAGE', 'sequence', n.nspname || '.' || s.relname
       from tables t join pg_depend d on d.refobjid = t.oid and d.deptype = 'a' and d.classid = 'pg_class'::regclass
         join pg_class s on s.oid = d.objid join pg_namespace n on n.oid = s.relnamespace
-      -- In a case, because the function fails for what is no sequence.
+      -- In a case, because has_sequence_privilege fails for any other relation.
       where case when s.relkind = 'S' then not has_sequence_privilege(s.oid, 'usage, update') end
     )
     select current_user as role, rights, kind, object from lacking order by place, object`;

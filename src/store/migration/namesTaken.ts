@@ -1,13 +1,13 @@
 import type { ISql } from "postgres";
 import { migrationTexts } from "./migrationFiles.ts";
 
-/** Labels that the sync writes or sets by default; of `turma` any will do. */
+/** Labels that the sync writes or uses as defaults; `turma` may have any. */
 const enums: Readonly<Record<string, readonly string[]>> = {
   role: ["user", "admin"],
   turma: [],
   ativo: ["sim", "nao"],
 };
-/** Tables that a team may have had before, with columns of its own. */
+/** Tables that a team may already have, with columns of its own. */
 const sharedTables = new Set(["users", "mentorados"]);
 const kinds: Readonly<Record<string, string>> = {
   r: "a table",
@@ -22,10 +22,10 @@ const kinds: Readonly<Record<string, string>> = {
 };
 
 /**
- * Names in `public` that pending migrations would use and that something else has: `if not exists` would take it for
- * ours. What stands there exactly as ours would, as in a copy restored without its ledger, is taken for ours.
+ * Finds objects in `public` with a name of the pending migrations that are not this program's: `create … if not exists`
+ * would silently use them. An object with the definition of ours, as after a restore without the ledger, counts as ours.
  * @param tags of the pending migrations
- * @returns one sentence for people per name
+ * @returns one sentence for the operator per name
  */
 export async function findTakenNames(sql: ISql, tags: readonly string[]): Promise<string[]> {
   const text = tags.map((tag) => migrationTexts[tag] ?? "").join("\n");
@@ -38,12 +38,12 @@ export async function findTakenNames(sql: ISql, tags: readonly string[]): Promis
   ];
 }
 
-/** The team's tables have to be tables. */
+/** `users` and `mentorados` must be plain tables. */
 async function findOtherKinds(sql: ISql): Promise<string[]> {
   const rows = await listRelations(sql, [...sharedTables]);
   return rows
     .filter(({ kind }) => kind !== "r")
-    .map(({ name, kind }) => `public.${name} is ${kinds[kind] ?? "no table"}, but the sync needs a plain table.`);
+    .map(({ name, kind }) => `public.${name} is ${kinds[kind] ?? "not a table"}, but the sync needs a plain table.`);
 }
 
 async function findTakenTypes(sql: ISql): Promise<string[]> {
@@ -54,7 +54,7 @@ async function findTakenTypes(sql: ISql): Promise<string[]> {
     where n.nspname = 'public' and t.typname in ${sql(Object.keys(enums))} order by t.typname`;
   return types.flatMap(({ name, kind, labels }) => {
     if (kind !== "e") {
-      return `The name ${name} is taken by ${kind === "c" ? "a table" : "a type"} that is no enum, and the sync needs an enum of that name. Rename it.`;
+      return `The name ${name} is taken by ${kind === "c" ? "a table" : "a type"}, but the sync needs an enum of that name. Rename it.`;
     }
     const missing = (enums[name] ?? []).filter((label) => !labels?.includes(label));
     if (labels === null) return `Type ${name} has no label. Add one.`;
@@ -91,7 +91,7 @@ async function findTakenTables(sql: ISql, text: string): Promise<string[]> {
   });
 }
 
-/** A type as the catalogue calls it; integers of all widths are one, because later migrations widen some. */
+/** The catalogue's name of a type; integers of all widths are equal, because later migrations widen some. */
 function toFamily(type: string): string {
   return type
     .replace(/^varchar/, "character varying")
@@ -103,7 +103,7 @@ function toFamily(type: string): string {
 interface Relation {
   readonly name: string;
   readonly kind: string;
-  /** Types by name. */
+  /** Types by column name. */
   readonly columns: Readonly<Record<string, string>>;
   readonly hasKey: boolean;
 }
@@ -137,7 +137,7 @@ async function findTakenIndexes(sql: ISql, text: string): Promise<string[]> {
   });
 }
 
-/** A definition without what the catalogue writes differently. */
+/** Normalises a definition: removes what the catalogue formats differently. */
 function toPlain(definition: string): string {
   const table = / on (?:public\.)?"?(\w+)"?/i.exec(definition)?.[1] ?? "";
   return definition

@@ -8,98 +8,98 @@ import { functionsSchema } from "./sqlFunctions.ts";
 import { listTurmaLabels } from "./turma.ts";
 import { findUnloggedTables } from "./unloggedTables.ts";
 
-/** What a rehearsal found. */
+/** Result of a rehearsal. */
 export interface RehearsalReport {
-  /** What would refuse or break deliveries. */
+  /** Would refuse or break deliveries. */
   readonly obstacles: readonly RehearsalFinding[];
-  /** What would hold up some of them for a while. */
+  /** Would delay or affect some deliveries. */
   readonly warnings: readonly RehearsalFinding[];
 }
 
-/** Labels beyond these are not tried. */
+/** Further labels are not tried. */
 const labelsTriedMax = 50;
 
-/** How a rehearsal asks. */
-interface Stage {
+/** Where a rehearsal runs: on a pool or inside a transaction. */
+interface Connection {
   readonly run: <T>(work: (sql: ISql) => Promise<T>) => Promise<T>;
   /** Calls the SQL function `rehearse`. */
   readonly call: (stepsJson: string) => Promise<unknown>;
 }
 
 /**
- * Lets made-up users go through this version's functions as the server calls them, with the role and the settings of
- * its connections, and undoes all of it: nothing stays but sequence values that are used up, and what a trigger does
- * outside of the transaction. Takes the writer's lock for some 50 ms. No transaction is held open from here: one whose
- * connection ends would leave a statement behind that postgres.js writes to no socket, which ends the process.
- * @throws AppError `unavailable` if the database is busy, away or going down: nothing is known then
+ * Runs made-up users through this version's functions, with the role and settings of the server's connections, and rolls
+ * everything back. Only used sequence values, and effects of triggers outside the transaction, remain. Holds the writer's
+ * lock for some 50 ms. One function call instead of a transaction: postgres.js ends the process if the connection of an
+ * open transaction breaks.
+ * @throws AppError `unavailable` if the database is busy, unreachable or shutting down
  */
 export function rehearse(
   database: Database,
   { defaultTurma, deadlineMs }: { readonly defaultTurma?: string | undefined; readonly deadlineMs: number },
 ): Promise<RehearsalReport> {
-  const stage: Stage = {
+  const connection: Connection = {
     run: (work) => database.run(work, { deadlineMs }),
     call: (stepsJson) => database.callFunction("rehearse", stepsJson, { deadlineMs }),
   };
-  return rehearseOn(stage, defaultTurma);
+  return rehearseOn(connection, defaultTurma);
 }
 
-/** The same inside a transaction at read committed, which it leaves as it was. */
+/** The same inside a transaction (read committed), by a savepoint. */
 export function rehearseIn(
   tx: TransactionSql,
   { defaultTurma }: { readonly defaultTurma?: string | undefined },
 ): Promise<RehearsalReport> {
   const statement = `select ${functionsSchema}.rehearse($1::text::jsonb) as failures`;
-  const stage: Stage = {
+  const connection: Connection = {
     run: (work) => work(tx),
     call: async (stepsJson) => {
       const rows = await tx.savepoint((inner) => inner.unsafe<{ failures: unknown }[]>(statement, [stepsJson]));
       return rows[0]?.failures;
     },
   };
-  return rehearseOn(stage, defaultTurma);
+  return rehearseOn(connection, defaultTurma);
 }
 
-async function rehearseOn(stage: Stage, defaultTurma: string | undefined): Promise<RehearsalReport> {
-  const labels = await stage.run(listTurmaLabels);
-  // One that is no label is a warning elsewhere; what it holds up is not tried with it.
+async function rehearseOn(connection: Connection, defaultTurma: string | undefined): Promise<RehearsalReport> {
+  const labels = await connection.run(listTurmaLabels);
+  // A DEFAULT_TURMA that is not a label is reported elsewhere; the rehearsal uses a valid one.
   const preferred = [defaultTurma, "neon_estrutura"].find((label) => label !== undefined && labels.includes(label));
   const turma = preferred ?? labels[0];
   if (turma === undefined) return { obstacles: [toOwnFinding("Type turma has no label. Add one.")], warnings: [] };
   const otherLabels = labels.filter((label) => label !== turma).slice(0, labelsTriedMax);
   const turmaSteps = toTurmaSteps(otherLabels, turma);
 
-  const failures = await call(stage, [...toRehearsalSteps(turma), ...turmaSteps]);
-  const described = failures.length === 0 ? [] : await stage.run((sql) => describeFailures(sql, failures));
+  const failures = await call(connection, [...toRehearsalSteps(turma), ...turmaSteps]);
+  const described = failures.length === 0 ? [] : await connection.run((sql) => describeFailures(sql, failures));
   const isWarning = (step: string) => step === comparedStep || turmaSteps.some(({ name }) => name === step);
   const obstacles = new Map<string, RehearsalFinding>();
   const warnings = new Map<string, RehearsalFinding>();
   for (const { sentence, names, step } of described) {
     const found = isWarning(step) ? warnings : obstacles;
-    // Most obstacles are in the way of several steps; the first says enough.
+    // Most obstacles fail several steps; the first is enough.
     if (obstacles.has(sentence) || found.has(sentence)) continue;
     found.set(sentence, { sentence: `${sentence} Seen when ${step}.`, names });
   }
   return {
-    obstacles: [...(await stage.run(findUnloggedTables)).map(toOwnFinding), ...obstacles.values()],
-    warnings: [...(await stage.run(findUniqueEmails)), ...warnings.values()],
+    obstacles: [...(await connection.run(findUnloggedTables)).map(toOwnFinding), ...obstacles.values()],
+    warnings: [...(await connection.run(findUniqueEmails)), ...warnings.values()],
   };
 }
 
-/** Where not even the call is possible, its error is the one failure. */
-async function call(stage: Stage, steps: readonly object[]): Promise<RehearsalFailure[]> {
+/** An error of the call itself becomes its only failure. */
+async function call(connection: Connection, steps: readonly object[]): Promise<RehearsalFailure[]> {
   try {
-    return (await stage.call(JSON.stringify(steps))) as RehearsalFailure[];
+    return (await connection.call(JSON.stringify(steps))) as RehearsalFailure[];
   } catch (error) {
     if (isLocked(error))
-      throw new AppError("unavailable", "Another transaction holds what is needed.", { cause: error });
+      throw new AppError("unavailable", "Another transaction holds a lock that the rehearsal needs.", { cause: error });
     if (!isPostgresError(error) || isTransient(error)) throw error;
     const { code, message, where } = error;
     return [{ step: "the functions are called", code, message, context: where ?? "" }];
   }
 }
 
-/** The rehearsal's own addresses are unique: only the catalogue tells. */
+/** Unique indexes on the address. The rehearsal's addresses are unique, so only the catalogue shows them. */
 async function findUniqueEmails(tx: ISql): Promise<RehearsalFinding[]> {
   const rows = await tx<{ name: string }[]>`
     select ic.relname as name
@@ -111,12 +111,12 @@ async function findUniqueEmails(tx: ISql): Promise<RehearsalFinding[]> {
     order by 1`;
   return rows.map(({ name }) =>
     toOwnFinding(
-      `Table users: the address is unique (${name}), so a user who takes over another's address waits, answered 503 (refused), until the event that frees it has been applied.`,
+      `Table users: the address is unique (${name}), so a user who takes over another's address is answered 503 (refused) until the event that frees the address has been applied.`,
     ),
   );
 }
 
-/** Of a sentence that has no word of Postgres in it. */
+/** A finding whose sentence contains no text of Postgres. */
 function toOwnFinding(sentence: string): RehearsalFinding {
   return { sentence, names: sentence };
 }

@@ -1,13 +1,13 @@
 import type { ISql } from "postgres";
 
-/** What stands at `users` and `mentorados`, to name what an error does not name. */
+/** Catalogue data about `users` and `mentorados`, to name what Postgres' errors leave out. */
 export interface Catalogue {
   readonly role: string;
   readonly searchPath: string;
   readonly triggers: readonly { name: string; table: string; fn: string; isOurs: boolean }[];
-  /** Tables with policies that hold for this role. */
+  /** Tables whose row security applies to this role. */
   readonly policies: readonly { table: string; names: string }[];
-  /** Of updates and inserts; which table has a DO ALSO rule, Postgres does not say. */
+  /** Rules on update and insert; Postgres' error does not name the table of a DO ALSO rule. */
   readonly rules: readonly { table: string; names: string }[];
   readonly columns: readonly {
     name: string;
@@ -16,11 +16,11 @@ export interface Catalogue {
     domain: string | null;
     isGenerated: boolean;
   }[];
-  /** Integer columns whose sequence has gone beyond them. */
+  /** Integer columns whose sequence exceeds integer. */
   readonly outgrown: readonly string[];
 }
 
-/** Reads what this connection's role sees. */
+/** Reads the catalogue as this connection's role sees it. */
 export async function readCatalogue(sql: ISql): Promise<Catalogue> {
   const [row] = await sql<{ catalogue: Catalogue }[]>`
     with ours as (
@@ -55,6 +55,6 @@ export async function readCatalogue(sql: ISql): Promise<Catalogue> {
         from ours c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
           join pg_type t on t.oid = a.atttypid),
       'outgrown', (select coalesce(jsonb_agg(name), '[]') from outgrown)) as catalogue`;
-  if (row === undefined) throw new Error("The catalogue answered nothing");
+  if (row === undefined) throw new Error("The catalogue query returned no row");
   return row.catalogue;
 }

@@ -3,10 +3,10 @@ import { findMissingGrants, type MissingGrant } from "./missingGrants.ts";
 import { readCatalogue, type Catalogue as Tables } from "./rehearsalCatalogue.ts";
 import { functionsSchema } from "./sqlFunctions.ts";
 
-/** An error of one step, in Postgres' own fields. */
+/** Error of one step, in Postgres' fields. */
 export interface RehearsalFailure {
   readonly step: string;
-  /** SQLSTATE. SWLRW: a row was swallowed; UNEXP: no error, but something else than expected was found. */
+  /** SQLSTATE. SWLRW: a row was silently not written; UNEXP: no error, but another result than expected. */
   readonly code: string;
   readonly message: string;
   readonly table?: string | null;
@@ -16,28 +16,28 @@ export interface RehearsalFailure {
   readonly context: string;
 }
 
-/** What an error does not say. */
+/** Data that Postgres' errors leave out. */
 type Catalogue = Tables & { readonly missingGrants: readonly MissingGrant[] };
 
-/** What is in the way, in two wordings. */
+/** An obstacle or warning, in two wordings. */
 export interface RehearsalFinding {
-  /** A sentence or two for an operator: what is in the way, what Postgres says of it, and what to do. */
+  /** For the operator: the object, Postgres' message, and what to do. */
   readonly sentence: string;
-  /** The same without Postgres' words, in which a rule may quote a value: names and SQLSTATE, for logs and for any client. */
+  /** Names and SQLSTATE only, for logs and any client: Postgres' message may quote a value. */
   readonly names: string;
 }
 
-/** Names of what fails, and the rest of the sentence that begins with them. */
+/** The start of the sentence, which names the failing object, and its rest. */
 type Explanation = readonly [names: string, rest: string];
 
-/** What is behind each failure. */
+/** Explains each failure with the help of the catalogue. */
 export async function describeFailures(
   sql: ISql,
   failures: readonly RehearsalFailure[],
 ): Promise<(RehearsalFinding & { step: string })[]> {
   const needsGrants = failures.some(({ code }) => code === "42501");
   const catalogue = { ...(await readCatalogue(sql)), missingGrants: needsGrants ? await findMissingGrants(sql) : [] };
-  // What was found otherwise than expected is mostly a consequence of another failure.
+  // A later UNEXP is mostly a consequence of another failure.
   const causes = failures.filter(({ code }, place) => place === 0 || code !== "UNEXP");
   return causes.flatMap((failure) =>
     explain(failure, catalogue).map((finding) => ({ ...finding, step: failure.step })),
@@ -49,7 +49,7 @@ function explain(failure: RehearsalFailure, catalogue: Catalogue): RehearsalFind
   const trigger = findTrigger(failure, catalogue);
   const [fn] = functionsOf(failure);
   if (trigger === undefined && missing.length > 0 && !isRowSecurity(failure)) return [...missing];
-  // A function can put anything into the error's fields.
+  // A function can set the error's fields to anything.
   const isRaised = trigger !== undefined || fn !== undefined;
   const [names, rest] = isRaised
     ? explainFunction(trigger ?? `Function ${fn}, of a default, a check or a policy,`, failure, catalogue)
@@ -73,8 +73,8 @@ const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogu
       ...policies.filter((one) => one.table === table).map((one) => `row security (policy ${one.names})`),
     ];
     return [
-      `Table ${table}: a row was given and not written, without an error. This may be ${suspects.join(" or ") || "a trigger or a rule"}`,
-      ": make it let the row through.",
+      `Table ${table}: a row was silently not written. The cause may be ${suspects.join(" or ") || "a trigger or a rule"}`,
+      ": change it so that the row is written.",
     ];
   },
   UNEXP: ({ message }, { triggers, rules }) => {
@@ -83,8 +83,8 @@ const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogu
       ...rules.map((one) => `rule ${one.names} of table ${one.table}`),
     ];
     return [
-      `Tables users and mentorados: what was written is not what was found (${message}). This may be ${suspects.join(" or ") || "a trigger, a rule or a policy"}`,
-      ": make it leave the sync's values as they are.",
+      `Tables users and mentorados: a value read back differs from the value written (${message}). The cause may be ${suspects.join(" or ") || "a trigger, a rule or a policy"}`,
+      ": change it so that it keeps the sync's values.",
     ];
   },
   "42501": (failure, { role, policies }) => {
@@ -106,15 +106,15 @@ const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogu
     failure.constraint?.endsWith("_pkey")
       ? [
           place(failure),
-          `: the sequence of the key gives values that are taken (${failure.constraint}). Set it beyond the largest one with setval.`,
+          `: the sequence of the key yields values that are in use (${failure.constraint}). Set it beyond the largest one with setval.`,
         ]
-      : [place(failure), `: ${toWords(failure)}. Drop it: two users may well have what it takes for one value.`],
+      : [place(failure), `: ${toWords(failure)}. Drop it: two users may have values that it treats as equal.`],
   "2200H": ({ message }) => [
     `Sequence ${/sequence "([^"]+)"/.exec(message)?.[1] ?? ""} is used up`,
     `: ${message}. Make it and its column bigint.`,
   ],
   "22003": (failure, { outgrown }) => [
-    `Column ${outgrown.join(", ") || "of an id"} is integer, and the ids have grown beyond it`,
+    `Column ${outgrown.join(", ") || "of an id"} is integer, but the ids exceed it`,
     `: ${toWords(failure)}. Make it bigint.`,
   ],
   "22001": (failure, { columns }) => {
@@ -125,7 +125,7 @@ const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogu
   "428C9": (failure, { columns }) => {
     const names = columns.filter((one) => one.isGenerated && one.column === columnOf(failure)).map((one) => one.name);
     return [
-      `Column ${names.join(", ") || columnOf(failure)} is generated, and the sync writes it`,
+      `Column ${names.join(", ") || columnOf(failure)} is generated, but the sync writes it`,
       `: ${toWords(failure)}. Make it a plain column.`,
     ];
   },
@@ -149,21 +149,21 @@ const explanations: Readonly<Record<string, (failure: RehearsalFailure, catalogu
 function explainOther(failure: RehearsalFailure): Explanation {
   return [
     place(failure),
-    `: ${toWords(failure)}. Change ${failure.constraint ? `constraint ${failure.constraint}` : "what is named there"} so that the row can be written.`,
+    `: ${toWords(failure)}. Change ${failure.constraint ? `constraint ${failure.constraint}` : "the object named there"} so that the row can be written.`,
   ];
 }
 
 function explainFunction(names: string, failure: RehearsalFailure, { role, searchPath }: Catalogue): Explanation {
   const { code } = failure;
   const advice = /^(?:42P01|42883|42704|3F000|42703)$/.test(code)
-    ? `Qualify the names in it, or set a search_path for the function: here it is ${searchPath}.`
+    ? `Qualify the names in it, or set a search_path for the function: the connection's is ${searchPath}.`
     : code === "42501"
       ? `Grant role ${role} that right, or make the function security definer.`
-      : "Change it so that the sync's rows pass.";
+      : "Change it so that the sync's rows are written.";
   return [names, ` fails: ${toWords(failure)}. ${advice}`];
 }
 
-/** The triggers in whose function the error was raised: of several functions the outermost. */
+/** The triggers of the outermost trigger function on the error's call stack. */
 function findTrigger(failure: RehearsalFailure, { triggers }: Catalogue): string | undefined {
   const fn = functionsOf(failure).findLast((name) => triggers.some((one) => one.fn === name));
   if (fn === undefined) return undefined;
@@ -173,7 +173,7 @@ function findTrigger(failure: RehearsalFailure, { triggers }: Catalogue): string
   return `Trigger ${named.join(" or ")} (function ${fn})`;
 }
 
-/** The functions, but for this program's, under way when the error was raised; the innermost first. */
+/** The team's functions on the error's call stack, innermost first. */
 function functionsOf({ context }: RehearsalFailure): string[] {
   return [...context.matchAll(/^(?:PL\/\w+|SQL) function "?([\w.$]+)"?/gm)]
     .map(([, name]) => name ?? "")

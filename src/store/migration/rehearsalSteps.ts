@@ -2,7 +2,7 @@ import type { Delivery, UserChange, UserFields } from "../../domain/userChange.t
 import { toVersionKey } from "../../domain/versionKey.ts";
 import { toBatch, toBatchItem } from "../users/batchItem.ts";
 
-/** One element of the argument of the SQL function `rehearse`, see there. */
+/** One step; see rehearse_step in rehearse.sql for its fields. */
 export interface RehearsalStep {
   /** Completes "Seen when …". */
   readonly name: string;
@@ -11,26 +11,26 @@ export interface RehearsalStep {
   readonly [field: string]: unknown;
 }
 
-/** Otherwise than expected where a trigger rewrites values: a warning. */
+/** This step fails if a trigger rewrites values, which is a warning only. */
 export const comparedStep = "a user is compared again, as each reconcile does, which will report drift";
-/** When the made-up users were made, epoch milliseconds: only the order of times matters. */
+/** Creation of the made-up users, epoch milliseconds; only the order of times matters. */
 const startMs = Date.UTC(2026, 0, 1);
-/** Of a Clerk id after `user_`. */
+/** Maximum length of a Clerk id after `user_`. */
 const idCharsMax = 59;
 /** First and last name of 255 characters each, in letters of four bytes. */
 const longName = `${"𝒶".repeat(255)} ${"𝒷".repeat(255)}`;
 const longUrl = `https://rehearsal.invalid/${"p".repeat(1_200)}`;
 
 /**
- * What happens to the made-up users: each way in which the program writes. Their ids and addresses are random, the
- * latter under `.invalid`, so that no real row is met.
+ * The steps of a rehearsal; together they use every write path. Ids and addresses are random, and addresses end in
+ * `.invalid`, so that no real row matches.
  * @param defaultTurma a label of the enum
  */
 export function toRehearsalSteps(defaultTurma: string): RehearsalStep[] {
   const tag = toTag();
   const address = (name: string) => `${name}${tag}@r.invalid`;
   const longAddress = `${tag.padEnd(64, "l")}@${"d".repeat(247)}.invalid`;
-  // Two ids that differ in case alone, of people who share name, picture and way to sign in.
+  // Two ids that differ in case only, of users with the same name, picture and sign-in method.
   const [first, second] = [`user_Rehearsal${tag}`, `user_rehearsal${tag}`].map((id) =>
     id.padEnd(5 + idCharsMax, "x"),
   ) as [string, string];
@@ -81,7 +81,7 @@ export function toRehearsalSteps(defaultTurma: string): RehearsalStep[] {
   ];
 }
 
-/** What happens to users whose `public_metadata.turma` names these labels of the enum. */
+/** One step per label: a new user whose `public_metadata.turma` is that label. */
 export function toTurmaSteps(labels: readonly string[], defaultTurma: string): RehearsalStep[] {
   const tag = toTag();
   return labels.map((label, place) => {
@@ -110,7 +110,7 @@ function toApplyStep(input: {
   return { name, does: "apply", batch, texts, expected: found, ...(clerkId !== undefined && { clerk_id: clerkId }) };
 }
 
-/** Of a kind of its own, so that it meets no run that is under way. */
+/** A run of its own kind, so that it does not conflict with a real run. */
 function toRunStep(change: UserChange, defaultTurma: string): RehearsalStep {
   const { batch, texts } = toArguments([change], defaultTurma);
   const runId = crypto.randomUUID();

@@ -4,8 +4,8 @@ import { hasFunctions } from "./sqlFunctions.ts";
 import { listTurmaLabels } from "./turma.ts";
 
 /**
- * What this version needs and the database lacks, by name, for `/readyz` and `doctor`; nothing: it is ready. The
- * functions are installed after all migrations, in the same transaction, so that their presence answers for both.
+ * Names of pending migrations, and `functions` if those are missing; empty: the database is ready. The functions are
+ * installed after all migrations in the same transaction, so their presence implies the migrations.
  */
 export async function findPendingMigrations(sql: ISql): Promise<string[]> {
   if (await hasFunctions(sql)) return [];
@@ -17,14 +17,15 @@ export async function findPendingMigrations(sql: ISql): Promise<string[]> {
   return [...pending.map((entry) => entry.tag), "functions"];
 }
 
+/** Whether a database is ready for this version. */
 export interface SchemaState {
   /** See `findPendingMigrations`. */
   readonly pending: readonly string[];
-  /** May be more than the migration made; none if the enum is missing. */
+  /** Labels of the enum `turma`, perhaps more than the migration creates; empty if the enum is missing. */
   readonly turmaLabels: readonly string[];
 }
 
-/** What `/readyz` and `doctor` ask. */
+/** Query of `/readyz` and `doctor`. */
 export async function findSchemaState(sql: ISql): Promise<SchemaState> {
   const pending = await findPendingMigrations(sql);
   return { pending, turmaLabels: await listTurmaLabels(sql) };

@@ -1,4 +1,4 @@
-// Programs that use this one as a library do not come across the declaration otherwise, and there is nothing to import.
+// Programs that use this one as a library would not find the declaration otherwise; it exports nothing to import.
 // oxlint-disable-next-line typescript/triple-slash-reference
 /// <reference path="../sql.d.ts" />
 import { createHash } from "node:crypto";
@@ -32,7 +32,7 @@ import { migrationTexts } from "./migrationFiles.ts";
 
 const program = "clerk-neon-sync";
 
-/** The functions that hold the rules, kept as readable files; a function stands after those that its body is checked for. */
+/** In order of installation: a function comes after those that its body needs at creation. */
 const functionTexts: readonly string[] = [
   rules,
   handOverMentorados,
@@ -60,16 +60,16 @@ const functionTexts: readonly string[] = [
   rehearse,
 ];
 
-/** 48 bits: enough to tell the few versions of one database apart. */
+/** 48 bits: enough to distinguish the few versions in one database. */
 const fingerprintChars = 12;
 
 /**
- * The schema of this version's functions. Its name says what is in it and which migrations it stands on, so that copies
- * of two versions each have their own, and its presence says that the database is ready for this version.
+ * Schema of this version's functions. Its name is a fingerprint of migrations and functions: two versions can run side by
+ * side, and its presence means that the database is ready for this version.
  */
 export const functionsSchema = `clerk_sync_${toFingerprint([...Object.values(migrationTexts), ...functionTexts])}`;
 
-/** The functions' time (see rules.sql) as part of a statement; a subquery, so that an index can be searched for it. */
+/** The functions' `clock()` (see rules.sql) as a subquery, so that the planner can use an index on the compared column. */
 export function databaseNow(sql: ISql): PendingQuery<Row[]> {
   return sql`(select ${sql(functionsSchema)}.clock())`;
 }
@@ -78,7 +78,7 @@ function toFingerprint(texts: readonly string[]): string {
   return createHash("sha256").update(texts.join("\0")).digest("hex").slice(0, fingerprintChars);
 }
 
-/** What the comment of a functions schema holds. */
+/** JSON in the comment of a functions schema. */
 interface SchemaComment {
   readonly program: string;
   readonly version: string;
@@ -90,16 +90,16 @@ interface InstalledSchema extends SchemaComment {
   readonly name: string;
 }
 
+/** Whether this version's functions are installed. */
 export async function hasFunctions(sql: ISql): Promise<boolean> {
   const [row] = await sql<{ found: boolean }[]>`select to_regnamespace(${functionsSchema}) is not null as found`;
   return row?.found ?? false;
 }
 
 /**
- * The statements that install this version's functions beside those of others and drop what only older versions used:
- * the newest of them is kept, for the copies that are still to be replaced. Where a newer version has been installed
- * already, nothing is dropped: this is the older copy.
- * @returns none if the functions are there
+ * Statements that install this version's functions and drop those of older versions, except the newest of them, which
+ * copies of a rolling update still use. If a newer version is installed, nothing is dropped.
+ * @returns none if the functions are installed
  */
 export async function planFunctions(sql: ISql): Promise<string[]> {
   if (await hasFunctions(sql)) return [];
@@ -115,14 +115,14 @@ export async function planFunctions(sql: ISql): Promise<string[]> {
     ...unused.map(({ name }) => `drop schema ${name} cascade`),
     `create schema ${functionsSchema}`,
     ...functionTexts.map((text) => text.replaceAll(/\bclerk_sync\./g, `${functionsSchema}.`)),
-    // The functions run with the rights of their caller; reaching them is no right of its own.
+    // The functions run with the rights of their caller, so everyone may call them.
     `grant usage on schema ${functionsSchema} to public`,
     `grant execute on all functions in schema ${functionsSchema} to public`,
     `comment on schema ${functionsSchema} is '${JSON.stringify(comment)}'`,
   ];
 }
 
-/** Functions of other versions of this program, the newest first. */
+/** Function schemas of other versions, newest first. */
 async function listInstalledSchemas(sql: ISql): Promise<InstalledSchema[]> {
   const rows = await sql<{ name: string; comment: string | null }[]>`
     select nspname as name, obj_description(oid, 'pg_namespace') as comment from pg_namespace
@@ -137,13 +137,13 @@ async function listInstalledSchemas(sql: ISql): Promise<InstalledSchema[]> {
     );
 }
 
-/** Null: not a schema of this program. */
+/** Null if the schema is not this program's. */
 function parseComment(text: string | null): SchemaComment | null {
   if (!text?.startsWith(`{"program":"${program}"`)) return null;
   return JSON.parse(text) as SchemaComment;
 }
 
-/** Positive: `one` is newer. Of versions such as 1.2.3, as this program has them. */
+/** Compares versions such as 1.2.3; positive: `one` is newer. */
 function compareVersions(one: string, other: string): number {
   return one.localeCompare(other, "en", { numeric: true });
 }

@@ -1,6 +1,6 @@
 import type { ISql } from "postgres";
 
-/** The labels of the enum `turma`, in its order; none if it is missing. Needs no right on the schema. */
+/** Labels of the enum `turma` in order; empty if the enum is missing. Needs no right on the schema. */
 export async function listTurmaLabels(sql: ISql): Promise<string[]> {
   const rows = await sql<{ label: string }[]>`
     select e.enumlabel as label from pg_enum e join pg_type t on t.oid = e.enumtypid
@@ -9,7 +9,7 @@ export async function listTurmaLabels(sql: ISql): Promise<string[]> {
   return rows.map((row) => row.label);
 }
 
-/** Whether the sync has a class for new mentorados; the SQL function find_default_turma chooses by the same rule. */
+/** Whether there is a class for new mentorados; same rule as the SQL function find_default_turma. */
 export function hasDefaultTurma(labels: readonly string[], configured: string | undefined): boolean {
   if (configured !== undefined) return labels.includes(configured);
   return labels.includes("neon_estrutura") || labels.length === 1;

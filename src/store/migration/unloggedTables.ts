@@ -1,7 +1,7 @@
 import type { ISql } from "postgres";
 import { tableRights } from "./missingGrants.ts";
 
-/** Tables of the sync that a crash of Postgres empties, one sentence for people each. */
+/** Unlogged tables of the sync; one sentence for the operator each. */
 export async function findUnloggedTables(sql: ISql): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace

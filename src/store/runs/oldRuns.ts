@@ -1,12 +1,12 @@
 import type { Database } from "../connection/database.ts";
 
-/** With a reconcile an hour, the runs of a year and more; each is some 250 bytes, indexes included. */
+/** More than a year of hourly reconciles; a run takes some 250 bytes, indexes included. */
 const runsKeptMax = 10_000;
 
 /**
- * Deletes runs beyond the newest 10,000, with what is left of their pages. The newest run of each kind, status and origin
- * stays, because schedule and status ask for it. Runs that another transaction has locked are left for the next time.
- * @returns how many it deleted
+ * Deletes runs beyond the newest 10,000, with their pages. The newest run of each kind, status and origin stays, because
+ * schedule and status need it. Skips locked runs until the next sweep.
+ * @returns number of runs deleted
  */
 export async function deleteRuns(database: Database, { limit }: { limit: number }): Promise<number> {
   const { count } = await database.run(

@@ -2,12 +2,12 @@ import { clerkIdPattern } from "../../domain/clerkId.ts";
 import type { Database } from "../connection/database.ts";
 import { fromWire, toWire } from "../wire.ts";
 
-/** Counting a million rows takes a fraction of a second, comparing them with a million ids a second or two. */
+/** Counting a million rows takes under a second, comparing them with a million ids up to two. */
 const scanDeadlineMs = 60_000;
 
 /**
- * Active users whom Clerk can know; rows of another provider lift no brake.
- * @param options.createdUntilMs only those who were created at Clerk until then, epoch milliseconds
+ * Counts active users with a Clerk id: rows of another provider do not raise the limit on deletions.
+ * @param options.createdUntilMs counts only users created at Clerk until then, epoch milliseconds
  */
 export async function countActiveUsers(
   database: Database,
@@ -23,7 +23,7 @@ export async function countActiveUsers(
   return rows[0]?.count ?? 0;
 }
 
-/** Where a reconcile that looks only at what changed may stop, epoch milliseconds; null before the first full one. */
+/** Watermark of the last finished reconcile, epoch milliseconds; null before the first. */
 export async function findWatermarkMs(database: Database): Promise<number | null> {
   const rows = await database.run(
     (sql) => sql<{ watermark: string | null }[]>`
@@ -36,12 +36,13 @@ export async function findWatermarkMs(database: Database): Promise<number | null
   return watermark == null ? null : Number(watermark);
 }
 
+/** The two ids of a user. */
 export interface UserKey {
   readonly userId: number;
   readonly clerkId: string;
 }
 
-/** Active users that a full reconcile did not see at Clerk, by ascending row id. */
+/** Active users that a full reconcile has not seen at Clerk, in ascending order of `users.id`. */
 export function listUnseenUsers(
   database: Database,
   page: { runId: string; afterUserId: number; limit: number },
@@ -49,7 +50,7 @@ export function listUnseenUsers(
   return listUsers(database, "list_unseen_users", page);
 }
 
-/** Active users, by descending row id. */
+/** Active users with a Clerk id, in descending order of `users.id`. */
 export async function listNewestActiveUsers(
   database: Database,
   page: { beforeUserId?: number | undefined; except?: string | undefined; limit: number },
@@ -65,7 +66,7 @@ export async function listNewestActiveUsers(
   );
 }
 
-/** Active users without a mentorado who could have one by now, by ascending row id. */
+/** Active users without a mentorado who can be linked now, in ascending order of `users.id`. */
 export function listLinkableUsers(
   database: Database,
   page: { afterUserId: number; limit: number },

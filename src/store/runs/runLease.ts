@@ -5,42 +5,43 @@ import { databaseNow } from "../migration/sqlFunctions.ts";
 import { fromWire, toWire } from "../wire.ts";
 
 const leaseDeadlineMs = 5_000;
-/** A run whose process died can be taken over within 10 s; a lease is renewed several times in its life. */
+/** A run whose process died can be taken over within 10 s. The lease is renewed every 2 s. */
 export const leaseMs = 7_000;
 
-/** A run that this process works on. */
+/** A run whose lease this process holds. */
 export interface OpenRun {
   readonly runId: string;
   readonly kind: RunKind;
   readonly dryRun: boolean;
-  /** A reconcile: whether it compares every user, or only what changed since the last. */
+  /** Whether a reconcile is full or incremental. */
   readonly full: boolean;
-  /** Users it has deleted so far. */
+  /** Users deleted so far. */
   readonly deleted: number;
-  /** Null: nothing is done yet. */
+  /** Null before the first page. */
   readonly cursor: RunCursor | null;
 }
 
-/** For the schedule: what it has to know to leave the database alone. */
+/** Set if `everyMs` was given: input of `SleepPlan`. */
 interface ScheduleAnswer {
-  /** What the last finished reconcile saw of Clerk; null: none has, or it was an older program's. */
+  /** `ClerkSnapshot.text` of the last finished reconcile; null: none, or it was by an older version. */
   readonly snapshot?: string | null;
-  /** When the full run of the day is due, in milliseconds. */
+  /** Milliseconds until the daily full reconcile is due. */
   readonly fullInMs?: number;
 }
 
+/** Answer of `openRun`. */
 export type OpenRunAnswer = ScheduleAnswer &
   (
     | { readonly run: OpenRun }
-    /** One of this kind is running, its lease valid until then (Postgres' own notation). */
+    /** A run of this kind is in progress; its lease ends at `leaseUntil` (Postgres' notation). */
     | { readonly busy: { readonly runId: string; readonly leaseUntil: string } }
-    /** The schedule's next run of this kind is due in so many milliseconds. */
+    /** Milliseconds until the scheduled run is due. */
     | { readonly dueInMs: number }
-    /** Nothing to take over. */
+    /** `adopt` was given, and there is no run to take over. */
     | { readonly none: true }
   );
 
-/** Opens a run or takes over one whose process died; of several processes one succeeds. See `open_run.sql`. */
+/** Opens a run, resumes a stopped one or takes over one whose lease has expired. See open_run.sql. */
 export async function openRun(
   database: Database,
   input: {
@@ -50,13 +51,13 @@ export async function openRun(
     dryRun: boolean;
     startedBy: "person" | "schedule";
     full: boolean;
-    /** What an older run saw within this time may be built on. */
+    /** How old a stopped run may be to be resumed. */
     resumeMs: number;
-    /** For the schedule. */
+    /** Interval of the schedule; only for a scheduled run. */
     everyMs?: number | undefined;
-    /** For the schedule: when its first run is due if there was none yet. */
+    /** When the very first scheduled run is due. */
     firstDueInMs?: number | undefined;
-    /** Only take over. */
+    /** Only take over an existing run. */
     adopt?: boolean | undefined;
   },
 ): Promise<OpenRunAnswer> {
@@ -71,7 +72,7 @@ function toOpenRunAnswer(answer: unknown): OpenRunAnswer {
   return { ...(other as ScheduleAnswer), run: { runId, kind, dryRun, full, deleted, cursor } };
 }
 
-/** Says that the process is alive. `lost`: the run is no longer this process's. */
+/** Heartbeat. `lost`: another process holds the lease, or the run is no longer running. */
 export async function renewLease(
   database: Database,
   { runId, owner }: { runId: string; owner: string },
@@ -88,7 +89,7 @@ export async function renewLease(
   return row.cancelled ? "cancelled" : "held";
 }
 
-/** From now on the run compares every user; those whom it has looked at are not counted yet. */
+/** Turns an incremental run into a full one and resets its counts of users seen. */
 export async function widenRun(database: Database, { runId, owner }: { runId: string; owner: string }): Promise<void> {
   await database.run(
     (sql) => sql`
@@ -98,7 +99,7 @@ export async function widenRun(database: Database, { runId, owner }: { runId: st
   );
 }
 
-/** Lets another process go on at once. */
+/** Ends the lease now, so that another process can take over at once. */
 export async function releaseLease(
   database: Database,
   { runId, owner }: { runId: string; owner: string },
@@ -111,7 +112,7 @@ export async function releaseLease(
   );
 }
 
-/** The end of a run, if it is still this process's. */
+/** Records the end of a run; does nothing if this process no longer holds the lease. */
 export async function finishRun(
   database: Database,
   input: {
@@ -119,7 +120,7 @@ export async function finishRun(
     owner: string;
     status: Exclude<RunStatus, "running">;
     error: string | null;
-    /** Whether a new run may go on where this one stopped. */
+    /** Whether a new run may resume from the cursor. */
     resumable: boolean;
   },
 ): Promise<void> {
@@ -138,7 +139,7 @@ export async function finishRun(
   );
 }
 
-/** Asks the process that works on the run to stop; a run that no process works on ends at once. */
+/** Requests the run to stop; a run without a valid lease is cancelled at once. */
 export async function requestCancel(database: Database, runId: string): Promise<void> {
   await database.run(
     (sql) => sql`

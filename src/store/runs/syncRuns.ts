@@ -9,19 +9,20 @@ const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 type SyncRunRecord = typeof syncRuns.$inferSelect;
 
-/** The last run of the page before. */
+/** Keyset cursor: the last run of the page before. */
 export interface RunPageKey {
   readonly startedAt: string;
   readonly runId: string;
 }
 
+/** The run, or null; also for a text that is not a UUID. */
 export async function findRun(database: Database, runId: string): Promise<SyncRun | null> {
   if (!uuidPattern.test(runId)) return null;
   const [row] = await database.run((sql) => drizzle(sql).select().from(syncRuns).where(eq(syncRuns.id, runId)));
   return row ? toSyncRun(row) : null;
 }
 
-/** Newest first. */
+/** One page of runs, newest first. */
 export async function listRuns(
   database: Database,
   { limit, after }: { limit: number; after?: RunPageKey | undefined },
@@ -32,7 +33,7 @@ export async function listRuns(
       .from(syncRuns)
       .where(
         after &&
-          // The outside sees milliseconds.
+          // The cursor has milliseconds, the column microseconds.
           drizzleSql`(date_trunc('milliseconds', ${syncRuns.startedAt}), ${syncRuns.id}) < (${after.startedAt}::timestamptz, ${after.runId}::uuid)`,
       )
       .orderBy(newestFirst, desc(syncRuns.id))
@@ -41,7 +42,7 @@ export async function listRuns(
   return rows.map(toSyncRun);
 }
 
-/** The newest reconcile that came to its end, dry or not; null before the first. */
+/** The newest reconcile that is `done`, dry run or not; null before the first. */
 export async function findLastReconcile(database: Database): Promise<SyncRun | null> {
   const [row] = await database.run((sql) =>
     drizzle(sql)
@@ -54,7 +55,7 @@ export async function findLastReconcile(database: Database): Promise<SyncRun | n
   return row ? toSyncRun(row) : null;
 }
 
-// As the index has it.
+// The order of the index.
 const newestFirst = desc(syncRuns.startedAt);
 
 function toSyncRun(row: SyncRunRecord): SyncRun {

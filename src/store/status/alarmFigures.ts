@@ -3,32 +3,32 @@ import type { Database } from "../connection/database.ts";
 import { databaseNow } from "../migration/sqlFunctions.ts";
 import { toIsoTime } from "../toIsoTime.ts";
 
-/** Two weekends, so that a team's rhythm shows. */
+/** Window for the usual silence: contains two weekends. */
 const rhythmDays = 14;
-/** With less of a past nothing can be called usual. */
+/** Minimum history for a usual silence. */
 const pastDaysMin = 7;
 const ruleNamesMax = 3;
 
-/** Events that wait for an operator. */
+/** Number and age of events that need an operator. */
 export interface WaitingEvents {
   readonly count: number;
-  /** Arrival of the oldest; null without one. */
+  /** Arrival of the oldest, ISO 8601; null if there is none. */
   readonly since: string | null;
 }
 
-/** What alarms are judged by, beside the figures of `sync.status`. */
+/** Input of `findAlarms` beside the figures of `sync.status`. */
 export interface AlarmFigures {
-  /** Dead events that no rule of the database refused. */
+  /** Dead events without the refused ones. */
   readonly dead: WaitingEvents;
   /** Events that a rule of the database refused, and the names of up to three such rules. */
   readonly refused: WaitingEvents & { readonly rules: readonly string[] };
-  /** The newest run that ended by itself, if it failed; `since`: when the first of the failures in a row ended. */
+  /** The newest run that is `done` or `failed`, if it failed; `since`: end of the first of the consecutive failures. */
   readonly failure: { readonly kind: RunKind; readonly error: string | null; readonly since: string } | null;
-  /** The longest time between two hours with deliveries in the last 14 days; null with less than a week's past. */
+  /** Longest gap between two hours with deliveries in the last 14 days; null with less than a week of history. */
   readonly usualSilenceMs: number | null;
-  /** When the oldest run that is kept began; null without one. */
+  /** Start of the oldest stored run, ISO 8601; null without one. */
   readonly firstRunAt: string | null;
-  /** Events of the last 24 hours whose lag is known. */
+  /** Number of events in the last 24 hours with a known lag. */
   readonly lagEvents: number;
 }
 
@@ -41,7 +41,7 @@ interface Row {
   readonly lagEvents: number;
 }
 
-/** Read from partial indexes and counters: cheap whatever the size of the ledger. */
+/** Reads partial indexes and counters only: cheap whatever the size of the ledger. */
 export async function findAlarmFigures(database: Database): Promise<AlarmFigures> {
   const [row] = await database.run(
     (sql) => sql<Row[]>`
@@ -66,7 +66,7 @@ export async function findAlarmFigures(database: Database): Promise<AlarmFigures
         (select coalesce(sum(events), 0)::float8 from public.event_counters
          where hour >= ${databaseNow(sql)} - interval '24 hours' and lag_bucket >= 0) as "lagEvents"`,
   );
-  if (row === undefined) throw new Error("The alarms' figures answered no row");
+  if (row === undefined) throw new Error("The query for alarm figures returned no row");
   const { dead, refused, run } = row;
   const failed = run?.status === "failed" && run.since !== null ? { ...run, since: toIsoTime(run.since) } : null;
   return {

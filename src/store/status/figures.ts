@@ -4,14 +4,15 @@ import { toIsoTime } from "../toIsoTime.ts";
 import { databaseNow, functionsSchema } from "../migration/sqlFunctions.ts";
 import { fromWire } from "../wire.ts";
 
-/** A million users that no vacuum has seen yet, on a busy machine, were counted in 5.3 s; vacuumed, in 0.4 s on a quiet one. */
+/** Counting a million users takes 0.4 s, and 5.3 s before the first vacuum on a busy machine (both measured). */
 const countDeadlineMs = 15_000;
-/** Lag is that of recent events: an incident of last year says nothing about today. */
+/** Window of the lag percentiles. */
 const lagWindowHours = 24;
 
+/** Numbers of users, and of active users by link status. */
 export interface UserFigures {
   readonly users: { readonly total: number; readonly active: number; readonly deleted: number };
-  /** Active users by how they stand to a mentorado. */
+  /** Active users whose status is not `none`. */
   readonly links: {
     readonly linked: number;
     readonly unverified: number;
@@ -20,27 +21,28 @@ export interface UserFigures {
   };
 }
 
+/** Numbers of events by outcome since the beginning, and recent lag. Times are ISO 8601. */
 export interface EventFigures {
   readonly events: Readonly<Record<"applied" | "unchanged" | "stale" | "ignored" | "dead", number>>;
   readonly duplicates: number;
   readonly lastEventAt: string | null;
-  /** From Clerk's `timestamp` to the commit here, over the last 24 hours; null without an event. */
+  /** From Clerk's `timestamp` to the commit, over the last 24 hours; null without an event. */
   readonly lag: { readonly p50Ms: number | null; readonly p95Ms: number | null };
   readonly oldestDeadAt: string | null;
 }
 
-/** Counts users and links as they are at one moment. */
+/** Counts users and links in one snapshot. */
 export async function findUserFigures(database: Database): Promise<UserFigures> {
   const rows = await database.run(
     (sql) => sql<{ figures: unknown }[]>`select ${sql(functionsSchema)}.user_figures() as figures`,
     { deadlineMs: countDeadlineMs },
   );
   const row = rows[0];
-  if (!row) throw new Error("Counting users answered no row");
+  if (!row) throw new Error("user_figures returned no row");
   return fromWire(row.figures) as UserFigures;
 }
 
-/** Event figures from the counters: exact, and as cheap with a million events as with ten. */
+/** Reads the counters: exact, and independent of the size of the ledger. */
 export async function findEventFigures(database: Database): Promise<EventFigures> {
   const rows = await database.run(
     (sql) => sql<
@@ -85,10 +87,10 @@ export async function findEventFigures(database: Database): Promise<EventFigures
   };
 }
 
-/** Events whose lags are within a tenth of one another: how many, and the sum of their lags in milliseconds. */
+/** One bucket of the lag histogram (lags within 10 % of one another): number of events, and sum of lags in ms. */
 export type LagGroup = readonly [events: number, lagMsSum: number];
 
-/** The mean of the group in which the percentile lies. @param groups in ascending order */
+/** Mean lag of the bucket that contains the percentile; null without events. @param groups in ascending order */
 export function findPercentileMs(groups: readonly LagGroup[], share: number): number | null {
   const total = groups.reduce((sum, [events]) => sum + events, 0);
   let seen = 0;

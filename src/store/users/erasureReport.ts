@@ -1,39 +1,39 @@
 import type { UserStatus } from "../../domain/userStatus.ts";
 import type { Database } from "../connection/database.ts";
 
-/** The payloads of a month are read as a whole: nothing indexes what they name. Only the command line asks. */
+/** Scans all payloads, because no index finds the ids in them. Used by the command line only. */
 const deadlineMs = 300_000;
 
 /**
- * What a column can hold of a user: `personal` data, which a deletion erases; the Clerk id alone (`identifier`), which
- * stays so that the deletion is final and the trail complete; or the data of a mentorado that the deletion has
- * `released`, a record of the team's own that no deletion erases.
+ * What a column holds of a user: `personal` data, which a deletion erases; only the Clerk id (`identifier`), which stays
+ * for the tombstone and the audit trail; or data of a mentorado that the deletion `released`, which belongs to the team
+ * and is not erased.
  */
 export type ErasureKind = "personal" | "identifier" | "released";
 
-/** One column that was searched. */
+/** Result for one column. */
 export interface ErasureFinding {
   readonly table: string;
   readonly column: string;
   readonly holds: ErasureKind;
-  /** Rows in which something was found. */
+  /** Number of rows with data of the user. */
   readonly rows: number;
 }
 
-/** All that is known here of one user, by column. */
+/** Everything stored about one user, by column. */
 export interface ErasureReport {
   readonly clerkId: string;
   readonly state: UserStatus["state"];
-  /** Whether no personal column has anything left. */
+  /** Whether no personal data is left. */
   readonly erased: boolean;
   readonly findings: readonly ErasureFinding[];
-  /** Of the released mentorados that no user holds. */
+  /** Mentorados that the deletion released and that have no user. */
   readonly releasedMentoradoIds: readonly number[];
-  /** Columns of `users` and `mentorados` that are not the sync's: it neither writes nor searches them. */
+  /** The team's own columns of `users` and `mentorados`, which are neither written nor searched. */
   readonly unsearched: readonly string[];
 }
 
-/** What the sync knows of the two tables that may have more columns; those not searched hold times, states and versions. */
+/** This program's columns of the two shared tables. Those not searched hold times, states and versions. */
 export const knownColumns = {
   users: (
     "id clerk_id name email image_url login_method role created_at updated_at last_signed_in email_verified raw_json " +
@@ -42,9 +42,9 @@ export const knownColumns = {
   mentorados: "id user_id nome_completo email foto_url turma ativo created_at updated_at".split(" "),
 };
 
-/** Searches all tables for one user, in one statement and so at one moment. Changes nothing. */
+/** Searches all tables for one user, in one statement and so in one snapshot. Read-only. */
 export async function findErasureReport(database: Database, clerkId: string): Promise<ErasureReport> {
-  // Of a longer id this one may be the beginning.
+  // The id may be a prefix of a longer id.
   const named = `${clerkId}(?![A-Za-z0-9])`;
   const [row] = await database.run(
     (sql) => sql<{ answer: string }[]>`
@@ -100,7 +100,7 @@ export async function findErasureReport(database: Database, clerkId: string): Pr
       )::text as answer`,
     { deadlineMs },
   );
-  if (row === undefined) throw new Error("The search answered nothing");
+  if (row === undefined) throw new Error("The search for the user's data returned no row");
   const search = JSON.parse(row.answer) as Omit<ErasureReport, "clerkId" | "erased">;
   const erased = search.findings.every(({ holds, rows }) => holds !== "personal" || rows === 0);
   return { clerkId, erased, ...search };

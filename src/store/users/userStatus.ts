@@ -4,7 +4,7 @@ import { toIsoTime } from "../toIsoTime.ts";
 import { functionsSchema } from "../migration/sqlFunctions.ts";
 import { fromWire } from "../wire.ts";
 
-/** What the SQL function `user_state` answers; the shapes are written there. */
+/** Answer of the SQL function `user_state`. */
 interface UserState {
   readonly state: UserStatus["state"];
   readonly link: UserStatus["link"];
@@ -13,7 +13,7 @@ interface UserState {
   readonly lastEvent: EventSummary | null;
 }
 
-/** One query, whatever the user's state. */
+/** One query; an unknown user has the state `missing`. */
 export async function findUserStatus(database: Database, clerkId: string): Promise<UserStatus> {
   const rows = await database.run(
     (sql) => sql<{ state: unknown }[]>`select ${sql(functionsSchema)}.user_state(${clerkId}) as state`,
@@ -21,7 +21,7 @@ export async function findUserStatus(database: Database, clerkId: string): Promi
   return toUserStatus(clerkId, rows[0]?.state);
 }
 
-/** The answer of `user_state` in the shape the outside sees. */
+/** Maps an answer of `user_state`. */
 export function toUserStatus(clerkId: string, answer: unknown): UserStatus {
   const { state, link, user, mentorado, lastEvent } = toIsoTimes(fromWire(answer)) as UserState;
   const lagMs =

@@ -12,71 +12,72 @@ import { parseOutcomes, toBatch, toBatchItem, type BatchItem, type BatchOutcome 
 import { toUserStatus } from "./userStatus.ts";
 
 const reportDeadlineMs = 5_000;
-/** A page of 500 takes some 30 ms of the database's time; waiting for its turn takes 3 s at most. */
+/** A page of 500 takes some 30 ms of database time, the wait for the writer's lock up to 3 s. */
 const pageDeadlineMs = 8_000;
-/** The SQLSTATE of a page that came too late. */
+/** SQLSTATE of `apply_run_page` if another process has taken over the run. */
 const lostRunState = "LOSTR";
 
+/** Outcome of one change, with the user's status before and after it. */
 export interface ChangeReport {
   readonly outcome: Outcome;
   readonly before: UserStatus;
   readonly after: UserStatus;
 }
 
-/** A page of a run's changes, and where the run goes on after it. */
+/** A page of changes, and the run's cursor after it. */
 export interface RunPage {
   readonly runId: string;
   readonly owner: string;
-  /** How many pages were saved before this one. */
+  /** Number of pages saved before this one. */
   readonly step: number;
   readonly items: readonly BatchItem[];
-  /** Users of Clerk that this page adds to those looked at. */
+  /** Number of users that this page adds to the run's `seen`. */
   readonly seen: number;
   readonly cursor: RunCursor;
-  /** Users whose newer version, not written, may leave an address that an item takes; see release_addresses. */
+  /** Users whose newer, unwritten version may leave an address that an item takes; see release_addresses.sql. */
   readonly leaving?: readonly BatchItem[] | undefined;
 }
 
-/** What became of a batch. */
+/** Result of a batch. */
 export interface BatchResult {
-  /** One per item, in their order. */
+  /** One per item, in order. */
   readonly outcomes: readonly BatchOutcome[];
-  /** Milliseconds that the changes took in the database, without waits for locks and without the round trip. */
+  /** Milliseconds of database time, without lock waits and round trip. */
   readonly writerMs: number;
 }
 
-/** What became of a page; `lost`: another process has taken the run over. */
+/** Result of a page; `lost`: another process has taken over the run. */
 export type RunPageResult =
   | {
       readonly state: "saved";
-      /** Users left out, as `busy`. */ readonly busyClerkIds: readonly string[];
+      /** Users with the outcome `busy`. */ readonly busyClerkIds: readonly string[];
       readonly writerMs: number;
     }
   | { readonly state: "cancelled" | "lost" };
 
 /**
- * Every way in which changes of users reach the tables. Each call is one SQL function and one round trip.
- * @throws AppError `unavailable`; Postgres' own error if a row is at fault or locked (see `isLocked`), and then nothing
- * is written
+ * The only writer of users. Each call is one SQL function and one round trip.
+ * @throws AppError `unavailable`; Postgres' own error if a row is refused (`isRefusal`) or locked (`isLocked`): then
+ * nothing was written
  */
 export interface UserWriter {
   readonly apply: (
     items: readonly BatchItem[],
     options: {
       deadlineMs: number;
-      /** For a row that is locked; unless given, as in lock_writer. */ lockWaitMs?: number | undefined;
+      /** Maximum wait for a locked row; default as in lock_writer, 50 ms. */ lockWaitMs?: number | undefined;
     },
   ) => Promise<BatchResult>;
-  /** Applies one change and reports what it found and left. A dry run does all of it and undoes it in the database. */
+  /** Applies one change and reports the status before and after. A dry run is rolled back in the database. */
   readonly applyAndReport: (input: {
     change: UserChange & { clerkId: string };
     dryRun: boolean;
   }) => Promise<ChangeReport>;
-  /** Applies a page and saves in the same transaction where the run goes on. Safe to repeat. */
+  /** Applies a page and saves the cursor in the same transaction. Idempotent. */
   readonly applyRunPage: (page: RunPage) => Promise<RunPageResult>;
 }
 
-/** @param deps.defaultTurma class of a mentorado that the sync creates; undefined: see find_default_turma */
+/** @param deps.defaultTurma class of new mentorados; undefined: see find_default_turma in rules.sql */
 export function createUserWriter(deps: { database: Database; defaultTurma: string | undefined }): UserWriter {
   const { database, defaultTurma } = deps;
   return {
