@@ -24,6 +24,13 @@ test("every file and folder that the documents name is there", async () => {
   }
 });
 
+test("every source file that the decisions and their reading order name exists, by path or by name", async () => {
+  const files = [...new Bun.Glob("{src,test}/**/*.{ts,sql}").scanSync(root)];
+  const named = (await read("src/DECISIONS.md")).match(/(?<=`)[\w./-]+\.(?:ts|sql)(?=`)/g) ?? [];
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter((name) => !files.some((file) => `/${file}`.endsWith(`/${name}`)))).toEqual([]);
+});
+
 test(".env.example has every variable that the configuration reads, with values that it takes, and no other", async () => {
   const lines = [...(await read(".env.example")).matchAll(/^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$/gm)];
   const given = lines.map(([, name = "", value = ""]) => [name, value] as const);
