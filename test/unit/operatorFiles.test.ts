@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { examples } from "../../src/cli/examples.ts";
 import { parseConfig } from "../../src/config.ts";
 import { configSchema } from "../../src/configSchema.ts";
+import { version } from "../../src/version.ts";
 import { startCli } from "../support/cli.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -14,6 +15,17 @@ test("every place that names a version of Bun names the one that the tests run o
   for (const place of places) {
     const named = (await read(place)).match(/(?<=bun[@:])\d+\.\d+\.\d+/g) ?? [];
     expect([place, ...new Set(named)]).toEqual([place, Bun.version]);
+  }
+});
+
+test("every place that names the program's version names that of package.json", async () => {
+  const places = {
+    ".github/deploy/kubernetes.yaml": /clerk-neon-sync:([\w.-]+)/g,
+    ".github/CHANGELOG.md": /^## (\S+)/m,
+  };
+  for (const [place, pattern] of Object.entries(places)) {
+    const named = Array.from((await read(place)).match(pattern) ?? [], (text) => text.replace(/^.*[: ]/, ""));
+    expect([place, ...new Set(named)]).toEqual([place, version]);
   }
 });
 
