@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { alarmCodes } from "../../src/domain/alarm.ts";
 import type { Database } from "../../src/store/connection/database.ts";
-import { clerkUser, userEvent } from "../support/events.ts";
+import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
 import { createTestClock } from "../support/testClock.ts";
 import { openTestApp, testAdminToken } from "../support/testApp.ts";
 import { connectTo } from "../support/trpcClient.ts";
@@ -66,6 +66,25 @@ test("refused events and other dead events are two alarms, each with its count, 
   expect(await t.codes()).toEqual(["warning dead_events"]);
   await t.sql`delete from webhook_events where svix_id = 'msg_dead'`;
   expect(await t.codes()).toEqual([]);
+});
+
+test("a dead event is no alarm once its user was stored or deleted after it, or its payload is past its retention", async () => {
+  const t = await openCalmApp();
+  const die = (svixId: string, clerkId?: string) => t.deliver({ data: { id: clerkId } }, { svixId });
+  await die("msg_stored", "user_Stored");
+  await die("msg_gone", "user_Gone");
+  await die("msg_unnamed");
+  expect((await t.client.sync.status.query()).alarms[0]?.text).toStartWith("3 dead events");
+  await t.deliver(userEvent(clerkUser("user_Stored")));
+  await t.deliver(deletedEvent("user_Gone"));
+  expect((await t.client.sync.status.query()).alarms[0]?.text).toStartWith("1 dead event,");
+  await die("msg_later", "user_Stored");
+  // The app's clock stands still.
+  await t.sql`update webhook_events set received_at = now() where svix_id = 'msg_later'`;
+  expect((await t.client.sync.status.query()).alarms[0]?.text).toStartWith("2 dead events");
+  await t.sql`update webhook_events set payload = null where outcome = 'dead'`;
+  const { alarms, events } = await t.client.sync.status.query();
+  expect([alarms, events.dead]).toEqual([[], 4]);
 });
 
 test("failed runs are an alarm since the first failure until a run is done; a wrong key is an alarm of its own", async () => {

@@ -18,7 +18,7 @@ export interface WaitingEvents {
 
 /** Input of `findAlarms` beside the figures of `sync.status`. */
 export interface AlarmFigures {
-  /** Dead events without the refused ones. */
+  /** Dead events that can still be acted on: not refused, payload kept, user not stored or deleted since. */
   readonly dead: WaitingEvents;
   /** Events that a rule of the database refused, and the names of up to three such rules. */
   readonly refused: WaitingEvents & { readonly rules: readonly string[] };
@@ -46,8 +46,10 @@ export async function findAlarmFigures(database: Database): Promise<AlarmFigures
   const [row] = await database.run(
     (sql) => sql<Row[]>`
       select
-        (select json_build_object('count', count(*), 'since', min(received_at)) from public.webhook_events
-         where outcome = 'dead' and error_code is distinct from 'refused') as dead,
+        (select json_build_object('count', count(*), 'since', min(e.received_at)) from public.webhook_events e
+         where e.outcome = 'dead' and e.error_code is distinct from 'refused' and e.payload is not null
+           and not exists (select from public.users u where u.clerk_id = e.clerk_id and u.synced_at > e.received_at)
+        ) as dead,
         (select json_build_object('count', count(*), 'since', min(received_at),
                                   'rules', (array_agg(distinct error_detail))[1:${ruleNamesMax}::int])
          from public.webhook_events where error_code = 'refused') as refused,
