@@ -79,8 +79,7 @@ begin
     from results;
   if reopens then
     update public.webhook_events e set attempts = r.attempts, received_at = r.received_at
-    from unnest(reopened) r
-    where e.svix_id = r.svix_id and e.svix_id = any (array(select o.svix_id from unnest(reopened) o));
+    from unnest(reopened) r where e.svix_id = any (array[r.svix_id]);
   end if;
   if counted_second <> date_trunc('second', applied_at) then
     perform clerk_sync.fold_counters(counted_second);

@@ -47,8 +47,8 @@ begin
   ), linked as (
     update public.mentorados m set user_id = c.id, updated_at = clerk_sync.to_column(applied_at, m.updated_at)
     from candidates c
-    -- The second condition is the first one for plans that were made while the table was empty and analyzed.
-    where m.id = c.mentorado_id and m.id = any (array(select mentorado_id from candidates))
+    -- `any`: for the sake of `=` a plan made while the table was empty and analyzed would read the whole index.
+    where m.id = any (array[c.mentorado_id])
     returning m.id as mentorado_id, c.id as user_id
   ), created as (
     insert into public.mentorados (user_id, nome_completo, email, foto_url, turma, created_at, updated_at)
