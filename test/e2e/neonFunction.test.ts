@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { connect } from "node:net";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { resolveConfig } from "@neon/config/v1";
+import { defineConfig, resolveConfig } from "@neon/config/v1";
 import { createSyncClient } from "../../src/trpc/client.ts";
 import { clerkUser, userEvent } from "../support/events.ts";
 import { openFaultyClerk, type FaultyClerk } from "../support/faultyClerk.ts";
@@ -152,6 +152,9 @@ test("the build is one file for Node beside its declaration, without Bun's APIs 
   const program = readFileSync(join(built.folder, "index.mjs"), "utf8");
   expect(program).not.toMatch(/\bBun\b|"bun:|import\.meta\.dir/);
   expect(program).not.toContain(join(import.meta.dir, "../.."));
+  // The command line of Neon reads it where no package is installed.
+  const declaration = new Bun.Transpiler({ loader: "ts" }).scanImports(readFileSync(join(built.folder, "neon.ts")));
+  expect(declaration).toEqual([]);
 });
 
 test("neon.ts declares the function, what it needs, and the trigger that calls the schedule", async () => {
@@ -162,7 +165,7 @@ test("neon.ts declares the function, what it needs, and the trigger that calls t
   });
   for (const name of names) process.env[name] = `the ${name}`;
   const { default: config } = await import("../../src/tools/neonFunction/neon.ts");
-  const resolved = resolveConfig(config, { name: "main", exists: false });
+  const resolved = resolveConfig(defineConfig(config), { name: "main", exists: false });
   expect(resolved.preview?.functions).toMatchObject([
     {
       slug: "clerksync",

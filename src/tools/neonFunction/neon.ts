@@ -1,5 +1,5 @@
 // Declares the function to Neon; see the README.md beside this file.
-import { defineConfig } from "@neon/config/v1";
+import type { Config } from "@neon/config/v1";
 
 /** Neon refuses to deploy while one of these is not set; it gives DATABASE_URL by itself. */
 const needed = ["CLERK_WEBHOOK_SECRET", "CLERK_SECRET_KEY", "ADMIN_API_TOKEN"];
@@ -21,7 +21,8 @@ const optional = [
 ];
 const names = [...needed, ...optional.filter((name) => process.env[name])];
 
-export default defineConfig({
+// A plain object, so that this folder works without anything installed beside it.
+export default {
   functions: {
     clerksync: {
       name: "clerk-neon-sync",
@@ -36,4 +37,4 @@ export default defineConfig({
     // Twice a day, because each call wakes the database of an idle branch; see the README.md for more often.
     "clerk-sync": { type: "schedule", function: "clerksync", cron: "7 */12 * * *", functionPath: "/api/schedule" },
   },
-});
+} satisfies Config;
