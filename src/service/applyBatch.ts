@@ -13,17 +13,18 @@ import type { BatchPace } from "./batchPace.ts";
 import { bisect } from "./bisect.ts";
 import { createCommitBatch, type PreparedChange } from "./commitBatch.ts";
 
-/** After so long the search for the one change that meets a lock ends: what is not applied by then comes again. */
+/** Limit on bisecting for a locked change; the changes not applied by then are answered 503 and retried by Svix. */
 const lockSearchMsMax = 500;
-/** How long a lock is waited for during the search: the first call has waited long enough. */
+/** Lock wait while bisecting; the first call has already waited. */
 const lockSearchWaitMs = 5;
 
+/** Resolves with one outcome or error per item, in order. */
 export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome | Error)[]>;
 
 /**
- * One batch to its end: a transient failure is tried once more; where a rule of the database refuses a row the batch is
- * halved until that row stands alone, and, failing twice, is then kept in the ledger while the others go through. A change
- * whose rows another program has locked is `unavailable` alone.
+ * Applies a batch: retries a transient failure once, and bisects the batch if a rule of the database refuses a row. The
+ * refused change is recorded in the ledger after a second attempt, the others are applied. A change whose row another
+ * transaction holds fails alone as `unavailable`.
  */
 export function createApplyBatch(deps: {
   database: Pick<Database, "run" | "state">;
@@ -35,16 +36,13 @@ export function createApplyBatch(deps: {
 }): ApplyBatch {
   const commitBatch = createCommitBatch(deps);
 
-  /**
-   * What a rule of the database refused becomes a dead event that names the rule, where it is a delivery. It is sent
-   * again, and tried anew: what refuses it today may be gone tomorrow.
-   */
+  /** Records a refused delivery as a dead event that names the rule. Svix retries it, and each retry is applied anew. */
   async function settleRefused({ change, replay = false }: PreparedChange, cause: unknown): Promise<Outcome | Error> {
     const { clerkId, delivery } = change;
     const rule = await findRefusedBy(deps.database, cause);
     deps.log.error(
       { err: cause, clerkId, svixId: delivery?.svixId, rule },
-      "[UserService] A rule of the database refuses a change; see the rule, the change is tried anew",
+      "[UserService] A rule of the database refused a change; fix the rule or the row in conflict, Svix retries the change",
     );
     if (!delivery || change.kind === "dead" || change.kind === "ignored") return refused(rule, cause);
     const version = change.kind === "upsert" ? change.version : null;
@@ -85,8 +83,8 @@ export function createApplyBatch(deps: {
   }
 
   return async (items) => {
-    // A concurrent write of another program looks just like a bad row; a second call sees that write. A part of a
-    // larger batch has had its second call.
+    // A concurrent write of another program looks like a bad row, so a single item gets a second attempt. In a larger
+    // batch the bisection is the second attempt.
     if (items.length > 1) return settle(items, settleRefused);
     return settle(
       items,
@@ -95,7 +93,7 @@ export function createApplyBatch(deps: {
   };
 }
 
-/** A delivery that even the ledger refuses is not answered 2xx, so it is sent again. */
+/** The error if not even the ledger row can be written: Svix retries the delivery. */
 function toUnavailable(cause: unknown): AppError {
-  return new AppError("unavailable", "The ledger cannot be written.", { cause, retryAfterSeconds: 60 });
+  return new AppError("unavailable", "The event cannot be written to the ledger.", { cause, retryAfterSeconds: 60 });
 }

@@ -1,28 +1,29 @@
-/** Every other change waits for as long as a batch keeps the one writer busy. */
+/** Limit on the time for which one batch occupies the writer, because all other changes wait. */
 const writerMsMax = 200;
-/** Assumed before the first commit: a few commits later a fast database has its full batches. */
+/** Initial estimate per item; a fast database reaches full batches after a few commits. */
 const firstItemMs = 4;
-/** What a batch counts for at the next one: a pace that has changed is known after a few commits. */
-const memory = 0.5;
+/** Weight of earlier batches in the moving average, per batch. */
+const decay = 0.5;
 
-/** How many changes fit into 200 ms of the database's writer, by the pace of the last commits. */
+/** Estimates how many changes the writer applies in 200 ms, from a moving average of the last commits. */
 export interface BatchPace {
-  /** At least 1; without an upper limit. */
+  /** At least 1; no upper limit. */
   readonly itemsMax: () => number;
-  /** @param writerMs what the changes took in the database, without waits for locks and without the round trip */
+  /** @param writerMs database time of the changes, without lock waits and round trip */
   readonly committed: (items: number, writerMs: number) => void;
-  /** After a batch without an answer in time: it may have been too large. */
+  /** Call after a batch that timed out, which may have been too large: halves the estimate. */
   readonly failed: () => void;
 }
 
+/** Create one per queue or run. */
 export function createBatchPace(): BatchPace {
   let items = 1;
   let ms = firstItemMs;
   return {
     itemsMax: () => Math.max(1, Math.floor((writerMsMax * items) / ms)),
     committed: (batchItems, writerMs) => {
-      items = items * memory + batchItems;
-      ms = ms * memory + writerMs;
+      items = items * decay + batchItems;
+      ms = ms * decay + writerMs;
     },
     failed: () => {
       ms = Math.min(ms * 2, writerMsMax * items);

@@ -11,22 +11,22 @@ import { locked } from "../store/connection/refusal.ts";
 import { retry } from "../retry.ts";
 import type { BatchPace } from "./batchPace.ts";
 
-/** A change with its place in a batch prepared. */
+/** A change with its serialised form. */
 export interface PreparedChange {
   readonly change: UserChange;
   readonly batchItem: BatchItem;
-  /** An operator's: no attempt of the sender. */
+  /** Whether an operator replays a stored event; the ledger's `attempts` then stays. */
   readonly replay?: boolean | undefined;
 }
 
-/** Two tries of this length fit into the 8 s that a webhook has. */
+/** Two attempts fit into the webhook's deadline of 8 s. */
 const batchDeadlineMs = 3_500;
-/** Of several connections that were cut at once each is known to be by then. */
+/** If several connections were cut at once, all have been detected by then. */
 const retryPauseMs = 20;
 
 /**
- * Commits a batch as it stands; a transient failure is tried once more. A change that meets a lock of another program is
- * an `unavailable` in its place.
+ * Commits a batch in one call, with one retry after a transient failure. A change whose row another transaction holds
+ * gets an `unavailable` error as its result.
  * @param options.lockWaitMs see `UserWriter.apply`
  * @throws what `UserWriter.apply` throws
  */
@@ -35,10 +35,10 @@ export type CommitBatch = (
   options: { lockWaitMs: number | undefined },
 ) => Promise<(Outcome | Error)[]>;
 
+/** @param deps.pace receives the duration of each commit */
 export function createCommitBatch(deps: {
   database: Pick<Database, "state">;
   writer: Pick<UserWriter, "apply">;
-  /** Told what each commit took. */
   pace: BatchPace;
   log: Log;
   observer?: SyncObserver | undefined;
@@ -57,7 +57,7 @@ export function createCommitBatch(deps: {
       return outcomes.map((outcome) => (outcome === "busy" ? locked() : outcome));
     } catch (error) {
       const isUnavailable = error instanceof AppError && error.code === "unavailable";
-      // One item alone is never too many, and a database that is known to be away says nothing about the pace.
+      // A single item is never too large a batch, and an outage says nothing about the pace.
       if (items.length > 1 && isUnavailable && deps.database.state() === "closed") pace.failed();
       throw error;
     } finally {
@@ -71,7 +71,7 @@ export function createCommitBatch(deps: {
       findWaitMs: (error, failures) => {
         const isTransient = error instanceof AppError && error.code === "unavailable";
         if (!isTransient || failures > 1 || deps.database.state() === "open") return undefined;
-        deps.log.warn({ err: error, changes: items.length }, "[UserService] A batch failed and is tried once more");
+        deps.log.warn({ err: error, changes: items.length }, "[UserService] A batch failed and is retried once");
         return retryPauseMs;
       },
     });

@@ -1,38 +1,36 @@
 import type { Clock } from "../clock.ts";
 import { AppError, errorTexts } from "../errors.ts";
 
+/** Limits of a group commit, and how it commits. Sizes are in UTF-16 units, as `sizeOf` measures them. */
 export interface GroupCommitOptions<Item, Result> {
   readonly clock: Clock;
   /**
-   * Commits a batch and answers one result per item, in order; an Error in an item's place fails that item alone.
-   * Throwing fails the whole batch. Has to end by itself.
+   * Commits a batch; resolves with one result per item, in order. An Error as a result fails that item only, a rejection
+   * the whole batch. Needs a deadline of its own.
    */
   readonly flush: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>;
   /** Items that share a key never share a batch. */
   readonly keysOf: (item: Item) => readonly string[];
-  /** What an item weighs in a batch, in UTF-16 units. */
   readonly sizeOf: (item: Item) => number;
   readonly batchItemsMax: number;
-  /** How many items may be under way together; one batch may always be. Asked at each departure. */
+  /** Maximum number of items in flight, read at the start of each batch; a single batch is always allowed. */
   readonly itemsInFlightMax: () => number;
   readonly batchSizeMax: number;
   readonly queueItemsMax: number;
-  /** Bounds the memory that waiting items hold. */
+  /** Bounds the memory of the queue. */
   readonly queueSizeMax: number;
   readonly batchesInFlightMax: number;
-  /**
-   * A commit that takes no longer than this (milliseconds) is waited for: the next batch is the larger for it, and
-   * departs when the one before is answered, or has been under way for as long.
-   */
-  readonly nearMs: number;
-  /** Where commits take longer, a batch departs as often as this (milliseconds) while others are under way. */
-  readonly headwayMs: number;
+  /** After a commit up to this long, the next batch waits for the end of the batch in flight, but no longer than this. */
+  readonly shortCommitMsMax: number;
+  /** After a longer commit, batches overlap and one starts at this interval. */
+  readonly overlapIntervalMs: number;
 }
 
+/** A queue whose items are committed in batches. */
 export interface GroupCommit<Item, Result> {
   /**
-   * Resolves once the batch that holds the item is committed.
-   * @param deadlineAtMs epoch milliseconds; passed while the item still waits, the item is dropped
+   * Resolves with the item's result after the commit of its batch.
+   * @param deadlineAtMs epoch milliseconds; an item still in the queue by then is dropped
    * @throws AppError `unavailable` if the queue is full or the deadline passes
    */
   readonly submit: (item: Item, deadlineAtMs: number) => Promise<Result>;
@@ -49,48 +47,48 @@ interface Waiter<Item, Result> {
 }
 
 /**
- * While a batch is under way arriving items wait together and become the next batch; with nothing under way an item
- * is flushed at once. Nothing is added to the latency of an idle server, and the busier it is the larger its batches.
- * Short round trip: one batch at a time, because each has a fixed cost. Long round trip: several in flight.
+ * While a batch is in flight, arriving items are queued and become the next batch; with none in flight, an item is
+ * committed at once. So an idle server has no added latency, and batches grow with the load. Short round trip: one batch
+ * at a time, because each has a fixed cost. Long round trip: several in flight.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
   let queue: Waiter<Item, Result>[] = [];
   let queueSize = 0;
   let batchesInFlight = 0;
   let itemsInFlight = 0;
-  let cancelDeparture: (() => void) | undefined;
+  let cancelStart: (() => void) | undefined;
   const { clock } = options;
-  const timetable = createTimetable(options);
+  const pacing = createPacing(options);
 
-  function pump(): void {
-    cancelDeparture?.();
-    cancelDeparture = undefined;
+  function startBatches(): void {
+    cancelStart?.();
+    cancelStart = undefined;
     while (batchesInFlight < options.batchesInFlightMax && queue.length > 0) {
       const itemsMax =
         batchesInFlight === 0 ? Math.max(1, options.itemsInFlightMax()) : options.itemsInFlightMax() - itemsInFlight;
-      // The next arrival calls again.
+      // The end of a batch or the next item calls again.
       if (itemsMax <= 0) return;
-      const waitMs = batchesInFlight === 0 ? 0 : timetable.findWaitMs();
+      const waitMs = batchesInFlight === 0 ? 0 : pacing.findWaitMs();
       if (waitMs > 0) {
-        cancelDeparture = clock.setTimer(waitMs, pump);
+        cancelStart = clock.setTimer(waitMs, startBatches);
         return;
       }
-      depart(Math.min(itemsMax, options.batchItemsMax));
+      startBatch(Math.min(itemsMax, options.batchItemsMax));
     }
   }
 
-  function depart(itemsMax: number): void {
+  function startBatch(itemsMax: number): void {
     const { batch, size, rest } = takeBatch(queue, { itemsMax, batchSizeMax: options.batchSizeMax });
     queue = rest;
     queueSize -= size;
     batchesInFlight += 1;
     itemsInFlight += batch.length;
-    const arrived = timetable.departed();
+    const ended = pacing.started();
     void settleBatch(batch, options.flush).finally(() => {
       batchesInFlight -= 1;
       itemsInFlight -= batch.length;
-      arrived();
-      pump();
+      ended();
+      startBatches();
     });
   }
 
@@ -103,7 +101,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       }
       const { promise, resolve, reject } = Promise.withResolvers<Result>();
       const cancelDeadline = clock.setTimer(Math.max(0, deadlineAtMs - clock.nowMs()), () => {
-        // An item already in a batch may still be committed; then its repetition is answered as a duplicate.
+        // An item already in a batch may still be committed; then Svix's retry is answered `duplicate`.
         const place = queue.indexOf(waiter);
         if (place >= 0) {
           queue.splice(place, 1);
@@ -114,14 +112,14 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       const waiter = { item, keys: options.keysOf(item), size, cancelDeadline, resolve, reject };
       queue.push(waiter);
       queueSize += size;
-      // A departure that is planned takes it along.
-      if (cancelDeparture === undefined) pump();
+      // Otherwise the planned batch will contain the item.
+      if (cancelStart === undefined) startBatches();
       return promise;
     },
   };
 }
 
-/** Flushes a batch and gives each waiter its result. Never throws. */
+/** Commits a batch and settles each waiter's promise. Never throws. */
 async function settleBatch<Item, Result>(
   batch: readonly Waiter<Item, Result>[],
   flush: GroupCommitOptions<Item, Result>["flush"],
@@ -144,25 +142,34 @@ async function settleBatch<Item, Result>(
   }
 }
 
-/** When a batch may follow one that is under way. */
-function createTimetable({ clock, nearMs, headwayMs }: { clock: Clock; nearMs: number; headwayMs: number }) {
-  let lastDepartureMs = 0;
+/** Decides when a batch may start while another one is in flight. */
+function createPacing({
+  clock,
+  shortCommitMsMax,
+  overlapIntervalMs,
+}: {
+  clock: Clock;
+  shortCommitMsMax: number;
+  overlapIntervalMs: number;
+}) {
+  let lastStartMs = 0;
   let lastCommitMs = 0;
   return {
-    /** Milliseconds until the next batch may depart; 0 or less: now. */
-    findWaitMs: () => lastDepartureMs + (lastCommitMs > nearMs ? headwayMs : nearMs) - clock.monotonicMs(),
-    /** To be called at a departure; the function it answers, when that batch is committed or has failed. */
-    departed: () => {
-      const departureMs = clock.monotonicMs();
-      lastDepartureMs = departureMs;
+    /** Milliseconds until the next batch may start; 0 or less: now. */
+    findWaitMs: () =>
+      lastStartMs + (lastCommitMs > shortCommitMsMax ? overlapIntervalMs : shortCommitMsMax) - clock.monotonicMs(),
+    /** Call at the start of a batch, and the returned function at its end. */
+    started: () => {
+      const startedMs = clock.monotonicMs();
+      lastStartMs = startedMs;
       return () => {
-        lastCommitMs = clock.monotonicMs() - departureMs;
+        lastCommitMs = clock.monotonicMs() - startedMs;
       };
     },
   };
 }
 
-/** The next batch, in order of arrival but for items whose key is already in it; those keep their places. */
+/** Takes the next batch in order of arrival. Items with a key that is already in it stay in the queue. */
 function takeBatch<Item, Result>(
   queue: readonly Waiter<Item, Result>[],
   options: { itemsMax: number; batchSizeMax: number },
@@ -180,7 +187,7 @@ function takeBatch<Item, Result>(
       batch.push(waiter);
       size += waiter.size;
     }
-    // A later change of the same user must not overtake this one: order costs nothing and reads naturally in logs.
+    // Keeps the order of changes to one user, which makes logs readable.
     for (const key of waiter.keys) taken.add(key);
   }
   return { batch, size, rest };

@@ -19,27 +19,27 @@ import { createGroupCommit } from "./groupCommit.ts";
 import type { InstanceCheck } from "./instanceCheck.ts";
 import { resyncUser, type ResyncResult } from "./resyncUser.ts";
 
-// A batch of 500 takes some 30 ms of the one writer's time: large enough to be worth its round trip, short enough
-// that no later change waits long.
+// A batch of 500 takes 30 ms of the writer's time: large enough for its round trip, short enough for the next batch.
 const batchItemsMax = 500;
-/** UTF-16 units of JSON text in a batch. One delivery may have 2 MiB (payload and user), and goes alone then. */
+/** UTF-16 units of text in a batch. A single delivery may have 2 MiB (payload and user). */
 const batchSizeMax = 4 * 1024 * 1024;
-/** A second or two of the highest throughput measured; more would be answered too late anyway. */
+/** One to two seconds of the highest throughput measured; a longer queue would miss the deadlines. */
 const queueItemsMax = 5_000;
-/** Bounds the memory of the queue when deliveries are large. */
+/** Bounds the memory of the queue if deliveries are large. */
 const queueSizeMax = 64 * 1024 * 1024;
 // Measured with 64 deliveries at once: one batch at a time beside the database (some 15 % more deliveries),
 // a batch every 5 ms at 20 ms from it (+40 %), each against two under way.
 const batchesInFlightMax = 5;
-const nearMs = 15;
-const headwayMs = 5;
-/** Under Bun's idle timeout, Svix's 15 s and the 10 s promised. */
+const shortCommitMsMax = 15;
+const overlapIntervalMs = 5;
+/** Less than the promised 10 s, Bun's idle timeout and Svix's timeout of 15 s. */
 const defaultDeadlineMs = 8_000;
 
+/** Dependencies of `createUserService`. */
 export interface UserServiceDeps {
   readonly database: Database;
   readonly writer: UserWriter;
-  /** Null: there is no `CLERK_SECRET_KEY`. */
+  /** Null: `CLERK_SECRET_KEY` is not set. */
   readonly clerk: ClerkApi | null;
   readonly log: Log;
   readonly instanceCheck: InstanceCheck;
@@ -47,41 +47,43 @@ export interface UserServiceDeps {
   readonly clock?: Clock | undefined;
 }
 
+/** Options of `UserService.applyChange`. */
 export interface ApplyOptions {
-  /** Milliseconds from now after which a waiting change fails. */
+  /** Milliseconds from now; default 8,000. */
   readonly deadlineMs?: number;
-  /** Settle a delivery anew that the ledger holds as `dead` or `ignored`. */
+  /** Reprocess a delivery that is `dead` or `ignored` in the ledger. */
   readonly replay?: boolean;
-  /** Of the HTTP request behind the change, for the log. */
+  /** Id of the HTTP request, for the log. */
   readonly requestId?: string | undefined;
 }
 
-/** The one place where what is learned from Clerk becomes rows. Webhooks, tRPC and the command line share it. */
+/** Applies changes of users and reports their status. Webhooks, tRPC and the command line use it. */
 export interface UserService {
   /**
-   * Commits the change, in a batch with others that arrive at the time, and answers its outcome after the commit.
-   * @throws AppError `unavailable` when the database is away, too slow or the queue is full; `refused` if a rule of the
-   * database is in the way
+   * Commits the change by group commit; resolves with its outcome after the commit.
+   * @throws AppError `unavailable` if the database is unreachable or too slow or the queue is full; `refused` by a rule of
+   * the database
    */
   readonly applyChange: (change: UserChange, options?: ApplyOptions) => Promise<Outcome>;
-  /** What is known here of a user; never asks Clerk. */
+  /** The stored status of a user; does not ask Clerk. */
   readonly getUser: (clerkId: string) => Promise<UserStatus>;
-  /** Where something of a user is stored, and whether all that is personal has been erased; reads the whole ledger. */
+  /** Where data of a user is stored, and whether all personal data has been erased. Reads the whole ledger. */
   readonly getErasureReport: (clerkId: string) => Promise<ErasureReport>;
   /**
-   * Brings one user in step with what Clerk says now.
-   * @throws AppError `not_found` if neither Clerk nor the database knows the user; `refused` by a rule of the database; what `ClerkApi` and `InstanceCheck`
-   * throw
+   * Fetches one user from Clerk and applies it.
+   * @throws AppError `not_found` if neither Clerk nor the database knows the user; `refused` by a rule of the database;
+   * errors of `ClerkApi` and `InstanceCheck`
    */
   readonly resync: (input: {
     clerkId: string;
     dryRun?: boolean | undefined;
     requestId?: string | undefined;
   }) => Promise<ResyncResult>;
-  /** Changes waiting for a batch. */
+  /** Number of changes in the queue. */
   readonly queueItems: () => number;
 }
 
+/** Create one per process: it holds the queue. */
 export function createUserService(deps: UserServiceDeps): UserService {
   const { database, writer, clerk, instanceCheck, log, clock = systemClock } = deps;
   const pace = createBatchPace();
@@ -99,8 +101,8 @@ export function createUserService(deps: UserServiceDeps): UserService {
     queueItemsMax,
     queueSizeMax,
     batchesInFlightMax,
-    nearMs,
-    headwayMs,
+    shortCommitMsMax,
+    overlapIntervalMs,
   });
 
   async function applyChange(change: UserChange, options: ApplyOptions = {}): Promise<Outcome> {
@@ -135,7 +137,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
   };
 }
 
-/** Bulk work says what it did in its run; everything else in a line per change. Ids only. */
+/** One line per change, with ids only; for runs at level debug, because their records have the figures. */
 function logOutcome(
   log: Log,
   { change, outcome, requestId }: { change: UserChange; outcome: Outcome; requestId: string | undefined },
@@ -143,9 +145,10 @@ function logOutcome(
   const { clerkId, source } = change;
   const fields = { requestId, clerkId, outcome, source, svixId: change.delivery?.svixId };
   const level = source === "backfill" || source === "reconcile" ? "debug" : "info";
-  if (outcome === "dead") log.warn(fields, "[UserService] Kept an event that cannot be applied");
+  if (outcome === "dead")
+    log.warn(fields, "[UserService] Recorded a dead event; its error is in the ledger (events.get)");
   else if (outcome !== "applied" && outcome !== "unchanged")
-    log[level](fields, `[UserService] Nothing to do: ${outcome}`);
+    log[level](fields, `[UserService] No change needed: ${outcome}`);
   else if (change.kind === "delete") log[level](fields, `[UserService] Successfully deleted user ${clerkId}`);
   else log[level](fields, `[UserService] Successfully synced user ${clerkId}`);
 }

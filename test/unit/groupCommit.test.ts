@@ -29,8 +29,8 @@ function openCommits(options: Partial<GroupCommitOptions<Item, string>> = {}) {
     queueItemsMax: 4,
     queueSizeMax: 200,
     batchesInFlightMax: 1,
-    nearMs: 15,
-    headwayMs: 8,
+    shortCommitMsMax: 15,
+    overlapIntervalMs: 8,
     ...options,
   });
   /** The result, or the error's code or message. */
@@ -165,7 +165,11 @@ test("an error in an item's place is that item's alone; a batch that fails fails
 });
 
 test("near the database one batch is under way; a commit that takes longer lets the next depart after a while", async () => {
-  const { clock, batches, submit, endNext } = openCommits({ batchesInFlightMax: 2, nearMs: 40, headwayMs: 5 });
+  const { clock, batches, submit, endNext } = openCommits({
+    batchesInFlightMax: 2,
+    shortCommitMsMax: 40,
+    overlapIntervalMs: 5,
+  });
   const results = [submit("a"), submit("b")];
   expect(idsOf(batches)).toEqual(["a"]);
   await clock.advance(39);
