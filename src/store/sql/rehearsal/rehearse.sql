@@ -1,12 +1,11 @@
--- A rehearsal: made-up users go through the entry points as real ones do, and all of it is undone, so that what this
--- database would refuse is known before a real user meets it. steps: [{"name", "does", …}, …], see rehearse_step.
--- Returns the failures, one for each step that failed; empty: nothing is in the way. Sequences advance, and what a
--- trigger does outside of the transaction stays.
+-- A rehearsal: made-up users go through the entry points like real ones, then everything is rolled back. It finds what the
+-- database would refuse before a real user is affected. steps: [{"name", "does", …}, …], see rehearse_step. Returns one
+-- failure per failed step; empty: no obstacles. Sequences advance, and effects of triggers outside the transaction remain.
 
--- One step; null: it went as it should. does:
---   apply   {"batch", "texts", "expected"} and, if wanted, {"clerk_id", "link"}: how that user has to be found after it
+-- Runs one step; returns null if it succeeds. does:
+--   apply   {"batch", "texts", "expected"} and optionally {"clerk_id"}: that user's state and link are checked too
 --   report  {"batch", "texts", "expected"}: a dry run
---   decide  {"clerk_id", "expected"}: an operator's unlink, then the link again; without a mentorado nothing
+--   decide  {"clerk_id", "expected"}: an operator unlinks and relinks the user's mentorado, if there is one
 --   run     {"open", "page", "texts", "expected"}: a run with one page
 --   forget  {"svix_ids", "expected"}: retention
 create function clerk_sync.rehearse_step(step jsonb) returns jsonb
@@ -24,7 +23,7 @@ begin
       if step ? 'clerk_id' then
         state := clerk_sync.user_state(step ->> 'clerk_id');
         found := found || jsonb_build_array(state -> 'state',
-          -- A column too narrow for the address (some 20 characters) holds none; anything else that empties it is found.
+          -- A column too narrow for the address (some 20 characters) stays empty; any other empty address is a failure.
           case when state #>> '{user,email}' is null and (clerk_sync.text_widths()).email < 30 then to_jsonb('linked'::text) else state -> 'link' end);
       end if;
     when 'report' then
@@ -48,13 +47,13 @@ begin
     when 'forget' then
       delete from public.webhook_events
       where svix_id in (select jsonb_array_elements_text(step -> 'svix_ids'));
-      -- For the rights alone.
+      -- Tests the rights only.
       perform clerk_sync.fold_counters('-infinity');
       perform clerk_sync.roll_up_counters('{"row_limit": 0}');
       found := step -> 'expected';
   end case;
   begin
-    -- As at a commit. Undone at once, so that the next step finds the constraints as they are.
+    -- Checks deferred constraints as a commit would; rolled back at once, so that the next step has them deferred again.
     set constraints all immediate;
     raise exception 'rehearsal' using errcode = 'DRYRN';
   exception when sqlstate 'DRYRN' then
@@ -75,7 +74,7 @@ exception when others then
   begin
     get stacked diagnostics message = message_text, on_table = table_name, on_column = column_name,
       of_constraint = constraint_name, of_type = pg_datatype_name, context = pg_exception_context;
-    -- The database is busy or going down, which is no obstacle; unless a trigger says so of its own.
+    -- The database is busy or shutting down, which is not an obstacle, unless a trigger raised that code.
     if (sqlstate in ('40001', '40P01', '55P03', 'LOCKD') or left(sqlstate, 2) in ('08', '53', '57', '58'))
        and context !~ '^[^\n]* at RAISE\n' then
       raise;
@@ -90,7 +89,7 @@ $$;
 
 create function clerk_sync.rehearse(steps jsonb) returns jsonb
 language plpgsql
--- Deliveries come first: a rehearsal that does not get its turn is tried again later.
+-- Short, because deliveries have priority: a rehearsal that does not get the lock is retried later.
 set lock_timeout = '2s'
 as $$
 declare
@@ -98,7 +97,7 @@ declare
   failures jsonb := '[]';
 begin
   begin
-    -- Outside of the steps, so that the lock is held until the end whatever step fails.
+    -- Outside of the steps, so that a failed step does not release the lock.
     perform clerk_sync.lock_writer();
     for step in select e.value from jsonb_array_elements(steps) with ordinality as e(value, place) order by e.place loop
       failures := failures || coalesce(clerk_sync.rehearse_step(step), '[]');

@@ -1,14 +1,14 @@
--- One page of a backfill or reconcile: applies its changes and, in the same transaction, says in the run's record what
--- came of them and where to go on. So neither a crash nor a lost answer loses a page or counts one twice.
+-- Applies one page of a backfill or reconcile and, in the same transaction, saves the run's counts and cursor. So neither a
+-- crash nor a lost answer loses a page or counts one twice.
 -- {"run_id", "owner", "step", "lease_ms", "clerk_ids", "seen", "cursor", "batch"} →
 -- {"state": "saved", "busy": [clerk_id, …], "ms"} | {"state": "cancelled" | "lost"}
 --
--- busy: users left out, and not counted, because another transaction holds their rows; ms: see apply_user_changes.
--- step counts the pages of a run: a call that comes again after it was committed does nothing. lost: another process
--- has taken the run over, or it is no longer running.
+-- busy: users skipped, and not counted, because another transaction holds their rows; ms: see apply_user_changes. step
+-- counts the pages of a run: a repeated call after a commit does nothing. lost: another process has taken over the run, or
+-- the run is no longer running.
 create function clerk_sync.apply_run_page(argument jsonb, texts text) returns jsonb
 language plpgsql
--- Every lookup below is "a few rows against an index"; a plan made while a table was small would scan it later.
+-- Every lookup below finds a few rows by an index; a plan cached while a table was small would scan it later.
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 set lock_timeout = '3s'
@@ -22,8 +22,7 @@ declare
   outcomes jsonb := '[]';
   busy_clerk_ids text[] := '{}';
   ms double precision := 0;
-  -- Rows created, rows that got other content, and tombstones. A mentorado found for a user whose row was right is none
-  -- of these.
+  -- Rows inserted, rows with new content, and tombstones. A new link alone changes none of them.
   rows_created bigint := 0;
   rows_changed bigint := 0;
   rows_deleted bigint := 0;
@@ -62,7 +61,7 @@ begin
       seen_users := seen_users - cardinality(busy_clerk_ids);
     end if;
     if run.kind = 'reconcile' and run."full" then
-      -- A lookup by the unique index, whatever the planner believes of the table's size (`offset 0`).
+      -- `offset 0` forces a lookup by the unique index.
       insert into public.sync_run_pages (run_id, step, user_ids)
       select run.id, wanted_step, array_agg(u.id)
       from unnest(clerk_ids) as k(clerk_id)
@@ -73,12 +72,12 @@ begin
 
   update public.sync_runs r
   set seen = r.seen + seen_users, applied = r.applied + n.applied - n.deleted,
-      -- A user who is only looked at once more counts if something comes of it.
+      -- Users compared a second time count only if they changed.
       unchanged = r.unchanged + case when seen_users > 0 then n.unchanged else 0 end,
       stale = r.stale + case when seen_users > 0 then n.stale else 0 end, deleted = r.deleted + n.deleted,
       drift_missing = r.drift_missing + n.missing, drift_stale = r.drift_stale + n.differing,
       drift_deleted = r.drift_deleted + case when run.kind = 'reconcile' then n.deleted else 0 end,
-      -- A page that comes again, and a process that takes the run over, need to know who was left out.
+      -- A repeated call, and a process that takes over, need to know which users were skipped.
       cursor = case when busy_clerk_ids = '{}' then argument -> 'cursor'
         else jsonb_set(argument -> 'cursor', '{busyIds}', argument #> '{cursor,busyIds}' || to_jsonb(busy_clerk_ids)) end,
       lease_until = clerk_sync.clock() + make_interval(secs => (argument -> 'lease_ms')::double precision / 1000)
@@ -86,7 +85,7 @@ begin
     select count(*) filter (where outcome = 'applied') as applied,
            count(*) filter (where outcome = 'unchanged') as unchanged,
            count(*) filter (where outcome = 'stale') as stale,
-           -- Drift is counted by reconciles alone.
+           -- Only reconciles count drift.
            case when run.kind = 'reconcile' then rows_created else 0 end as missing,
            case when run.kind = 'reconcile' then rows_changed else 0 end as differing,
            rows_deleted as deleted

@@ -1,8 +1,8 @@
--- Active users without a mentorado who could have one by now, by ascending row id; ids that Clerk cannot know are left
--- out. {"after_user_id", "limit", "clerk_id_pattern"} → [{"user_id", "clerk_id"}, …]
+-- Active users without a mentorado who can be linked now, by ascending row id; only Clerk ids.
+-- {"after_user_id", "limit", "clerk_id_pattern"} → [{"user_id", "clerk_id"}, …]
 create function clerk_sync.list_linkable_users(argument jsonb) returns jsonb
 language plpgsql stable
--- As in list_unseen_users. The lookups by address below have no other way, and stay lookups.
+-- As in list_unseen_users. The laterally joined lookups by address remain nested loops.
 set enable_nestloop = off
 as $$
 begin

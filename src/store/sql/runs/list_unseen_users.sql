@@ -1,9 +1,9 @@
--- Active users that a full reconcile did not see at Clerk, by ascending row id; ids that Clerk cannot know are left out.
+-- Active users that a full reconcile has not seen at Clerk, by ascending row id; only Clerk ids.
 -- {"run_id", "after_user_id", "limit", "clerk_id_pattern"} → [{"user_id", "clerk_id"}, …]
 create function clerk_sync.list_unseen_users(argument jsonb) returns jsonb
 language plpgsql stable
--- All rows against all that were seen: with a nested loop, which the planner prefers where it knows no sizes, a
--- million users would take days.
+-- A nested loop over all rows and all seen ids, which the planner prefers without statistics, would take days for a
+-- million users.
 set enable_nestloop = off
 as $$
 begin

@@ -1,11 +1,11 @@
--- Opens a run, or takes over one whose process died.
+-- Opens a run, resumes a stopped one, or takes over one whose lease has expired.
 -- {"run_id", "kind", "dry_run", "started_by", "full", "owner", "lease_ms", "resume_ms", "every_ms", "first_due_in_ms",
 -- "adopt"} → {"run": a row of sync_runs} | {"busy": {"run_id", "lease_until"}} | {"due_in_ms"} | {"none": true}
--- For the schedule also "full_in_ms", when its full run is due, and "snapshot", what the last finished one saw of Clerk.
+-- With every_ms also "full_in_ms", until the daily full run is due, and "snapshot", of Clerk at the last finished run.
 --
--- every_ms is given by the schedule: then nothing opens sooner than that after the scheduled run before, and whether
--- the run is a full one is decided here; first_due_in_ms says when the first of all is due.
--- adopt: only take over what is there, never open a new one.
+-- every_ms: interval of the schedule. No run opens earlier than that after the last scheduled one, and this function
+-- decides whether the run is full; first_due_in_ms: when the very first run is due.
+-- adopt: only take over an existing run.
 create function clerk_sync.open_run(argument jsonb) returns jsonb
 language plpgsql
 set lock_timeout = '3s'
@@ -16,7 +16,7 @@ declare
   adopting constant boolean := coalesce((argument -> 'adopt')::boolean, false);
   every constant interval := make_interval(secs => (argument -> 'every_ms')::double precision / 1000);
   lease constant interval := make_interval(secs => (argument -> 'lease_ms')::double precision / 1000);
-  -- Beyond this what a run saw before it stopped is too old to build on.
+  -- A run that stopped longer ago is not resumed.
   resume constant interval := make_interval(secs => (argument -> 'resume_ms')::double precision / 1000);
   wanted_full boolean := (argument -> 'full')::boolean;
   opened_at timestamptz;
@@ -26,7 +26,7 @@ declare
   run public.sync_runs;
   former public.sync_runs;
 begin
-  -- Openings take their turns; nothing else waits for this lock.
+  -- Serialises the opening of runs; nothing else uses this lock.
   perform pg_advisory_xact_lock(7164381920154);
   opened_at := clerk_sync.clock();
 
@@ -36,7 +36,7 @@ begin
       into due_at from public.sync_runs where kind = wanted_kind and started_by = 'schedule';
     select coalesce(max(started_at) + interval '24 hours', opened_at) into full_due_at from public.sync_runs
     where kind = wanted_kind and started_by = 'schedule' and "full" and not dry_run
-      -- While one is running no other is opened; if it fails, the process that runs it asks again.
+      -- A full run in progress counts; if it fails, its process asks again.
       and (status = 'done' or status = 'running' and lease_until > opened_at);
     -- Timers of several processes, and triggers, are never quite in step.
     wanted_full := full_due_at - every * 0.1 <= opened_at;
@@ -72,7 +72,7 @@ begin
     return '{"none": true}';
   end if;
 
-  -- One that a person stopped, or that failed, goes on where it was; its figures then cover the whole.
+  -- A run started by an operator resumes a stopped or failed one and takes over its figures.
   if argument ->> 'started_by' = 'person' then
     select * into former from public.sync_runs
     where kind = wanted_kind and dry_run = wanted_dry order by started_at desc nulls last, id desc nulls last limit 1;

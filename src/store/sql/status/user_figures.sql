@@ -1,6 +1,6 @@
--- How many users there are, and how the active ones stand to a mentorado; the states are those of user_state().
--- Read from two indexes alone (users_standing_index, mentorados_user_id_unique): with a million users some 0.4 s of
--- one core, and never of several, so that deliveries keep theirs.
+-- Numbers of users, and of active users by link status. Reads only two indexes (users_standing_index,
+-- mentorados_user_id_unique): 0.4 s of one core for a million users. No parallel workers, which would compete with
+-- deliveries.
 create function clerk_sync.user_figures() returns jsonb
 language sql stable
 set jit = off
@@ -25,7 +25,7 @@ as $$
                      where clerk_sync.is_same_key(public.clerk_email_key(p.email), public.clerk_email_key(u.email)))
            ) as link
     from public.users u left join public.mentorados m on m.user_id = u.id
-    -- Kept apart, or the expression above would be computed once for each figure.
+    -- `offset 0`, or link_state would be computed once for each figure.
     offset 0
   ) users_by_link
 $$;
