@@ -73,7 +73,7 @@ test("connections reset under a statement fail it at once, and the pool is whole
   expect(Date.now() - startedAtMs).toBeLessThan(500);
 });
 
-test("a transaction whose connection is reset is begun anew: its rollback ends neither the process nor the pool", async () => {
+test("a transaction whose connection is reset is retried, and its rollback ends neither the process nor the pool", async () => {
   const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) }));
   const database = await openWarm(proxy.urlFor(db.url));
   for (let round = 0; round < 5; round += 1) {
@@ -86,7 +86,7 @@ test("a transaction whose connection is reset is begun anew: its rollback ends n
   await database.close();
 });
 
-test("connections that a router has forgotten cost one deadline, not one each", async () => {
+test("connections dropped silently by a router cost one deadline, not one each", async () => {
   const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) }));
   const database = await openWarm(proxy.urlFor(db.url));
   proxy.forgetAll();

@@ -40,7 +40,7 @@ async function openWithUser(id: string): Promise<TestApp> {
   return t;
 }
 
-test("a user's row locked by another program delays no other user, and the user's own delivery comes again", async () => {
+test("a user's row locked by another program delays no other user, and the user's own delivery is 503", async () => {
   const t = await openWithUser("user_Held");
   const lock = (tx: TransactionSql) => tx`select from users where clerk_id = 'user_Held' for update`;
   await expectOnlyIts(t, lock, later("user_Held"), "msg_held");
@@ -72,7 +72,7 @@ test("a locked mentorado that a user is to be linked to delays no other user", a
   ]);
 });
 
-test("a locked mentorado does not hold up its user, who keeps it", async () => {
+test("a locked mentorado does not delay the deliveries of its user, who keeps it", async () => {
   const t = await openWithUser("user_Keeps");
   await whileLocked(
     t,
@@ -81,7 +81,7 @@ test("a locked mentorado does not hold up its user, who keeps it", async () => {
   );
 });
 
-test("a locked mentorado that a left address releases to the next user holds up the change that leaves it", async () => {
+test("a locked mentorado that would go to another user delays only the change that leaves its address", async () => {
   const t = await openWithUser("user_Before");
   await t.deliver(userEvent(clerkUser("user_After", { email: "before@example.com" })));
   await t.sql`update mentorados set user_id = null`;
@@ -94,7 +94,7 @@ test("a locked mentorado that a left address releases to the next user holds up 
   expect(row).toEqual({ clerk_id: "user_After" });
 });
 
-test("a locked row of the ledger delays no other delivery, and its delivery comes again", async () => {
+test("a locked row of the ledger delays no other delivery, and its own delivery is 503", async () => {
   const t = await openWithUser("user_Ledger");
   const lock = (tx: TransactionSql) => tx`select from webhook_events where svix_id = 'msg_first' for update`;
   await expectOnlyIts(t, lock, userEvent(clerkUser("user_Ledger")), "msg_first");

@@ -151,7 +151,7 @@ for (const [what, statement] of [
 }
 
 test.concurrent(
-  "a database away at the boot does not stop it: alive, not ready, 503, and 200 within 5 s of its coming",
+  "an unreachable database does not stop the boot: alive, not ready, 503, and 200 within 5 s of its return",
   async () => {
     const db = await openTestDatabase();
     const proxy = await openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) });

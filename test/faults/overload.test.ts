@@ -12,7 +12,7 @@ setDefaultTimeout(30_000);
 const queueItemsMax = 5_000;
 const inFlightMax = 2 * 500;
 
-test("a full queue answers 503 at once, what waits within 10 s, and the memory held is given back", async () => {
+test("a full queue answers 503 at once, queued changes within 10 s, and the memory is released", async () => {
   const { port } = new URL(await testServerUrl());
   const proxy = await openForTest(openTcpProxy({ targetPort: Number(port) }));
   const t = await openForTest(openTestApp({ databaseUrl: (url) => proxy.urlFor(url) }));
@@ -39,7 +39,7 @@ test("a full queue answers 503 at once, what waits within 10 s, and the memory h
   }
 }, 40_000);
 
-test("changes that a rule of the database refuses are refused alone; those that shared a batch with them are applied", async () => {
+test("changes that a rule of the database refuses fail alone; the others of their batch are applied", async () => {
   const t = await openForTest(openTestApp());
   await t.sql.unsafe(`
       create function refuse() returns trigger language plpgsql as $$
@@ -62,7 +62,7 @@ test("changes that a rule of the database refuses are refused alone; those that 
   expect(await t.sql`select from users`).toHaveLength(195);
 });
 
-test("a delivery that even the ledger refuses is 503, and taken when it comes again", async () => {
+test("a delivery that even the ledger refuses is 503, and is applied when it is retried", async () => {
   const t = await openForTest(openTestApp());
   await t.sql.unsafe(`
       create function full_up() returns trigger language plpgsql as $$ begin raise exception 'full'; end $$;

@@ -43,7 +43,7 @@ test("500 deliveries at once through a pooler without prepared statements are al
   expect((await t.services.status.getStatus()).users.deleted).toBe(1);
 });
 
-test("texts with quotes, dollars and backslashes arrive as they are", async () => {
+test("texts with quotes, dollars and backslashes are stored unchanged through a pooler", async () => {
   const t = await openForTest(openTestApp({ databaseUrl: (url) => pooler.urlFor(url) }));
   const name = `$$ '' \\' "q" $j$ \\u0041 'x'; drop table users; --`;
   const user = clerkUser("user_Quoted", { first_name: name, last_name: null });
@@ -115,7 +115,7 @@ test("a pooler that the URL does not name as one: doctor, the command line and t
   expect([code, stderr]).toEqual([1, expect.stringContaining("add pgbouncer=true to the URL")]);
 });
 
-test("what the connection is told reaches the server", async () => {
+test("the connection's settings reach the server", async () => {
   const db = await openForTest(openTestDatabase({ migrated: false }));
   const database = openDatabase({ dsn: parseDsn(`${pooler.urlFor(db.url)}&application_name=pooled`) });
   try {

@@ -91,7 +91,7 @@ test("migrate and status on the command line wait until the database is awake, a
   expect(await findPendingMigrations(db.sql)).toEqual([]);
 });
 
-test("a refusal that stays is 503 within 10 s; the log and doctor show the proxy's own words", async () => {
+test("a permanent refusal is 503 within 10 s; the log and doctor show the proxy's message", async () => {
   const words = "Your account or project has exceeded the compute time quota.";
   const { log, lines } = createCollectedLog();
   const { t, link } = await openApp({ log });
@@ -111,7 +111,7 @@ test("a refusal that stays is 503 within 10 s; the log and doctor show the proxy
   expect(check).toEqual({ name: "database", status: "failure", message: expect.stringContaining(words) as string });
 });
 
-test("what keeps readiness at 503 is in the log, once and not at every probe", async () => {
+test("the reason for readiness 503 is logged once, not at every probe", async () => {
   const { log, lines } = createCollectedLog();
   const t = await openForTest(openTestApp({ log, databaseUrl: (url) => url.replace("postgres:", "postgres:not") }));
   for (let probe = 0; probe < 3; probe += 1) expect((await t.app.request("/readyz")).status).toBe(503);

@@ -40,7 +40,7 @@ test("a dry run says what would happen and writes nothing but its record", async
   expect(await versionsOf(r.t)).toBe(before);
 });
 
-test("users made, changed and deleted meanwhile, told by webhooks or not, end right", async () => {
+test("users created, changed and deleted during a backfill end correct, with or without webhooks", async () => {
   const r = await openRunsTest(1_100);
   r.clerk.onList = async (_query, nth) => {
     if (nth !== 1) return;
@@ -74,7 +74,7 @@ test("webhooks are answered while a backfill runs, each within two seconds on a 
 });
 
 describe("the place in Clerk's list", () => {
-  test("where the last user of a page is deleted meanwhile no user is left out or looked at twice", async () => {
+  test("if the last user of a page is deleted between two requests, no user is skipped or seen twice", async () => {
     const r = await openRunsTest(1_100);
     r.clerk.onList = (_query, nth) => {
       if (nth === 1) for (const n of [497, 498, 499]) r.clerk.users.delete(pagedId(n));
@@ -83,7 +83,7 @@ describe("the place in Clerk's list", () => {
     expect(figuresOf(run)).toMatchObject({ status: "done", seen: 1_100 });
   });
 
-  test("nor where all of the last twenty are, though some may be looked at twice", async () => {
+  test("if all of the last twenty users are deleted, no user is skipped, though some may be seen twice", async () => {
     const r = await openRunsTest(1_100);
     r.clerk.onList = (_query, nth) => {
       if (nth === 1) for (let n = 470; n < 500; n += 1) r.clerk.users.delete(pagedId(n));
@@ -95,7 +95,7 @@ describe("the place in Clerk's list", () => {
     expect(row?.["count"]).toBe(1_100);
   });
 
-  test("thousands made in one millisecond are each looked at once, also when the cursor among them is deleted", async () => {
+  test("thousands of users created in one millisecond are each seen once, even if the cursor user is deleted", async () => {
     const r = await openRunsTest(2_600);
     for (const [id, user] of r.clerk.users) r.clerk.users.set(id, { ...user, created_at: startMs });
     r.clerk.onList = (_query, nth) => {
@@ -104,7 +104,7 @@ describe("the place in Clerk's list", () => {
     expect(figuresOf(await r.run("backfill"))).toMatchObject({ status: "done", seen: 2_600 });
   });
 
-  test("a page that is short, or empty by mistake, ends nothing", async () => {
+  test("a page that is short, or empty by mistake, does not end the listing", async () => {
     const r = await openRunsTest(1_300);
     r.clerk.onList = (_query, nth) => {
       if (nth === 0) return [...r.clerk.users.values()].slice(0, 130);
@@ -123,7 +123,7 @@ describe("the place in Clerk's list", () => {
     });
   });
 
-  test("an instance without users is done; a list that is empty though Clerk counts users is not", async () => {
+  test("a backfill of an instance without users is done; with an empty list though Clerk counts users it fails", async () => {
     const r = await openRunsTest(0);
     expect(figuresOf(await r.run("backfill"))).toEqual({ status: "done" });
     r.clerk.users.set(pagedId(1), pagedUser(1));
@@ -136,7 +136,7 @@ describe("the place in Clerk's list", () => {
 });
 
 describe("what fails", () => {
-  test("the rate limit is waited out as long as Clerk asks", async () => {
+  test("a run waits for the rate limit as long as Clerk demands", async () => {
     const clock = createTestClock();
     const r = await openRunsTest(600, { clock });
     let requests = 0;
@@ -154,7 +154,7 @@ describe("what fails", () => {
     expect(figuresOf(await run)).toMatchObject({ status: "done", seen: 600 });
   });
 
-  test("a Clerk that stays away fails the run with a text for people; the next goes on where it was, its figures whole", async () => {
+  test("an outage of Clerk fails the run with a readable error; the next run resumes it with complete figures", async () => {
     const r = await openRunsTest(1_700);
     let isAway = true;
     r.clerk.onList = (query) => {
@@ -176,7 +176,7 @@ describe("what fails", () => {
     expect(r.clerk.asked.find((what) => what.startsWith("list"))).toBe("list +created_at");
   });
 
-  test("a user that cannot be stored keeps no other user out, and the run is not done", async () => {
+  test("a user who cannot be stored blocks no other user, and the run is not done", async () => {
     const r = await openRunsTest(700);
     await r.t.sql`alter table users add constraint refusing check (name <> 'Refused Souza')`;
     r.clerk.users.set(pagedId(321), pagedUser(321, { first_name: "Refused" }));
@@ -188,7 +188,7 @@ describe("what fails", () => {
     });
   });
 
-  test("the database being away for a moment costs time and nothing else", async () => {
+  test("a short outage of the database delays a run and has no other effect", async () => {
     const r = await openRunsTest(1_200);
     r.clerk.onList = async (_query, nth) => {
       if (nth !== 1) return;

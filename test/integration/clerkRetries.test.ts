@@ -15,13 +15,13 @@ test.each([500, 502, 503, 504])("a %d is asked again and may get better", async 
   expect(requests).toHaveLength(3);
 });
 
-test("retries end", async () => {
+test("retries are limited", async () => {
   const { requests, apiUrl } = fakeClerk(() => new Response("no", { status: 500 }));
   expect((await failureOf(openApi(apiUrl).getUser(ada))).code).toBe("clerk_unavailable");
   expect(requests).toHaveLength(4);
 });
 
-test("Retry-After is waited for", async () => {
+test("a retry waits for Retry-After", async () => {
   const { requests, apiUrl } = fakeClerk((_req, _url, nth) =>
     nth === 1 ? new Response("", { status: 429, headers: { "retry-after": "20" } }) : Response.json({ id: ada }),
   );
@@ -35,19 +35,19 @@ test("Retry-After is waited for", async () => {
   expect(await call).toEqual({ id: ada });
 });
 
-test("a Retry-After beyond the deadline is said at once instead of waited for", async () => {
+test("a Retry-After beyond the deadline fails at once instead of being waited for", async () => {
   const { requests, apiUrl } = fakeClerk(() => new Response("", { status: 429, headers: { "retry-after": "90" } }));
   const error = await failureOf(openApi(apiUrl).getUser(ada));
   expect(error).toMatchObject({ code: "too_many_requests", retryAfterSeconds: 90 });
   expect(requests).toHaveLength(1);
 });
 
-test("a limit that stays reached is too many requests", async () => {
+test("a rate limit that persists is too_many_requests", async () => {
   const { apiUrl } = fakeClerk(() => new Response("", { status: 429, headers: { "retry-after": "0" } }));
   expect((await failureOf(openApi(apiUrl).getUser(ada))).code).toBe("too_many_requests");
 });
 
-test("a silent attempt is given up and asked again, and the whole call ends in time", async () => {
+test("an attempt without an answer is abandoned and retried, and the whole call ends in time", async () => {
   const { requests, apiUrl } = fakeClerk((_req, _url, nth) =>
     nth === 1 ? new Promise<Response>(() => {}) : Response.json({ id: ada }),
   );
@@ -61,7 +61,7 @@ test("a silent attempt is given up and asked again, and the whole call ends in t
   expect(performance.now() - startedAtMs).toBeLessThan(2_000);
 });
 
-test("a body that never ends in time is not waited for", async () => {
+test("a body that does not end in time fails the call", async () => {
   const { apiUrl } = fakeClerk(
     () => new Response(new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode("{")) })),
   );

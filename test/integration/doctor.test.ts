@@ -43,7 +43,7 @@ async function openSilence(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-test("a machine where all is well: every line ok", async () => {
+test("with a correct setup every line of doctor is ok", async () => {
   const clerk = fakeClerk(() => Response.json({ object: "total_count", total_count: 7 }));
   const { url } = await openDatabaseUrl();
   const found = await examine({
@@ -62,7 +62,7 @@ test("a machine where all is well: every line ok", async () => {
   expect(found["Clerk key"]).toContain("7 users");
 });
 
-test("nothing configured: what is missing and where to get it; the Clerk key is only a warning", async () => {
+test("without configuration doctor says what is missing and where to get it; the Clerk key is only a warning", async () => {
   expect(await examine({})).toEqual({
     configuration: expect.stringMatching(/^ok/) as string,
     "database URL": expect.stringMatching(/^failure: DATABASE_URL is missing: copy/) as string,
@@ -82,7 +82,7 @@ test("a malformed variable is one failure by name, and everything else is looked
   expect(noUrl["database URL"]).toBeUndefined();
 });
 
-test("what keeps a connection from being made is said with what to do", async () => {
+test("doctor explains a failed connection and says what to do", async () => {
   const good = new URL(await testServerUrl());
   const urlWith = (changes: Partial<URL>, query = "") => {
     const url = new URL(`${good.href}${query}`);
@@ -106,7 +106,7 @@ test("what keeps a connection from being made is said with what to do", async ()
   }
 });
 
-test("a LOG_LEVEL that is none is a line of the report like any other", async () => {
+test("an invalid LOG_LEVEL is a line of the report like any other", async () => {
   const { code, stdout } = await startCli(["doctor"], { LOG_LEVEL: "loud" }).ended;
   expect([code, stdout]).toEqual([1, expect.stringMatching(/configuration.*LOG_LEVEL must be/)]);
 });

@@ -29,7 +29,7 @@ const codeOf = (call: Promise<unknown>) =>
 
 const countRuns = async (r: RunsTest) => (await r.t.sql`select from sync_runs`).length;
 
-test("the first call of all compares every user; however often it is called, nothing more is done until it is due", async () => {
+test("the first call runs a full reconcile; further calls do nothing until the next one is due", async () => {
   const r = await openRunsTest(3);
   const dueWork = openDueWork(r);
   expect(await dueWork.perform()).toMatchObject({ runs: [{ kind: "reconcile", status: "done" }], dueInMs: hourMs });
@@ -49,7 +49,7 @@ test("the first call of all compares every user; however often it is called, not
   expect(await r.t.sql`select from sync_runs where "full"`).toHaveLength(2);
 });
 
-test("of calls at the same moment one works, to one copy or to several; the others are a conflict", async () => {
+test("of concurrent calls, to one copy or several, one works and the others are a conflict", async () => {
   const r = await openRunsTest(600);
   const held = holdPages(r);
   const dueWork = openDueWork(r);
@@ -72,7 +72,7 @@ test("of calls at the same moment one works, to one copy or to several; the othe
   expect(await countRuns(r)).toBe(2);
 });
 
-test("a reconcile that takes longer than a call may is let go in time, and the next call, hours later, goes on with it", async () => {
+test("a reconcile longer than a call may take is released in time, and the next call, hours later, resumes it", async () => {
   const r = await openRunsTest(1_200);
   const clock = createTestClock();
   const held = holdPages(r);
@@ -91,7 +91,7 @@ test("a reconcile that takes longer than a call may is let go in time, and the n
   expect(newest).toMatchObject({ status: "done", drift: 0 });
 });
 
-test("a backfill that another copy had to leave is brought to its end, though no reconcile is due", async () => {
+test("a backfill released by another copy is finished, although no reconcile is due", async () => {
   const r = await openRunsTest(1_200);
   await openDueWork(r).perform();
   const held = holdPages(r);
@@ -104,7 +104,7 @@ test("a backfill that another copy had to leave is brought to its end, though no
   expect(figuresOf(await r.runs.get(runId))).toEqual({ status: "done", seen: 1_200, unchanged: 1_200 });
 });
 
-test("a copy that is to go lets go of what it works on and begins nothing more", async () => {
+test("a copy that shuts down releases its runs and starts nothing more", async () => {
   const r = await openRunsTest(600);
   const held = holdPages(r);
   const leaving = r.otherProcess();
@@ -125,7 +125,7 @@ test("a copy that is to go lets go of what it works on and begins nothing more",
   expect(await countRuns(r)).toBe(1);
 });
 
-test("what is too old goes at each call; without a key, or with no reconcile wanted, that is all", async () => {
+test("each call applies retention; without a key or a schedule it does nothing else", async () => {
   const r = await openRunsTest(1);
   const age = () => r.t.sql`
     insert into webhook_events (svix_id, received_at, settled_at, outcome, payload)

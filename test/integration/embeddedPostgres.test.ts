@@ -17,7 +17,7 @@ test("what was committed survives kill -9 of the server", async () => {
   await server.stop();
 }, 30_000);
 
-test("stopping leaves no process and no folder", async () => {
+test("stopping the embedded Postgres leaves no process and no folder", async () => {
   const server = await openEmbeddedPostgres({ persistent: false, log: silentLog });
   const { pid } = server;
   expect(existsSync(`/proc/${pid}`)).toBe(true);

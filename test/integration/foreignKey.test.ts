@@ -163,7 +163,7 @@ describe("with the right key", () => {
     expect((await r.figures()).active).toBe(0);
   });
 
-  test("once proved it is not asked for again", async () => {
+  test("a proved instance is not checked again", async () => {
     const r = await openForeignTest({ named: "ins_prod" });
     for (let n = 500; n < 515; n += 1) r.clerk.users.set(pagedId(n), pagedUser(n));
     const client = connectTo(r.t, testAdminToken);

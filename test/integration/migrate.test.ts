@@ -11,7 +11,7 @@ import { functionsSchema } from "../../src/store/migration/sqlFunctions.ts";
 const db = useEmptyDatabase();
 const { migrate, look } = db;
 
-test("an empty database is migrated, and a second time nothing happens", async () => {
+test("an empty database is migrated, and a second migration changes nothing", async () => {
   await migrate();
   const before = await look();
   await migrate();
@@ -41,7 +41,7 @@ test("text columns of a few characters are no obstacle", async () => {
   expect(await findPendingMigrations(db.sql)).toEqual([]);
 });
 
-test("over older tables the sync works: rows are written, links made, and a duplicate address is a conflict", async () => {
+test("the sync works on older tables: rows are written, links made, and a duplicate address is a conflict", async () => {
   const t = await openForTest(openTestApp());
   await t.sql.unsafe("drop schema public cascade; drop schema drizzle cascade; create schema public");
   await t.sql.unsafe(olderTables);
@@ -62,7 +62,7 @@ test("several migrations at once wait for each other and all succeed", async () 
   expect(await findPendingMigrations(db.sql)).toEqual([]);
 });
 
-test("functions that are missing are pending, and installed", async () => {
+test("missing functions count as pending and are installed", async () => {
   await migrate();
   const before = await look();
   await db.sql`drop schema ${db.sql(functionsSchema)} cascade`;
@@ -71,7 +71,7 @@ test("functions that are missing are pending, and installed", async () => {
   expect(await look()).toEqual(before);
 });
 
-test("of the functions of other versions the newest are kept, unless this is the older copy", async () => {
+test("migrate keeps the functions of the newest other version; an older copy drops none", async () => {
   const leave = async (name: string, version: string, installedAt: string) => {
     const comment = JSON.stringify({ program: "clerk-neon-sync", version, installedAt });
     await db.sql.unsafe(`create schema ${name}; comment on schema ${name} is '${comment}'`);

@@ -66,7 +66,7 @@ test("rows that point to no user are refused by id, and a foreign key that is th
   expect(keys.map((key) => key["conname"])).toEqual(["own_fk"]);
 });
 
-test("what Postgres refuses, a table of another role, is told in its words and changes nothing", async () => {
+test("a refusal by Postgres (a table of another role) is reported with its message and changes nothing", async () => {
   await db.sql.unsafe(olderTables);
   const role = `limited_${db.name}`;
   await db.sql.unsafe(`create role ${role} login password 'pw'; grant create on schema public to ${role};

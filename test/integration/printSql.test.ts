@@ -37,7 +37,7 @@ test.each([
   expect(await db.look()).toEqual(made);
 });
 
-test("with nothing pending it prints a comment; --json is one document", async () => {
+test("--print-sql prints a comment if nothing is pending; --json is one document", async () => {
   await db.migrate();
   expect(await printSql()).toMatch(/^-- .*nothing to do.*\n$/);
   expect(JSON.parse(await printSql("--json"))).toEqual({ sql: expect.stringMatching(/^-- /) as string });

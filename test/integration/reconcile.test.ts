@@ -16,7 +16,7 @@ async function openAfterLostWeek(): Promise<RunsTest> {
 }
 
 describe("a reconcile started by a person", () => {
-  test("makes the tables equal to Clerk after a week of lost webhooks, and its drift is exact", async () => {
+  test("makes the tables equal to Clerk after a week of lost webhooks and counts the exact drift", async () => {
     const r = await openAfterLostWeek();
     const run = await r.run("reconcile");
     expect(figuresOf(run)).toEqual({
@@ -42,7 +42,7 @@ describe("a reconcile started by a person", () => {
     expect(await versionsOf(r.t)).toBe(before);
   });
 
-  test("dry, says all of that beforehand and writes nothing but its record", async () => {
+  test("as a dry run reports the same figures and writes only its record", async () => {
     const r = await openAfterLostWeek();
     const before = await versionsOf(r.t);
     const dry = await r.run("reconcile", { dryRun: true });
@@ -71,13 +71,13 @@ describe("a reconcile started by a person", () => {
     await expectEqualToClerk(r);
   });
 
-  test("what a webhook wrote and Clerk's API renders the same is no drift", async () => {
+  test("a user written by a webhook and unchanged in Clerk's API is not drift", async () => {
     const r = await openRunsTest(5);
     for (const user of r.clerk.users.values()) await r.t.deliver(userEvent(user));
     expect(figuresOf(await r.run("reconcile"))).toEqual({ status: "done", seen: 5, unchanged: 5 });
   });
 
-  test("what moves by itself at Clerk, activity and the countdown of a lock, is no drift and writes nothing", async () => {
+  test("values that change by themselves at Clerk (activity, countdown of a lock) are not drift and write nothing", async () => {
     const r = await openRunsTest(5);
     for (const [id, user] of r.clerk.users)
       r.clerk.users.set(id, { ...user, last_active_at: startMs, lockout_expires_in_seconds: 90 });
@@ -91,7 +91,7 @@ describe("a reconcile started by a person", () => {
     expect(figuresOf(await r.run("reconcile"))).toMatchObject({ applied: 1, drift: 1 });
   });
 
-  test("looks again at users without a mentorado; a mentorado found is applied, and no drift", async () => {
+  test("relinks users without a mentorado; a new link counts as applied, not as drift", async () => {
     const r = await openRunsTest(3);
     const email = `${pagedId(1).slice(5).toLowerCase()}@example.com`;
     const rows = await r.t.sql<{ id: number }[]>`
@@ -103,7 +103,7 @@ describe("a reconcile started by a person", () => {
     expect((await r.t.services.users.getUser(pagedId(1))).mentorado?.id).toBe(rows[1]?.id ?? 0);
   });
 
-  test("a deleted user that Clerk still lists stays deleted, and is stale", async () => {
+  test("a deleted user whom Clerk still lists stays deleted and counts as stale", async () => {
     const r = await openRunsTest(3);
     await r.t.deliver(deletedEvent(pagedId(2)));
     expect(figuresOf(await r.run("reconcile"))).toMatchObject({ seen: 3, applied: 2, stale: 1, drift: 2 });

@@ -4,7 +4,7 @@ import { startMs, userEvent } from "../support/events.ts";
 import { pagedId, pagedUser } from "../support/pagedClerk.ts";
 import { expectEqualToClerk, figuresOf, openRunsTest, type RunsTest } from "../support/runs.ts";
 
-test("a user made while the pass goes by is not taken for gone, nor one that a list left out", async () => {
+test("a user who signs up during the listing is not deleted, nor one whom a list omits", async () => {
   const r = await openRunsTest(30);
   await r.run("backfill");
   r.clerk.onList = async (query, nth) => {
@@ -21,7 +21,7 @@ test("a user made while the pass goes by is not taken for gone, nor one that a l
   await expectEqualToClerk(r);
 });
 
-test("only Clerk's word about the very user counts: absent from every list is not enough", async () => {
+test("only Clerk's 404 for the user itself counts: absence from every list is not enough", async () => {
   const r = await openRunsTest(30);
   await r.run("backfill");
   const hidden = r.clerk.users.get(pagedId(7)) ?? pagedUser(7);
@@ -90,7 +90,7 @@ const refusals: Record<string, (r: RunsTest) => void> = {
       if (what === `get ${pagedId(12)}`) throw new AppError("clerk_unavailable", "Clerk answered 500.");
     }),
 };
-test.each(Object.keys(refusals))("where Clerk %s the run fails, says why and deletes no user", async (what) => {
+test.each(Object.keys(refusals))("if Clerk %s the run fails, says why and deletes no user", async (what) => {
   const r = await openRunsTest(50);
   await r.run("backfill");
   for (let n = 3; n < 13; n += 1) r.clerk.users.delete(pagedId(n));
@@ -102,7 +102,7 @@ test.each(Object.keys(refusals))("where Clerk %s the run fails, says why and del
   expect(row?.["count"]).toBe(0);
 });
 
-test("a Clerk that shows none and counts none fails the run too, though the limit would allow so few", async () => {
+test("if Clerk lists and counts no users the run fails too, even if the limit would allow the deletions", async () => {
   const r = await openRunsTest(5);
   await r.run("backfill");
   r.clerk.users.clear();

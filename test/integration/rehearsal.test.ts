@@ -47,7 +47,7 @@ test("a rehearsal leaves no row and no lock", async () => {
   expect([...(await count())]).toEqual([...before]);
 });
 
-test("a rehearsal that does not get the writer's lock says nothing of obstacles", async () => {
+test("a rehearsal that does not get the writer's lock reports no obstacles", async () => {
   await migrate();
   await db.sql.begin(async (tx) => {
     await tx`select pg_advisory_xact_lock(7164381920153)`;

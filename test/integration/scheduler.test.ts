@@ -37,7 +37,7 @@ async function reconcileNow(r: RunsTest) {
   return r.runs.get(newest?.runId ?? "");
 }
 
-test("of many processes one runs the reconcile, once an interval", async () => {
+test("of many processes exactly one runs the reconcile per interval", async () => {
   const r = await openRunsTest(3);
   for (let n = 0; n < 4; n += 1) {
     schedule(r, { everyMs: 1_000 });
@@ -51,7 +51,7 @@ test("of many processes one runs the reconcile, once an interval", async () => {
   }
 });
 
-test("the first of a day compares every user, those after it what changed since, and users who may be linked by now", async () => {
+test("the first reconcile of a day is full; later ones are incremental and relink waiting users", async () => {
   const r = await openRunsTest(1_200);
   const email = `${pagedId(5).slice(5).toLowerCase()}@example.com`;
   const [, second] = await r.t.sql<{ id: number }[]>`
@@ -73,7 +73,7 @@ test("the first of a day compares every user, those after it what changed since,
   expect((await scheduledRuns(r)).map((row) => row.full)).toEqual([true, false, true]);
 });
 
-test("a run that finds fewer users at Clerk than here compares every user, and deletes whom Clerk no longer has", async () => {
+test("a run that finds fewer users at Clerk becomes full and deletes the users that Clerk no longer has", async () => {
   const r = await openRunsTest(1_200);
   await reconcileNow(r);
   r.clerk.users.set(pagedId(3), pagedUser(3, { first_name: "Changed", updated_at: startMs + 1_300_000 }));
@@ -95,7 +95,7 @@ test("a user whom Clerk dates far ahead hides no other user's changes from the r
   expect((await r.t.services.users.getUser(pagedId(2))).user?.name).toContain("Changed");
 });
 
-test("changes while the newest are read, and deletions between two pages, leave no user out", async () => {
+test("changes and deletions during an incremental listing skip no user", async () => {
   const r = await openRunsTest(2_000);
   await r.runs.startScheduled({ everyMs: 1, firstDueInMs: 0 });
   const first = (await r.runs.list({ limit: 1 }))[0]?.runId ?? "";
@@ -114,7 +114,7 @@ test("changes while the newest are read, and deletions between two pages, leave 
   expect(await r.runs.get(run)).toMatchObject({ status: "done", applied: 2_000 });
 });
 
-test("a process that starts takes over what another left, before any interval is over", async () => {
+test("a new process takes over the run of an ended one before the interval is over", async () => {
   const r = await openRunsTest(600);
   await r.t.sql`
     insert into sync_runs (id, kind, status, started_by, lease_owner, lease_until)
@@ -128,7 +128,7 @@ test("a process that starts takes over what another left, before any interval is
   expect(figuresOf((await r.runs.list({ limit: 1 }))[0] as never)).toEqual({ status: "done", seen: 600, applied: 600 });
 });
 
-test("without a key nothing is scheduled, which is said once; with 0 nothing is said either", async () => {
+test("without a key nothing is scheduled, which is logged once; with interval 0 nothing is logged", async () => {
   const r = await openRunsTest(1);
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });

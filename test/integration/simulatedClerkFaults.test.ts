@@ -13,7 +13,7 @@ async function open(users: number) {
 }
 
 test.each(["html", "error", "cut", "unauthorized"] as const)(
-  "while it is %s the client says unavailable, never that a user is gone, and afterwards all is well",
+  "while Clerk is %s the client reports unavailable, never that a user is gone, and recovers afterwards",
   async (kind) => {
     const api = await open(1);
     const [user] = await api.listUsers({ limit: 1, ...oldestFirst });
@@ -26,7 +26,7 @@ test.each(["html", "error", "cut", "unauthorized"] as const)(
   },
 );
 
-test("while nothing listens the client says unavailable", async () => {
+test("while nothing listens the client reports unavailable", async () => {
   const api = await open(1);
   await clerk.close();
   expect((await failureOf(api.countUsers())).code).toBe("clerk_unavailable");

@@ -46,7 +46,7 @@ test("a first try that is to wait asks the database nothing before its time", as
   expect(stage.state.tries).toBeGreaterThan(0);
 });
 
-test("while the database is away nothing is known; once it is back the rehearsal is held", async () => {
+test("while the database is unreachable there is no report; after its return the rehearsal runs", async () => {
   const stage = await openStage({ isAway: true });
   await stage.settle();
   expect(await stage.ask()).toMatchObject({ ready: true, checks: { rehearsal: "unknown" } });
@@ -56,7 +56,7 @@ test("while the database is away nothing is known; once it is back the rehearsal
   expect(await stage.ask()).toMatchObject({ ready: true, checks: { rehearsal: "ok" } });
 });
 
-test("with pending migrations it waits; then it is held once and not again", async () => {
+test("with pending migrations the rehearsal waits; then it runs exactly once", async () => {
   const stage = await openStage({ migrated: false });
   await stage.settle();
   expect(await stage.ask()).toMatchObject({ ready: false, checks: { migrations: "pending", rehearsal: "unknown" } });
@@ -80,7 +80,7 @@ test("an obstacle makes the server not ready until it is removed", async () => {
   await waitFor(async () => (await stage.ask()).ready, { deadlineMs: 10_000, what: "the server to be ready" });
 });
 
-test("what a rehearsal warns of is among the warnings, and the server is ready", async () => {
+test("a warning of the rehearsal is among the warnings of readiness, and the server is ready", async () => {
   const stage = await openStage({ sql: "create unique index one_address on users (email)" });
   await stage.known();
   expect(await stage.ask()).toMatchObject({
@@ -89,7 +89,7 @@ test("what a rehearsal warns of is among the warnings, and the server is ready",
   });
 });
 
-test("while nothing uses the database it is tried less and less often, and soon again once it is used", async () => {
+test("while nothing uses the database the rehearsal backs off, and runs soon once it is used", async () => {
   const stage = await openStage({ isAway: true });
   await stage.settle();
   stage.state.idleMs = 3_600_000;

@@ -10,15 +10,15 @@ const properties = openForFile(async () => {
   return { ...createProperties(courier), close: courier.close };
 });
 
-test("whatever Clerk tells, however it arrives, every table is what the rules say", async () => {
+test("for any events in any order of arrival every table is as the rules say", async () => {
   await fc.assert(properties.convergence, { numRuns: 250 });
 }, 120_000);
 
-test("in each of all orders of a few events, and all at once, the end is the same", async () => {
+test("a few events in any order, or all in one batch, have the same result", async () => {
   await fc.assert(properties.allOrders, { numRuns: 12 });
 }, 120_000);
 
-test("however many events are shuffled and cut into batches, the end is the same", async () => {
+test("any number of events, shuffled and cut into batches, has the same result", async () => {
   await fc.assert(properties.shuffles, { numRuns: 20 });
 }, 120_000);
 

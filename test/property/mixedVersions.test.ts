@@ -71,7 +71,7 @@ async function openMixedVersions() {
   };
 }
 
-test(`a copy of ${lastRelease.version} and one of this version, told in turns, apply the same rules`, async () => {
+test(`a copy of ${lastRelease.version} and one of this version, given events alternately, apply the same rules`, async () => {
   const { oldCopy, carry } = await openMixedVersions();
   await fc.assert(fc.asyncProperty(history, carry), { numRuns: 50 });
   expect(oldCopy.unready).toEqual([]);

@@ -21,7 +21,7 @@ async function promtool(args: readonly string[], stdin = new Blob()): Promise<{ 
   return { code: await child.exited, said: said.join("") };
 }
 
-test("Prometheus takes the alerting rules, and each alert is raised by what it is for and by nothing else", async () => {
+test("Prometheus accepts the alerting rules, and each alert is raised by its own condition only", async () => {
   const checked = await promtool(["check", "rules", "--lint-fatal", rulesFile]);
   expect(checked, checked.said).toMatchObject({ code: 0 });
   const tested = await promtool(["test", "rules", casesFile]);
@@ -45,7 +45,7 @@ test("Prometheus can parse every query of the dashboard", async () => {
   expect(checked, checked.said).toMatchObject({ code: 0 });
 });
 
-test("alerts and dashboard use no metric that /metrics does not have, and the dashboard has all of them", () => {
+test("alerts and dashboard use only metrics of /metrics, and the dashboard shows all of them", () => {
   const typed = new Set(exposition.match(/(?<=^# TYPE )\w+/gm));
   const namesIn = (text: string) =>
     [...new Set(text.match(/\b(?:clerk_sync|process|nodejs)_\w+/g))].map((name) =>
@@ -64,7 +64,7 @@ test("every alarm of the server has a rule: by its code, or by the rate of what 
   expect(new Set([...byCode, ...byRate])).toEqual(new Set<string>(alarmCodes));
 });
 
-test("every counter whose first increase is an alert is there at 0 from the start of the process", () => {
+test("every counter whose first increase is an alert starts at 0 with the process", () => {
   const counted = [...rules.matchAll(/increase\((\w+)\{([^}]*)\}/g)];
   expect(counted.length).toBeGreaterThan(4);
   const series = exposition.split("\n").filter((line) => line.endsWith(" 0"));

@@ -22,12 +22,12 @@ async function run(items: readonly string[], culprits: readonly string[]) {
   return { committed, results };
 }
 
-test("a batch without a culprit is committed once, an empty one too", async () => {
+test("a batch without a poison item is committed once, an empty one too", async () => {
   expect(await run(["a", "b"], [])).toEqual({ committed: ["ab"], results: ["a done", "b done"] });
   expect(await run([], [])).toEqual({ committed: [""], results: [] });
 });
 
-test("every culprit is found alone, the others are committed, and results keep the order of the items", async () => {
+test("every poison item is isolated, the others are committed, and results keep the order of the items", async () => {
   expect(await run("abcdefg".split(""), ["b", "g"])).toEqual({
     committed: ["a", "c", "de", "f"],
     results: ["a done", "b kept", "c done", "d done", "e done", "f done", "g kept"],

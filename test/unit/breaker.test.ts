@@ -27,7 +27,7 @@ function open() {
   return { clock, breaker, database, ask, openBreaker };
 }
 
-test("failures of one moment keep the breaker closed, a third one 100 ms later opens it", async () => {
+test("failures at the same time keep the breaker closed, a third one 100 ms later opens it", async () => {
   const { clock, breaker, ask } = open();
   for (let n = 0; n < 10; n += 1) expect(await ask()).toBe("away");
   await clock.advance(99);
@@ -36,7 +36,7 @@ test("failures of one moment keep the breaker closed, a third one 100 ms later o
   expect([await ask(), CircuitState[breaker.state]]).toEqual(["away", "Open"]);
 });
 
-test("an answer of the database, be it an error, is no failure", async () => {
+test("an error response of the database does not count as a failure of the breaker", async () => {
   const { clock, breaker, ask } = open();
   for (let n = 0; n < 10; n += 1) {
     await ask(new Error("duplicate key"));

@@ -22,7 +22,7 @@ function problemsOf(env: Record<string, string>, options?: typeof start): readon
   }
 }
 
-test("an empty environment is the documented defaults", () => {
+test("an empty environment gives the documented defaults", () => {
   // Without a default turma the database chooses one among the labels of its enum.
   expect(parseConfig({}).defaultTurma).toBeUndefined();
   expect(parseConfig({})).toMatchObject({
@@ -45,7 +45,7 @@ test("the log is pretty on a terminal unless it is told otherwise", () => {
   expect(parseConfig({ LOG_FORMAT: "json" }, { isTty: true }).logFormat).toBe("json");
 });
 
-test("start demands a database and a webhook secret, both said at once", () => {
+test("start requires a database and a webhook secret, and reports both at once", () => {
   expect(problemsOf({}, start)).toEqual(["DATABASE_URL is missing", "CLERK_WEBHOOK_SECRET is missing"]);
   expect(problemsOf({ DATABASE_URL: "  ", CLERK_WEBHOOK_SECRET: "" }, start)).toHaveLength(2);
   expect(problemsOf({ DATABASE_URL: databaseUrl, CLERK_WEBHOOK_SIGNING_SECRET: secret(1) }, start)).toEqual([]);

@@ -48,7 +48,7 @@ function openCommits(options: Partial<GroupCommitOptions<Item, string>> = {}) {
 
 const idsOf = (batches: { ids: string[] }[]) => batches.map((batch) => batch.ids.join());
 
-test("an item alone is flushed at once; what comes meanwhile waits together, in order, up to a batch", async () => {
+test("a single item is committed at once; items that arrive during a commit form the next batch, in order", async () => {
   const { batches, submit, endNext } = openCommits();
   const results = ["a", "b", "c", "d", "e"].map((id) => submit(id));
   expect(idsOf(batches)).toEqual(["a"]);
@@ -57,7 +57,7 @@ test("an item alone is flushed at once; what comes meanwhile waits together, in 
   expect(await Promise.all(results)).toEqual(["done a", "done b", "done c", "done d", "done e"]);
 });
 
-test("no result before its batch has ended", async () => {
+test("an item has no result before its batch has ended", async () => {
   const { clock, submit, endNext } = openCommits();
   let isDone = false;
   const result = submit("a").then(() => (isDone = true));
@@ -67,7 +67,7 @@ test("no result before its batch has ended", async () => {
   await result;
 });
 
-test("items that share a key never share a batch and keep their order", async () => {
+test("items with the same key are never in one batch and keep their order", async () => {
   const { batches, submit, endNext } = openCommits();
   const results = [submit("a"), submit("b", { key: "k" }), submit("c", { key: "k" }), submit("d")];
   for (let round = 0; round < 3; round += 1) await endNext();
@@ -75,7 +75,7 @@ test("items that share a key never share a batch and keep their order", async ()
   await Promise.all(results);
 });
 
-test("all batches under way hold no more items than there is room for; one may always depart", async () => {
+test("batches in flight hold no more items than the limit; a single batch may always start", async () => {
   let room = 3;
   const { clock, batches, submit } = openCommits({
     batchItemsMax: 100,
@@ -101,7 +101,7 @@ test("all batches under way hold no more items than there is room for; one may a
   expect(await Promise.all(results)).toHaveLength(6);
 });
 
-test("a full queue refuses at once, by number and by size; one item of any size passes an empty one", async () => {
+test("a queue full by number or by size rejects at once; an empty queue accepts an item of any size", async () => {
   const { submit, endNext, queueItems } = openCommits();
   const first = submit("a");
   const waiting = ["b", "c", "d", "e"].map((id) => submit(id));
@@ -118,7 +118,7 @@ test("a full queue refuses at once, by number and by size; one item of any size 
   expect(large.queueItems()).toBe(0);
 });
 
-test("a batch holds no more than its size, but for one item that is larger alone", async () => {
+test("a batch never exceeds its size limit, except for a single item that is larger", async () => {
   const { batches, submit, endNext } = openCommits();
   const results = [submit("a"), submit("b", { size: 60 }), submit("c", { size: 60 }), submit("d", { size: 1 })];
   for (let round = 0; round < 3; round += 1) await endNext();
@@ -126,7 +126,7 @@ test("a batch holds no more than its size, but for one item that is larger alone
   await Promise.all(results);
 });
 
-test("a change that still waits at the deadline is let go, never flushed, and leaves its place to others", async () => {
+test("a change still queued at its deadline is rejected, never committed, and frees its place", async () => {
   const { clock, batches, submit, endNext, queueItems } = openCommits();
   const first = submit("a");
   const late = [submit("b", { deadlineMs: 30 }), submit("c", { deadlineMs: 30 })];
@@ -141,7 +141,7 @@ test("a change that still waits at the deadline is let go, never flushed, and le
   expect(idsOf(batches)).toEqual(["a", "d"]);
 });
 
-test("whose batch is under way at the deadline is let go too; the batch goes on and the next one follows", async () => {
+test("a change whose batch is in flight at its deadline is rejected too; the batch continues and the next one follows", async () => {
   const { clock, batches, submit, endNext } = openCommits();
   const late = submit("a", { deadlineMs: 20 });
   await clock.advance(20);
@@ -152,7 +152,7 @@ test("whose batch is under way at the deadline is let go too; the batch goes on 
   expect(await next).toBe("done b");
 });
 
-test("an error in an item's place is that item's alone; a batch that fails fails all its items and no others", async () => {
+test("an error as a result fails that item only; a failed batch fails all its items and no others", async () => {
   const { clock, submit, endNext, batches } = openCommits();
   const results = [submit("a"), submit("bad"), submit("c")];
   for (let round = 0; round < 2; round += 1) await endNext();
@@ -164,7 +164,7 @@ test("an error in an item's place is that item's alone; a batch that fails fails
   expect(await Promise.all(failing)).toEqual(["away", "done e"]);
 });
 
-test("near the database one batch is under way; a commit that takes longer lets the next depart after a while", async () => {
+test("with short commits one batch is in flight; after a long commit the next batch starts at the interval", async () => {
   const { clock, batches, submit, endNext } = openCommits({
     batchesInFlightMax: 2,
     shortCommitMsMax: 40,

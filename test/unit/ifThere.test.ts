@@ -3,7 +3,7 @@ import { ifThere } from "../../src/dev/postgres/ifThere.ts";
 
 const failWith = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
 
-test("what is not there is undefined; what cannot be read is an error unless the caller says otherwise", async () => {
+test("a missing file is undefined; an unreadable one is an error unless the caller says otherwise", async () => {
   expect(await ifThere(Promise.resolve("text"))).toBe("text");
   expect(await ifThere(failWith("ENOENT"))).toBeUndefined();
   expect(await ifThere(failWith("EACCES"), ["EACCES"])).toBeUndefined();

@@ -12,7 +12,7 @@ function createAttempt(failures: number) {
   return { attempt, calls: () => calls };
 }
 
-test("an attempt that fails is made again after the wait that was asked for, and not before", async () => {
+test("a failed attempt is retried after the given wait, and not before", async () => {
   const clock = createTestClock();
   const { attempt, calls } = createAttempt(2);
   const result = retry(attempt, { clock, findWaitMs: (_error, failures) => failures * 100 });
@@ -25,7 +25,7 @@ test("an attempt that fails is made again after the wait that was asked for, and
   expect(await result).toBe(3);
 });
 
-test("without a wait the last error is thrown", async () => {
+test("without a further wait the last error is thrown", async () => {
   const { attempt, calls } = createAttempt(9);
   const findWaitMs = (_error: unknown, failures: number) => (failures < 3 ? 0 : undefined);
   const clock = createTestClock();
@@ -51,7 +51,7 @@ test("an abort ends a wait at once with its reason, and no attempt follows", asy
   expect([calls(), clock.timers()]).toEqual([1, 0]);
 });
 
-test("what repeats goes on until it is stopped; a deadline that is cancelled never aborts", async () => {
+test("a repeated action continues until it is stopped; a cancelled deadline never aborts", async () => {
   const clock = createTestClock();
   let ticks = 0;
   const stop = repeat(clock, 100, () => (ticks += 1));

@@ -6,7 +6,7 @@ import { createTestClock } from "../support/testClock.ts";
 const dayMs = 86_400_000;
 const inUse = { idleMs: () => 0 };
 
-test("between its times a schedule leaves the database alone", async () => {
+test("the schedule does not use the database between its due times", async () => {
   const calls: string[] = [];
   const runs = {
     findSleepMs: () => Promise.resolve(0),
@@ -36,7 +36,7 @@ test("between its times a schedule leaves the database alone", async () => {
   expect(calls.length).toBe(6);
 });
 
-test("a database that is away is asked again later, and the schedule goes on", async () => {
+test("after an outage of the database the schedule retries and continues", async () => {
   let fails = true;
   let starts = 0;
   const runs = {

@@ -55,7 +55,7 @@ function open(options: Partial<SessionVerifierOptions> = { jwtKey }) {
 let secretCount = 0;
 const freshSecret = () => `sk_test_${++secretCount}`;
 
-test("a good token names its user, without network when the key is known", async () => {
+test("a valid token yields its user, without network access when the key is known", async () => {
   expect(await open()(sign())).toEqual({ clerkId: ada });
 });
 
@@ -93,11 +93,11 @@ test("a token must come from an authorized party, when there are any; one that n
   expect(await open({ jwtKey, authorizedParties: [] })(sign({ azp: undefined }))).toEqual({ clerkId: ada });
 });
 
-test("without any key no token proves anything", async () => {
+test("without any key no token is accepted", async () => {
   expect(await open({})(sign())).toBeNull();
 });
 
-test("a key that is none is refused when the verifier is built", () => {
+test("a malformed key is refused when the verifier is built", () => {
   expect(() => open({ jwtKey: "hidden" })).toThrow("must be a public key in PEM");
 });
 
@@ -116,7 +116,7 @@ test("with the public key no network is used, even when there is a secret", asyn
   expect(clerk.count()).toBe(0);
 });
 
-test("what cannot be a session never asks Clerk for a key", async () => {
+test("a text that cannot be a session token causes no request for Clerk's keys", async () => {
   const clerk = fakeJwks(jwks);
   const verify = open({ secretKey: freshSecret(), apiUrl: clerk.apiUrl });
   for (const token of ["garbage", "a.b.c", signHmac(), sign({ sub: "mch_abc" })])
@@ -155,7 +155,7 @@ test.each<[string, () => Response | Promise<Response>]>([
   15_000,
 );
 
-test("silence instead of Clerk's keys is Clerk unavailable after 5 s", async () => {
+test("if Clerk's keys do not arrive within 5 s, Clerk is unavailable", async () => {
   const asked = Promise.withResolvers<void>();
   const { apiUrl } = fakeJwks(() => {
     asked.resolve();

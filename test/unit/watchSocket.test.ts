@@ -67,7 +67,7 @@ async function openIdle(): Promise<Pair> {
 }
 
 for (const how of ["ends", "resets"] as const) {
-  test(`an idle connection that its peer ${how} is told so at the next write, as never sent`, async () => {
+  test(`an idle connection that its peer ${how} reports its end at the next write, as never sent`, async () => {
     const { socket, peer, told } = await openIdle();
     if (how === "ends") peer.end();
     else peer.resetAndDestroy();
@@ -92,7 +92,7 @@ test("a connection that owes an answer is told of its end at once, with the reas
   expect(told).toEqual(["error: ENDED", "close"]);
 });
 
-test("the end of an idle connection is told to the caller that ends it", async () => {
+test("a caller that ends an idle connection is told of its end", async () => {
   const { socket, peer, told } = await openIdle();
   peer.end();
   while (!socket.destroyed) await Bun.sleep(1);
@@ -101,7 +101,7 @@ test("the end of an idle connection is told to the caller that ends it", async (
   expect(told.at(-1)).toBe("close");
 });
 
-test("a socket on which nothing, or something other than a start-up message, comes first is of no use", async () => {
+test("a socket whose first write is missing or is not a start-up message is destroyed", async () => {
   const silent = await openPair();
   await Bun.sleep(30);
   expect(silent.told).toEqual([`error: ${neverSentCode}`, "close"]);
@@ -128,7 +128,7 @@ test("an ErrorResponse during start-up, in however many pieces, ends the socket 
   expect(Buffer.concat(chunks)).toEqual(authenticationOk);
 });
 
-test("an ErrorResponse after start-up is handed on as it came", async () => {
+test("an ErrorResponse after start-up is passed on unchanged", async () => {
   const { socket, peer, told } = await openIdle();
   const answer = toErrorResponse({ code: "XX000", message: "broken" });
   const came = new Promise<Buffer>((done) => socket.once("data", done));
