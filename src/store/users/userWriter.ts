@@ -90,7 +90,7 @@ export function createUserWriter(deps: { database: Database; defaultTurma: strin
 
     applyAndReport: async ({ change, dryRun }) => {
       const { json, texts } = toBatch([toBatchItem(change)], defaultTurma);
-      const argument = `{"batch":${json},"dry_run":${dryRun},"states":true}`;
+      const argument = `{"batch":${json},"dry_run":${dryRun}}`;
       const answer = await database
         .callFunction("apply_and_report", argument, { texts, deadlineMs: reportDeadlineMs })
         .catch((error: unknown) => {

@@ -1,7 +1,7 @@
 -- Moves the counts of one second to its hour and to the totals. Called by settle_deliveries and roll_up_counters.
--- Events are counted by the second, and the second is folded into its hour by the first batch after it: an upsert reads
--- all versions of its row, and while another program holds a snapshot none of them goes. There is never more than one
--- second to fold, because each batch sees to it under the writer's lock.
+-- Events are counted by the second, and the first batch of a later second folds it: an upsert reads all versions of its
+-- row, and none can be vacuumed while another program holds a snapshot. There is at most one second to fold, because each
+-- batch folds under the writer's lock.
 create function clerk_sync.fold_counters(counted_second timestamptz) returns void
 language sql volatile
 as $$
@@ -20,8 +20,8 @@ as $$
     set events = k.events + excluded.events, lag_ms_sum = k.lag_ms_sum + excluded.lag_ms_sum
 $$;
 
--- Takes events without effect (dead, ignored) out of the figures, before they are settled anew. Where the count
--- of the hour is in its day by now, or is not in its hour yet, the row of the hour is negative until they are added up.
+-- Subtracts dead and ignored events from the counters before they are reprocessed. If the counts of the hour are already
+-- folded into the day, or not yet folded into the hour, the row of the hour is negative until the next fold.
 create function clerk_sync.uncount_events(events public.webhook_events[]) returns void
 language sql volatile
 as $$

@@ -1,5 +1,5 @@
--- Folds old figures, oldest first: lags are kept for 31 days, which is as far back as the series of hours goes, hours for
--- a year, days for ten years; what is older is kept by the year. All counts stay. Days and years are those of UTC.
+-- Folds old counters, oldest first. Lags are kept for 31 days (the longest series of hours), hours for a year, days for ten
+-- years, then only years. All counts are preserved. Days and years are in UTC.
 -- limits: {"row_limit": number}. Returns how many rows it folded, row_limit at most. Called by retention. The counts of the
 -- last second are moved to their hour as well, so that event_counters is complete on a quiet instance.
 create function clerk_sync.roll_up_counters(limits jsonb) returns integer

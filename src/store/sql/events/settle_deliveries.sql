@@ -1,8 +1,8 @@
--- The ledger and its figures: a row for each delivery that was not settled before, a count for each that was. Returns a
--- JSON array with the outcome of each change, in the order given.
--- parts: three texts for each change, see apply_user_changes. settled: deliveries settled before, by svix_id. verdicts: by
--- clerk_id. reopens: whether the ledger may hold a row of this batch that is settled anew. Called by apply_user_changes,
--- under its lock and settings.
+-- Writes the ledger and its counters: a row for each delivery that was not settled before, a count for each one. Returns a
+-- JSON array with the outcome of each change, in order.
+-- parts: three texts for each change, see apply_user_changes. settled: deliveries settled before, by svix_id. verdicts: outcomes
+-- by clerk_id. reopens: whether the ledger may contain an event of this batch that has to be reprocessed. Called by
+-- apply_changes, under the lock and settings of apply_user_changes.
 create function clerk_sync.settle_deliveries(
   changes clerk_sync.change[], parts text[], settled jsonb, verdicts jsonb, linked_clerk_ids text[],
   applied_at timestamptz, reopens boolean, out outcomes jsonb
@@ -10,16 +10,16 @@ create function clerk_sync.settle_deliveries(
 language plpgsql
 as $$
 declare
-  -- The rows of events that are settled anew, as they were.
+  -- The former rows of reprocessed events.
   reopened public.webhook_events[];
-  -- The newest second that has counts: this one, or the one that is to be folded. Looked for from the newest on, or
-  -- while a snapshot is held all rows that were folded meanwhile would be read.
+  -- The newest second with counts: the current one, or one to be folded. Searched from the newest, or all dead row
+  -- versions would be read while another program holds a snapshot.
   counted_second timestamptz;
-  -- The outcomes of this batch that an operator's replay may take back.
-  effectless text[];
+  -- Those outcomes in this batch that a later replay can change.
+  dead_or_ignored text[];
 begin
   if reopens then
-    -- Their rows make room for new ones: an insert that looks for conflicts would cost each delivery more.
+    -- Deleted and inserted again: `on conflict` would make each insert more expensive.
     with gone as (
       delete from public.webhook_events e
       where e.outcome in ('dead', 'ignored') and not settled ? e.svix_id
@@ -43,7 +43,7 @@ begin
            end as outcome,
            c.kind = 'upsert' and verdicts ->> c.clerk_id in ('applied', 'unchanged') as is_written,
            c.svix_id is not null and c.kind <> 'busy' and not settled ? c.svix_id
-             -- A replayed event that had an effect stays as it is.
+             -- The replay of an event that had an effect changes nothing.
              and not (c.replay is true and exists (select from public.webhook_events e where e.svix_id = c.svix_id)) as is_new
     from unnest(changes) with ordinality as c
   ), ledger as (
@@ -51,11 +51,11 @@ begin
                                        outcome, error_code, error_detail, refused_version, payload)
     select r.svix_id, r.type, r.clerk_id, r.instance_id, r.occurred_at, r.received_at, applied_at, r.outcome,
            r.error_code, r.error_detail, case when r.error_code = 'refused' then coalesce(r.version, '') end,
-           -- A user just written is not deleted. Of the others a scalar subquery asks, for of a `not exists` the planner may
-           -- make a list of every deleted user.
+           -- No payload for a deleted user. A user written in this batch is not deleted. A scalar subquery, because for
+           -- `not exists` the planner may hash all deleted users.
            case when r.is_written
                      or (select u.deleted_at from public.users u where u.clerk_id = r.clerk_id) is null
-                -- Of an ignored event an empty one is none: its text names several users.
+                -- The empty payload of an ignored event (its text names several users) is stored as null.
                 then case r.outcome when 'ignored' then nullif(parts[r.place * 3], '') else parts[r.place * 3] end end
     from results r where r.is_new
   ), counted as (
@@ -75,7 +75,7 @@ begin
   select jsonb_agg(outcome order by place),
          (select k.second from public.event_counters_recent k order by k.second desc limit 1),
          array_agg(distinct outcome) filter (where is_new and outcome in ('dead', 'ignored'))
-    into outcomes, counted_second, effectless
+    into outcomes, counted_second, dead_or_ignored
     from results;
   if reopens then
     update public.webhook_events e set attempts = r.attempts, received_at = r.received_at
@@ -84,11 +84,11 @@ begin
   if counted_second <> date_trunc('second', applied_at) then
     perform clerk_sync.fold_counters(counted_second);
   end if;
-  -- Copies of older versions take an event that is settled anew out of rows that have to be there.
-  if cardinality(effectless) > 0 then
+  -- Older versions of the program need these counter rows to exist when they reprocess an event.
+  if cardinality(dead_or_ignored) > 0 then
     insert into public.event_counters (hour, outcome, lag_bucket, events)
     select h.hour, o.outcome, -1, 0
-    from unnest(effectless) as o(outcome)
+    from unnest(dead_or_ignored) as o(outcome)
       cross join lateral (values (date_trunc('hour', applied_at, 'UTC')), ('-infinity')) as h(hour)
     on conflict do nothing;
   end if;

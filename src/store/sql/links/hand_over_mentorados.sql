@@ -1,6 +1,6 @@
--- Gives each unclaimed mentorado that has one of these addresses (as of clerk_email_key) to the one active user who waits
--- for it. Several mentorados or several users: no guess. Called by apply_user_changes, under its lock and settings, when an
--- address has been left: by a deletion, which releases a mentorado or leaves one user fewer waiting, or by a change.
+-- Links each unclaimed mentorado with one of these addresses (clerk_email_key) to the only active user who waits for it;
+-- with several mentorados or users nothing is linked. Called under the lock and settings of apply_user_changes, when a
+-- deletion or a change has freed an address: a mentorado was released, or fewer users wait for it.
 create function clerk_sync.hand_over_mentorados(email_keys text[], applied_at timestamptz) returns void
 language plpgsql
 as $$
@@ -24,16 +24,16 @@ begin
           and (select m.id from public.mentorados m where m.user_id = u.id) is null
         having count(*) = 1
       ) w
-  ), handed as (
+  ), linked as (
     update public.mentorados m set user_id = h.user_id, updated_at = clerk_sync.to_column(applied_at, m.updated_at)
     from matched h where m.id = h.mentorado_id
     returning m.id as mentorado_id, h.user_id, h.clerk_id
-  ), trail as (
+  ), audit as (
     insert into public.mentorado_links (mentorado_id, user_id, clerk_id, action, actor, at)
-    select mentorado_id, user_id, clerk_id, 'linked', 'release', applied_at from handed
+    select mentorado_id, user_id, clerk_id, 'linked', 'release', applied_at from linked
     returning id
   )
-  select (select count(*) from matched), count(*) into given, written from trail;
+  select (select count(*) from matched), count(*) into given, written from audit;
   if written <> given then
     perform clerk_sync.fail_unwritten('public.mentorados', given - written);
   end if;

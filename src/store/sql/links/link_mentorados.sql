@@ -1,6 +1,6 @@
--- Each upserted user who has no mentorado gets the one unclaimed mentorado with their verified address, or, if none has
--- that address, a new one. The row as it now is decides, not the change. Returns who got one, by clerk_id. widths:
--- those of the columns, see text_widths. Called by apply_user_changes, under its lock and settings.
+-- Links each upserted user without a mentorado to the one unclaimed mentorado with the user's verified address, or creates
+-- one if no mentorado has that address. Uses the stored row, not the change. Returns the clerk_ids of the linked users.
+-- widths: see text_widths. Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.link_mentorados(
   changes clerk_sync.change[], settled jsonb, default_turma text, widths clerk_sync.widths,
   applied_at timestamptz, out linked_clerk_ids text[]
@@ -11,19 +11,19 @@ declare
   -- For the types of its columns, see to_column.
   as_mentorado constant public.mentorados := null;
   turma_labels constant text[] := enum_range(null::public.turma)::text[];
-  turma_of_new constant text := clerk_sync.find_default_turma(default_turma, turma_labels);
+  turma_by_default constant text := clerk_sync.find_default_turma(default_turma, turma_labels);
   given bigint;
   written bigint;
 begin
-  with seekers as (
-    -- Of several with one address the first.
+  with unlinked_users as (
+    -- The first of several users with one address.
     select distinct on (public.clerk_email_key(u.email) collate "C")
            u.id, u.clerk_id, u.name::text collate "C" as name, u.email::text collate "C" as email,
            u.image_url::text as image_url, public.clerk_email_key(u.email) as email_key,
            u.raw_json -> 'public_metadata' ->> 'turma' as turma, c.source, c.svix_id
     from unnest(changes) with ordinality as c
-      -- `offset 0` here, and a scalar subquery below, keep these lookups what they are. Without statistics, as while
-      -- a backfill fills empty tables, the planner would rather read a whole partial index, for each user.
+      -- `offset 0` here, and a scalar subquery below, force index lookups. Without statistics, as while a backfill fills
+      -- empty tables, the planner would read a whole partial index for each user.
       cross join lateral (select * from public.users u where u.clerk_id = c.clerk_id offset 0) u
     where c.kind = 'upsert' and not settled ? coalesce(c.svix_id, '')
       and clerk_sync.may_be_linked(u.deleted_at is not null, u.email_verified, u.link_held_at is not null)
@@ -32,13 +32,13 @@ begin
     order by public.clerk_email_key(u.email) collate "C", c.ordinality
   ), candidates as materialized (
     select s.*, found.mentorado_id, t.new_turma
-    from seekers s
-      -- A label unknown to the enum is not the event's fault.
+    from unlinked_users s
+      -- An unknown label counts as none.
       cross join lateral (
-        select case when s.turma = any (turma_labels) then s.turma else turma_of_new end as new_turma
+        select case when s.turma = any (turma_labels) then s.turma else turma_by_default end as new_turma
       ) t
-      -- The only mentorado, unclaimed; or none, and a class for a new one: without it the user waits for DEFAULT_TURMA to
-      -- be mended.
+      -- Either exactly one mentorado, unclaimed; or none, and a class for a new one. Without a class the user waits until
+      -- DEFAULT_TURMA is valid.
       cross join lateral (
         select min(m.id) as mentorado_id
         from public.mentorados m where clerk_sync.is_same_key(public.clerk_email_key(m.email), s.email_key)
@@ -47,7 +47,7 @@ begin
   ), linked as (
     update public.mentorados m set user_id = c.id, updated_at = clerk_sync.to_column(applied_at, m.updated_at)
     from candidates c
-    -- `any`: for the sake of `=` a plan made while the table was empty and analyzed would read the whole index.
+    -- `any`: with `=`, a plan cached while the table was empty would read the whole index.
     where m.id = any (array[c.mentorado_id])
     returning m.id as mentorado_id, c.id as user_id
   ), created as (
@@ -67,14 +67,14 @@ begin
     select mentorado_id, user_id, 'linked' as action from linked
     union all
     select mentorado_id, user_id, 'created' from created
-  ), trail as (
+  ), audit as (
     insert into public.mentorado_links (mentorado_id, user_id, clerk_id, action, actor, svix_id, at)
     select n.mentorado_id, n.user_id, s.clerk_id, n.action, s.source, s.svix_id, applied_at
     from changed n cross join lateral (select * from candidates where id = n.user_id) s
     returning clerk_id
   )
   select array_agg(clerk_id), count(*), (select count(*) from candidates) into linked_clerk_ids, written, given
-    from trail;
+    from audit;
   if written <> given then
     perform clerk_sync.fail_unwritten('public.mentorados', given - written);
   end if;

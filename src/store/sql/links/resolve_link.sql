@@ -1,11 +1,11 @@
--- An operator's decision: this mentorado is this user's. {"clerk_id", "mentorado_id", "actor"} → {"error": null} or
--- {"error": "user_not_found" | "mentorado_not_found" | "claimed"}. A mentorado the user had before is released.
+-- Links a mentorado to a user by an operator's decision. {"clerk_id", "mentorado_id", "actor"} → {"error": null} or
+-- {"error": "user_not_found" | "mentorado_not_found" | "claimed"}. The user's former mentorado is released.
 create function clerk_sync.resolve_link(argument jsonb) returns jsonb
 language plpgsql
 set lock_timeout = '3s'
 as $$
 declare
-  -- Decisions and changes take their turns.
+  -- Serialises operators' decisions with user changes.
   decided_at constant timestamptz := clerk_sync.lock_writer();
   found_user public.users;
   found_mentorado public.mentorados;

@@ -1,11 +1,11 @@
--- An operator's decision: this mentorado is not its user's. {"mentorado_id", "actor"} → {"error": null, "clerk_id"} or
--- {"error": "mentorado_not_found"}. The user gets no mentorado by themselves until an operator resolves it.
+-- Unlinks a mentorado from its user by an operator's decision. {"mentorado_id", "actor"} → {"error": null, "clerk_id"} or
+-- {"error": "mentorado_not_found"}. The user is not linked automatically until resolve_link.
 create function clerk_sync.unlink_mentorado(argument jsonb) returns jsonb
 language plpgsql
 set lock_timeout = '3s'
 as $$
 declare
-  -- Decisions and changes take their turns.
+  -- Serialises operators' decisions with user changes.
   decided_at constant timestamptz := clerk_sync.lock_writer();
   wanted_id constant bigint := (argument -> 'mentorado_id')::bigint;
   former_id bigint;

@@ -28,7 +28,7 @@ begin
       end if;
     when 'report' then
       found := clerk_sync.apply_and_report(
-        jsonb_build_object('batch', step -> 'batch', 'dry_run', true, 'states', true), step ->> 'texts') -> 'outcomes';
+        jsonb_build_object('batch', step -> 'batch', 'dry_run', true), step ->> 'texts') -> 'outcomes';
     when 'decide' then
       select m.id into wanted_id from public.mentorados m join public.users u on u.id = m.user_id
       where u.clerk_id = step ->> 'clerk_id';

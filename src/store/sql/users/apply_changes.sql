@@ -1,4 +1,4 @@
--- The changes of a batch, but for those that are `busy`. Called by apply_user_changes, under its lock and settings.
+-- Applies the changes of a batch, except `busy` ones. Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.apply_changes(
   changes clerk_sync.change[], parts text[], batch jsonb, widths clerk_sync.widths, applied_at timestamptz,
   out outcomes jsonb, out created bigint, out changed bigint, out deleted bigint
@@ -6,31 +6,31 @@ create function clerk_sync.apply_changes(
 language plpgsql
 as $$
 declare
-  -- Deliveries settled before: outcome by svix_id.
+  -- Outcomes of deliveries settled before, by svix_id.
   settled jsonb;
-  -- Whether the ledger may hold an event of this batch that is to be settled anew.
+  -- Whether the ledger may contain an event of this batch that has to be reprocessed.
   reopens boolean;
-  -- Whether the ledger holds an event that a rule of the database refused; nearly always it holds none.
+  -- Whether the ledger contains refused events, which is rare.
   has_refused boolean;
-  -- Outcomes of what is not settled, by clerk_id.
+  -- Outcomes of the changes that are not settled, by clerk_id.
   verdicts jsonb := '{}';
   deletions record;
   upserts record;
   linked_clerk_ids text[];
 begin
-  with again as (
+  with repeated as (
     -- No join: a plan made while the ledger was empty and analyzed would read all of it.
     update public.webhook_events e set attempts = e.attempts + 1
     where e.svix_id = any (array(
       select c.svix_id from unnest(changes) c where c.replay is not true and c.kind <> 'busy'))
     returning e.svix_id, e.outcome, e.outcome = 'dead' and e.error_code in ('refused', 'apply_failed') as is_refused
   )
-  -- What a rule of the database refused may be right by now.
+  -- A refused event is reprocessed, because the rule may accept it now.
   select coalesce(jsonb_object_agg(svix_id, outcome) filter (where not is_refused), '{}'),
          bool_or(is_refused) is true or (batch -> 'has_replays')::boolean,
          exists (select from public.webhook_events where error_code = 'refused')
     into settled, reopens, has_refused
-    from again;
+    from repeated;
 
   deleted := 0;
   if (batch -> 'has_deletions')::boolean then

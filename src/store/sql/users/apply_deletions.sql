@@ -1,5 +1,5 @@
--- The deletions among the changes: leaves tombstones, erases what is personal in `users` and in the ledger, releases the
--- mentorados and gives them, and the addresses that were left, to the users who wait for them. verdicts: by clerk_id.
+-- Applies the deletions of a batch: writes tombstones, erases personal data in `users` and the ledger, releases mentorados
+-- and links them, and those of freed addresses, to waiting users. verdicts: outcomes by clerk_id.
 -- Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.apply_deletions(
   changes clerk_sync.change[], settled jsonb, applied_at timestamptz, out verdicts jsonb, out deleted bigint
@@ -22,7 +22,7 @@ begin
            u.name, u.email, u.image_url, u.raw_json
     from unnest(changes) c left join public.users u on u.clerk_id = c.clerk_id
     where c.kind = 'delete' and not settled ? coalesce(c.svix_id, '')
-  ), unseen as (
+  ), inserted as (
     insert into public.users (clerk_id, role, email_verified, deleted_at, last_signed_in, synced_at, sync_source,
                               created_at, updated_at)
     select g.clerk_id, 'user', false, clerk_sync.to_column(g.deleted_at, as_user.deleted_at),
@@ -39,11 +39,11 @@ begin
         updated_at = clerk_sync.to_column(applied_at, u.updated_at),
         synced_at = clerk_sync.to_column(applied_at, u.synced_at), sync_source = g.source
     from gone g where u.id = g.id and g.known_deleted_at is null
-    -- A trigger may have put back what was to be erased: then no tombstone has been written.
+    -- Detects a trigger that restored erased values.
     returning u.id, (u.deleted_at is null or u.name = g.name or u.email = g.email or u.image_url = g.image_url
                      or u.raw_json = g.raw_json) is true as is_kept
   ), corrected as (
-    -- Of several reports of one deletion the earliest time is kept, so that their order does not matter.
+    -- Of several deletions of one user the earliest time is kept, so that their order does not matter.
     update public.users u
     set deleted_at = clerk_sync.to_column(g.deleted_at, u.deleted_at),
         last_signed_in = clerk_sync.to_column(g.deleted_at, u.last_signed_in), sync_source = g.source
@@ -57,7 +57,7 @@ begin
          array_agg(g.left_key) filter (where g.left_key is not null),
          count(*) filter (where g.known_deleted_at is null),
          count(*) filter (where g.known_deleted_at is null or g.known_deleted_at > g.deleted_at),
-         (select count(*) from unseen) + (select count(*) from erased where not is_kept) + (select count(*) from corrected)
+         (select count(*) from inserted) + (select count(*) from erased where not is_kept) + (select count(*) from corrected)
     into verdicts, deleted_ids, deleted_clerk_ids, left_keys, deleted, given, written
     from gone g;
   if written <> given then
@@ -71,7 +71,7 @@ begin
     set user_id = null, updated_at = clerk_sync.to_column(applied_at, m.updated_at)
     from public.users u where m.user_id = any (deleted_ids) and u.id = m.user_id
     returning m.id as mentorado_id, u.id as user_id, u.clerk_id, public.clerk_email_key(m.email) as email_key
-  ), trail as (
+  ), audit as (
     insert into public.mentorado_links (mentorado_id, user_id, clerk_id, action, actor, svix_id, at)
     select r.mentorado_id, r.user_id, r.clerk_id, 'released', c.source, c.svix_id, applied_at
     from released r join unnest(changes) c on c.clerk_id = r.clerk_id and c.kind = 'delete'

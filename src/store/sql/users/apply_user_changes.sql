@@ -5,24 +5,24 @@
 -- if not as in lock_writer; leaving: see release_addresses.
 -- texts: three for each change, with the separator between them: a `change` as Postgres writes rows, the Clerk user as
 -- JSON and the ledger's payload. As JSON all of them are expensive to read.
--- Within a batch each clerk_id and each svix_id stands once at most (the caller sees to it).
+-- The caller ensures that each clerk_id and each svix_id occurs at most once in a batch.
 -- Returns {"outcomes", "created", "changed", "deleted", "ms"}.
--- outcomes: the outcome of each change, in the order given; `busy`: another transaction holds a row
--- that the change needs, and nothing of it was written. created, changed: how many rows of users were inserted, and how
--- many got other content. deleted: how many became tombstones. ms: what the changes took, without any wait for locks.
--- Error LOCKD: a lock is in the way of which it cannot be told whose change needs it; 55P03: one that all need.
+-- outcomes: one per change, in order; `busy`: another transaction holds a row that the change needs, and nothing of it was
+-- written. created, changed, deleted: rows of users inserted, with new content, and turned into tombstones. ms: duration
+-- without lock waits.
+-- Errors: LOCKD: a lock timed out, and it is unknown which change needs that row; 55P03: a lock that all changes need.
 --
--- The batch as a whole equals a serial order of its changes: deletions first, then the rest as they stand; addresses that
--- were left are looked at after the deletions and again at the end.
+-- The result equals a serial order of the changes: deletions first, then the rest in the given order. Mentorados of freed
+-- addresses are linked after the deletions and again at the end.
 create function clerk_sync.apply_user_changes(batch jsonb, texts text) returns jsonb
 language plpgsql
--- Every join below is "a few rows against an index". A plan made while a table was small would scan it later, when
--- it is not; and planning anew at each call costs more than executing.
+-- Every join below finds a few rows by an index. A plan cached while a table was small would scan it later, and planning
+-- at each call costs more than executing.
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
--- Below the caller's own deadline, so that a waiting call gives its connection back by itself.
+-- Less than the caller's deadline, so that a waiting call releases its connection.
 set lock_timeout = '3s'
 as $$
 declare

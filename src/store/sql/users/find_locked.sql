@@ -1,16 +1,16 @@
--- The changes that need a row which another transaction holds, by their places in the batch; they are found without
--- waiting. A row that only looks needed counts: its change comes again. Called by apply_user_changes when a lock was not to be had.
+-- Places in the batch of the changes that need a row which another transaction holds; does not wait. May include a row that
+-- is not really needed: its change is then retried. Called by apply_user_changes after a lock timeout.
 create function clerk_sync.find_locked(changes clerk_sync.change[]) returns integer[]
 language plpgsql
 as $$
 begin
-  -- A whole table that is held is in the way of every change: error 55P03.
+  -- A locked table blocks every change: error 55P03.
   lock table public.users, public.mentorados, public.webhook_events, public.mentorado_links, public.event_counters
     in row exclusive mode;
   return (
     with concerned as materialized (
       select c.ordinality as place, c.kind, c.clerk_id, c.svix_id, u.id as user_id, m.id as mentorado_id,
-             -- Whose mentorado the user may be given, and whose another user may be given after the change.
+             -- Addresses whose mentorado this user may get, or another user after this change.
              case when c.kind = 'upsert' and c.email_verified and m.id is null
                 then public.clerk_email_key(c.email) end as wanted_key,
              case when u.email_verified

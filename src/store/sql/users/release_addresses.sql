@@ -1,8 +1,7 @@
--- Makes room for the changes of a batch that a unique address refused: empties that address of users who are known to
--- have left it, because a newer version of theirs in `changes` or `leaving` (an array of changes), or their newest event
--- among those that a rule of the database refused, has another one. Two users who exchange addresses would otherwise
--- wait for each other for ever. Returns the addresses (as of clerk_email_key) that were verified. Called by apply_user_changes,
--- under its lock and settings.
+-- Called by apply_user_changes, under its lock and settings, after a unique address has refused a batch. Empties that
+-- address for users who are known to have left it: a newer version of theirs, in `changes`, in `leaving` (an array of
+-- changes) or in their newest refused event, has another address. Otherwise two users who exchange addresses would block
+-- each other for ever. Returns the emptied addresses (clerk_email_key) that were verified.
 create function clerk_sync.release_addresses(
   changes clerk_sync.change[], leaving jsonb, applied_at timestamptz, out left_keys text[]
 )
@@ -15,7 +14,7 @@ begin
       join public.users u on u.clerk_id = c.clerk_id
     where c.kind = 'upsert' and u.deleted_at is null and (u.clerk_version is null or c.version >= u.clerk_version)
       and u.email::text collate "C" is distinct from c.email collate "C"
-      -- A delivery that was settled before changes nothing.
+      -- A delivery settled before is no evidence.
       and not exists (select from public.webhook_events e
                       where e.svix_id = c.svix_id and e.error_code is distinct from 'refused')
     union
@@ -43,7 +42,7 @@ begin
 end
 $$;
 
--- Whether the user of an event's payload may still have this address: unless the payload is there and lists it nowhere.
+-- Whether the user of an event may still have this address: false only if the payload is stored and does not list it.
 create function clerk_sync.may_keep_address(payload text, address text) returns boolean
 language plpgsql stable
 as $$
@@ -55,7 +54,7 @@ begin
     select from json_array_elements(case json_typeof(addresses) when 'array' then addresses else '[]' end) as a(value)
     where clerk_sync.is_same_key(public.clerk_email_key(a.value ->> 'email_address'), public.clerk_email_key(address)));
 exception when data_exception then
-  -- Postgres cannot read a text with an escaped NUL or half a surrogate pair: it says nothing.
+  -- Postgres cannot parse a text with an escaped NUL or a lone surrogate: no evidence.
   return true;
 end
 $$;

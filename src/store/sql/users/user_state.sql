@@ -1,5 +1,5 @@
--- All that is known here of one Clerk user, as one JSON object: the row, its mentorado, how the two stand to each other,
--- and the newest delivery about the user. Unknown: state `missing`.
+-- Everything stored about one Clerk user, as a JSON object: the row, its mentorado, the link status and the newest event.
+-- An unknown user has the state `missing`.
 create function clerk_sync.user_state(of_clerk_id text) returns jsonb
 language sql stable
 as $$
