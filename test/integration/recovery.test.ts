@@ -73,7 +73,8 @@ test("after a restore of an older copy one full reconcile makes the tables equal
   expect(active).toEqual(await readUsers(fresh.t));
 }, 30_000);
 
-test("a reconcile that was under way in the copy is ended by a dry run, and the next one compares every user", async () => {
+/** A copy with a reconcile under way; a user whom that run has behind it changed since, and one was deleted. */
+async function restoreMidway(passedMs: number): Promise<{ r: RunsTest; runId: string }> {
   const r = await openRunsTest(1_200);
   await r.run("backfill");
   const held = holdPages(r);
@@ -84,14 +85,38 @@ test("a reconcile that was under way in the copy is ended by a dry run, and the 
   r.clerk.onList = () => undefined;
   held.letGo();
   await r.runs.waitFor(runId);
-  // Of the page that the copied run has behind it.
   await change(r, 1, { first_name: "Changed" });
   await remove(r, 2);
-
   await restore();
-  await moveDatabaseClock(r.t.db, 60_000);
+  await moveDatabaseClock(r.t.db, passedMs);
+  return { r, runId };
+}
+
+test("a reconcile that was under way in the copy is ended by a dry run, and the next one compares every user", async () => {
+  const { r, runId } = await restoreMidway(60_000);
   expect(figuresOf(await r.run("reconcile", { dryRun: true }))).toMatchObject({ status: "done", drift: 2 });
   expect(await r.runs.get(runId)).toMatchObject({ status: "failed" });
   expect(figuresOf(await r.run("reconcile"))).toMatchObject({ status: "done", applied: 1, deleted: 1, drift: 2 });
+  await expectEqualToClerk(r);
+}, 30_000);
+
+test("one that was last at work more than 15 minutes ago begins anew by itself", async () => {
+  const { r, runId } = await restoreMidway(16 * 60_000);
+  expect(figuresOf(await r.run("reconcile"))).toMatchObject({ status: "done", applied: 1, deleted: 1, drift: 2 });
+  expect(await r.runs.get(runId)).toMatchObject({ status: "failed" });
+  await expectEqualToClerk(r);
+}, 30_000);
+
+test("one that goes on from the middle compares again what changed since it began, and the next run finds who is gone", async () => {
+  const { r, runId } = await restoreMidway(60_000);
+  const resumed = await r.run("reconcile");
+  expect({ runId: resumed.runId, ...figuresOf(resumed) }).toMatchObject({
+    runId,
+    status: "done",
+    applied: 1,
+    drift: 1,
+  });
+  await r.runs.startScheduled({ everyMs: 1, firstDueInMs: 0 });
+  await r.runs.whenIdle();
   await expectEqualToClerk(r);
 }, 30_000);

@@ -146,7 +146,7 @@ export async function requestCancel(database: Database, runId: string): Promise<
       update public.sync_runs
       set cancel_requested_at = ${databaseNow(sql)},
           status = case when lease_until > ${databaseNow(sql)} then status else 'cancelled' end,
-          finished_at = case when lease_until > ${databaseNow(sql)} then finished_at else ${databaseNow(sql)} end
+          finished_at = case when lease_until > ${databaseNow(sql)} then finished_at else lease_until end
       where id = ${runId} and status = 'running'`,
     { deadlineMs: leaseDeadlineMs },
   );

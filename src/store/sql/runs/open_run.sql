@@ -62,8 +62,9 @@ begin
       where id = run.id returning * into run;
       return jsonb_build_object('run', to_jsonb(run));
     end if;
+    -- finished_at is when its lease ran out, so that a run too old to resume stays too old.
     update public.sync_runs
-    set status = case when cancel_requested_at is null then 'failed' else 'cancelled' end, finished_at = opened_at,
+    set status = case when cancel_requested_at is null then 'failed' else 'cancelled' end, finished_at = lease_until,
         error = case when cancel_requested_at is null then 'The process that worked on it ended.' end,
         lease_owner = null, lease_until = null
     where id = run.id;
