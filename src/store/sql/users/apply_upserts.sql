@@ -20,7 +20,7 @@ declare
   written bigint;
   needs_widths boolean;
 begin
-  with compared as materialized (
+  with compared as (
     select c.clerk_id, c.source, c.version, c.clerk_updated_at, f.name, f.email, f.email_verified, f.image_url,
            f.login_method, c.role, c.last_signed_in, c.clerk_created_at, k.raw,
            u.id, u.deleted_at is not null as is_tombstone,
@@ -74,6 +74,8 @@ begin
         offset 0
       ) k
     where c.kind = 'upsert' and not settled ? coalesce(c.svix_id, '')
+    -- So that each comparison is made once.
+    offset 0
   ), judged as materialized (
     select *,
            is_role_newer and role_differs as role_changes,
