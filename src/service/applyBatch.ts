@@ -36,7 +36,7 @@ export function createApplyBatch(deps: {
 }): ApplyBatch {
   const commitBatch = createCommitBatch(deps);
 
-  /** Records a refused delivery as a dead event that names the rule. Svix retries it, and each retry is applied anew. */
+  /** Records a refused delivery as a dead event that names the rule. Each retry by Svix is applied like a first delivery. */
   async function settleRefused({ change, replay = false }: PreparedChange, cause: unknown): Promise<Outcome | Error> {
     const { clerkId, delivery } = change;
     const rule = await findRefusedBy(deps.database, cause);

@@ -15,7 +15,7 @@ const closeMs = 1_000;
 /** Exports spans of deliveries, batches and Clerk API calls. */
 export interface Tracing {
   readonly observer: SyncObserver;
-  /** Exports the buffered spans; takes a second at most. */
+  /** Exports the buffered spans, within a second. */
   readonly close: () => Promise<void>;
 }
 

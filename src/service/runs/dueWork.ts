@@ -12,7 +12,7 @@ const workMsMax = 10 * 60_000;
 const resumeMs = 24 * 3_600_000;
 /** After that the database is asked even if Clerk reports no change: for retention and for runs of other copies. */
 const restMsMax = 24 * 3_600_000;
-/** A trigger may call this much early without being put off to its next call. */
+/** Tolerance for a trigger that calls too early: its call counts as due. */
 const earlyMs = 60_000;
 
 const noKey = "CLERK_SECRET_KEY is not set: no reconcile is scheduled; retention is applied.";

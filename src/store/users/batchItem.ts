@@ -2,7 +2,7 @@ import { outcomes, type Outcome } from "../../domain/outcome.ts";
 import { toStorableText } from "../../domain/storableText.ts";
 import type { UserChange } from "../../domain/userChange.ts";
 
-/** How `apply_user_changes` is to treat one change. */
+/** One change, serialised for `apply_user_changes`. */
 export interface BatchItem {
   /** The change as a row, the Clerk user as JSON and the ledger's payload; empty: none. */
   readonly texts: readonly [string, string, string];
@@ -15,8 +15,7 @@ export interface BatchItem {
 }
 
 /**
- * One change as an element of the batch. The Clerk user and the payload, by far the longest parts, go beside it. With
- * `replay` a ledger row that is `dead` or `ignored` is settled anew instead of being counted as a duplicate.
+ * Serialises one change. With `replay` a `dead` or `ignored` event is reprocessed instead of being counted as a duplicate.
  */
 export function toBatchItem(change: UserChange, { replay = false }: { replay?: boolean } = {}): BatchItem {
   const { clerkId, delivery } = change;
@@ -35,7 +34,7 @@ export function toBatchItem(change: UserChange, { replay = false }: { replay?: b
 
 type Column = string | boolean | null | undefined;
 
-/** Those of the SQL type `change`, in its order. */
+/** The fields of the SQL type `change`, in its order. */
 function toColumns(change: UserChange, replay: boolean): Column[] {
   const { delivery } = change;
   const upsert = change.kind === "upsert" ? change : undefined;
@@ -71,7 +70,7 @@ function toInstant(ms: number | null | undefined): string | null {
   return ms == null ? null : new Date(ms).toISOString();
 }
 
-/** As Postgres reads a row: nothing for null, quotes and backslashes of a text twice. */
+/** A composite value in Postgres' text format: empty for null, quotes and backslashes doubled. */
 function toRow(columns: readonly Column[]): string {
   const fields = columns.map((value) => (value == null ? "" : `"${String(value).replaceAll(/["\\]/g, "$&$&")}"`));
   return toStorableText(`(${fields.join(",")})`);
@@ -96,7 +95,7 @@ export function toBatch(
   return { json, texts: texts.join(separator) };
 }
 
-/** Something that none of the texts holds. JSON has no bare control character, but not every payload is JSON. */
+/** A separator that no text contains. JSON never contains this control character, but a payload need not be JSON. */
 function toSeparator(texts: readonly string[]): string {
   let separator = "\u001e";
   while (texts.some((text) => text.includes(separator))) separator = `\u001e${crypto.randomUUID()}`;
@@ -106,12 +105,12 @@ function toSeparator(texts: readonly string[]): string {
 /** `busy`: another transaction holds a row that the change needs; nothing of it was written. */
 export type BatchOutcome = Outcome | "busy";
 
-/** What `apply_user_changes` answers: one outcome per element of the batch, in its order. */
+/** Checks the outcomes from `apply_user_changes`: one per change, in order. */
 export function parseOutcomes(answer: unknown, count: number): BatchOutcome[] {
   const isOutcome = (value: unknown): value is BatchOutcome =>
     value === "busy" || outcomes.some((outcome) => outcome === value);
   if (!Array.isArray(answer) || answer.length !== count || !answer.every(isOutcome)) {
-    throw new Error("apply_user_changes answered something other than one outcome per change");
+    throw new Error("apply_user_changes did not return one outcome per change");
   }
   return answer;
 }

@@ -15,7 +15,7 @@ declare
   lags_before constant timestamptz := date_trunc('hour', started_at - interval '31 days', 'UTC');
   old public.event_counters[];
 begin
-  -- Before the lock, because this reads all of the history. What another process folds meanwhile is not found below.
+  -- Before the lock, because this reads the whole history. Rows that another process folds in between are not found below.
   old := array(
     select k from public.event_counters k
     where k.hour > '-infinity' and k.hour < lags_before

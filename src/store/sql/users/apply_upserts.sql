@@ -1,10 +1,10 @@
--- The created and updated users among the changes, each compared with its row. Called by apply_user_changes, under its lock and
--- settings.
+-- Applies the created and updated users of a batch; each is compared with its row. Called by apply_changes, under the lock
+-- and settings of apply_user_changes.
 --
--- parts: three texts for each change, see there. settled: deliveries settled before, by svix_id. widths: those of the
--- columns, see apply_user_changes. verdicts: outcome by clerk_id. left_keys: addresses (as of clerk_email_key) that a user
--- had verified and has no more. has_unlinked: whether any of the users has no mentorado. created, changed: rows inserted,
--- rows that got other content.
+-- parts: three texts for each change, see there. settled: outcomes of deliveries settled before, by svix_id. widths: see
+-- text_widths. verdicts: outcomes by clerk_id. left_keys: formerly verified addresses (clerk_email_key) that their users
+-- have left. has_unlinked: whether any of the users has no mentorado. created, changed: rows inserted, rows with new
+-- content.
 create function clerk_sync.apply_upserts(
   changes clerk_sync.change[], parts text[], settled jsonb, widths clerk_sync.widths, applied_at timestamptz,
   out verdicts jsonb, out left_keys text[], out has_unlinked boolean, out created bigint, out changed bigint
