@@ -108,6 +108,26 @@ test("U+0000, lone surrogates, right-to-left marks and combining storms are stor
   expect(JSON.stringify(row?.["raw_json"])).not.toContain("\\u0000");
 });
 
+test("names that look like a part of a row, an array or a null are stored unchanged", async () => {
+  const names = [
+    `a","b`,
+    String.raw`\"`,
+    String.raw`back\slash\\`,
+    "(1,2)",
+    ")",
+    ",,",
+    "{a,b}",
+    "NULL",
+    "a\nb",
+    "$1 '' $$",
+  ];
+  for (const [place, name] of names.entries()) {
+    const id = `user_Punctuated${place}`;
+    await t.deliver(userEvent(clerkUser(id, { first_name: name, last_name: null })));
+    expect((await t.findUser(id))?.["name"]).toBe(name);
+  }
+});
+
 test("the deepest nesting and the widest objects that fit into 1 MiB are settled", async () => {
   const texts = [
     `${"[".repeat(500_000)}${"]".repeat(500_000)}`,
