@@ -86,7 +86,7 @@ test("the message of a trigger, which may quote an address, is in neither log no
   for (const text of [server.output(), await readiness()]) {
     expect(text).not.toMatch(/bad address|@example\.com|@r\.invalid/);
   }
-  const refusals = server.logs.filter((line) => line.msg.includes("refuses a change"));
+  const refusals = server.logs.filter((line) => line.msg.includes("refused a change"));
   expect(refusals[0]).toMatchObject({ rule: "no_free_mail", err: { type: "PostgresError", code: "P0001" } });
   const failed = server.logs.find((line) => line.msg === "[tRPC] A call failed");
   expect(failed).toMatchObject({ err: { code: "refused", cause: { code: "P0001" } } });
