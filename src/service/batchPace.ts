@@ -9,6 +9,8 @@ const decay = 0.5;
 export interface BatchPace {
   /** At least 1; no upper limit. */
   readonly itemsMax: () => number;
+  /** Expected database time of so many changes, milliseconds. */
+  readonly findWorkMs: (items: number) => number;
   /** @param writerMs database time of the changes, without lock waits and round trip */
   readonly committed: (items: number, writerMs: number) => void;
   /** Call after a batch that timed out, which may have been too large: halves the estimate. */
@@ -21,6 +23,7 @@ export function createBatchPace(): BatchPace {
   let ms = firstItemMs;
   return {
     itemsMax: () => Math.max(1, Math.floor((writerMsMax * items) / ms)),
+    findWorkMs: (count) => (ms * count) / items,
     committed: (batchItems, writerMs) => {
       items = items * decay + batchItems;
       ms = ms * decay + writerMs;

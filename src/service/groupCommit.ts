@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { AppError, errorTexts } from "../errors.ts";
+import { createBatchStarts } from "./batchStarts.ts";
 
 /** Limits of a group commit, and how it commits. Sizes are in UTF-16 units, as `sizeOf` measures them. */
 export interface GroupCommitOptions<Item, Result> {
@@ -20,10 +21,8 @@ export interface GroupCommitOptions<Item, Result> {
   /** Bounds the memory of the queue. */
   readonly queueSizeMax: number;
   readonly batchesInFlightMax: number;
-  /** After a commit up to this long, the next batch waits for the end of the batch in flight, but no longer than this. */
-  readonly shortCommitMsMax: number;
-  /** After a longer commit, batches overlap and one starts at this interval. */
-  readonly overlapIntervalMs: number;
+  /** Expected database time of a batch, milliseconds. */
+  readonly findWorkMs: (items: number) => number;
 }
 
 /** A queue whose items are committed in batches. */
@@ -48,8 +47,8 @@ interface Waiter<Item, Result> {
 
 /**
  * While a batch is in flight, arriving items are queued and become the next batch; with none in flight, an item is
- * committed at once. So an idle server has no added latency, and batches grow with the load. Short round trip: one batch
- * at a time, because each has a fixed cost. Long round trip: several in flight.
+ * committed at once. So an idle server has no added latency, and batches grow with the load. The next batch starts when
+ * the writer is about to be free: short round trip, shortly before the end of the batch in flight; long one, several overlap.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
   let queue: Waiter<Item, Result>[] = [];
@@ -58,7 +57,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
   let itemsInFlight = 0;
   let cancelStart: (() => void) | undefined;
   const { clock } = options;
-  const pacing = createPacing(options);
+  const starts = createBatchStarts(clock);
 
   function startBatches(): void {
     cancelStart?.();
@@ -68,7 +67,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
         batchesInFlight === 0 ? Math.max(1, options.itemsInFlightMax()) : options.itemsInFlightMax() - itemsInFlight;
       // The end of a batch or the next item calls again.
       if (itemsMax <= 0) return;
-      const waitMs = batchesInFlight === 0 ? 0 : pacing.findWaitMs();
+      const waitMs = batchesInFlight === 0 ? 0 : starts.findWaitMs();
       if (waitMs > 0) {
         cancelStart = clock.setTimer(waitMs, startBatches);
         return;
@@ -83,7 +82,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     queueSize -= size;
     batchesInFlight += 1;
     itemsInFlight += batch.length;
-    const ended = pacing.started();
+    const ended = starts.started(options.findWorkMs(batch.length));
     void settleBatch(batch, options.flush).finally(() => {
       batchesInFlight -= 1;
       itemsInFlight -= batch.length;
@@ -140,33 +139,6 @@ async function settleBatch<Item, Result>(
       waiter.reject(error);
     }
   }
-}
-
-/** Decides when a batch may start while another one is in flight. */
-function createPacing({
-  clock,
-  shortCommitMsMax,
-  overlapIntervalMs,
-}: {
-  clock: Clock;
-  shortCommitMsMax: number;
-  overlapIntervalMs: number;
-}) {
-  let lastStartMs = 0;
-  let lastCommitMs = 0;
-  return {
-    /** Milliseconds until the next batch may start; 0 or less: now. */
-    findWaitMs: () =>
-      lastStartMs + (lastCommitMs > shortCommitMsMax ? overlapIntervalMs : shortCommitMsMax) - clock.monotonicMs(),
-    /** Call at the start of a batch, and the returned function at its end. */
-    started: () => {
-      const startedMs = clock.monotonicMs();
-      lastStartMs = startedMs;
-      return () => {
-        lastCommitMs = clock.monotonicMs() - startedMs;
-      };
-    },
-  };
 }
 
 /** Takes the next batch in order of arrival. Items with a key that is already in it stay in the queue. */

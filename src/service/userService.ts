@@ -27,11 +27,8 @@ const batchSizeMax = 4 * 1024 * 1024;
 const queueItemsMax = 5_000;
 /** Bounds the memory of the queue if deliveries are large. */
 const queueSizeMax = 64 * 1024 * 1024;
-// Measured with 64 deliveries at once: one batch at a time beside the database (some 15 % more deliveries),
-// a batch every 5 ms at 20 ms from it (+40 %), each against two under way.
+/** Half of the connections. */
 const batchesInFlightMax = 5;
-const shortCommitMsMax = 15;
-const overlapIntervalMs = 5;
 /** Less than the promised 10 s, Bun's idle timeout and Svix's timeout of 15 s. */
 const defaultDeadlineMs = 8_000;
 
@@ -101,8 +98,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
     queueItemsMax,
     queueSizeMax,
     batchesInFlightMax,
-    shortCommitMsMax,
-    overlapIntervalMs,
+    findWorkMs: pace.findWorkMs,
   });
 
   async function applyChange(change: UserChange, options: ApplyOptions = {}): Promise<Outcome> {

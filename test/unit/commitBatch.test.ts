@@ -20,7 +20,7 @@ test.each([
   const commitBatch = createCommitBatch({
     database: { state: () => state },
     writer: { apply: () => Promise.reject(new AppError("unavailable", "Away.")) },
-    pace: { itemsMax: () => 50, committed: () => undefined, failed: () => (lowered += 1) },
+    pace: { itemsMax: () => 50, findWorkMs: () => 0, committed: () => undefined, failed: () => (lowered += 1) },
     log: silentLog,
     clock,
   });

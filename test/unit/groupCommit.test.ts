@@ -29,8 +29,7 @@ function openCommits(options: Partial<GroupCommitOptions<Item, string>> = {}) {
     queueItemsMax: 4,
     queueSizeMax: 200,
     batchesInFlightMax: 1,
-    shortCommitMsMax: 15,
-    overlapIntervalMs: 8,
+    findWorkMs: (items) => items,
     ...options,
   });
   /** The result, or the error's code or message. */
@@ -164,31 +163,35 @@ test("an error as a result fails that item only; a failed batch fails all its it
   expect(await Promise.all(failing)).toEqual(["away", "done e"]);
 });
 
-test("with short commits one batch is in flight; after a long commit the next batch starts at the interval", async () => {
-  const { clock, batches, submit, endNext } = openCommits({
-    batchesInFlightMax: 2,
-    shortCommitMsMax: 40,
-    overlapIntervalMs: 5,
-  });
+test("a batch starts shortly before the one in flight is expected to end, or at its end if that is earlier", async () => {
+  const { clock, batches, submit, endNext } = openCommits({ batchesInFlightMax: 2, findWorkMs: () => 40 });
   const results = [submit("a"), submit("b")];
+  await clock.advance(29);
   expect(idsOf(batches)).toEqual(["a"]);
-  await clock.advance(39);
-  await endNext();
-  expect(idsOf(batches)).toEqual(["a", "b"]);
-  results.push(submit("c"));
-  await clock.advance(39);
-  expect(idsOf(batches)).toEqual(["a", "b"]);
   await clock.advance(1);
-  expect(idsOf(batches)).toEqual(["a", "b", "c"]);
-  await clock.advance(1);
-  batches[1]?.end.resolve();
+  expect(idsOf(batches)).toEqual(["a", "b"]);
+  for (const batch of batches) batch.end.resolve();
   await clock.advance(0);
-  // That commit took 41 ms.
-  results.push(submit("d"));
-  await clock.advance(3);
+  results.push(submit("c"), submit("d"));
+  await clock.advance(10);
   expect(idsOf(batches)).toEqual(["a", "b", "c"]);
-  await clock.advance(1);
+  await endNext();
   expect(idsOf(batches)).toEqual(["a", "b", "c", "d"]);
+  await endNext();
+  expect(await Promise.all(results)).toEqual(["done a", "done b", "done c", "done d"]);
+});
+
+test("with a long round trip a batch starts once the work of the one before it is nearly done", async () => {
+  const { clock, batches, submit } = openCommits({ batchesInFlightMax: 3, findWorkMs: () => 4 });
+  const results = [submit("a")];
+  await clock.advance(44);
+  batches[0]?.end.resolve();
+  await clock.advance(0);
+  results.push(...["b", "c", "d"].map((id) => submit(id)));
+  await clock.advance(2);
+  expect(idsOf(batches)).toEqual(["a", "b"]);
+  await clock.advance(1);
+  expect(idsOf(batches)).toEqual(["a", "b", "c,d"]);
   for (const batch of batches) batch.end.resolve();
   expect(await Promise.all(results)).toEqual(["done a", "done b", "done c", "done d"]);
 });
