@@ -25,31 +25,31 @@ import { createContextFactory as createFactory, type CreateContext } from "./trp
 
 const dayMs = 86_400_000;
 
-/** What every part is made of: configuration and database are required, the rest replaces defaults. */
+/** Dependencies of all factories. Configuration and database are required, the rest replaces defaults. */
 export interface SyncDeps {
-  /** What `parseConfig` answers. */
+  /** From `parseConfig`. */
   readonly config: Config;
-  /** What `openDatabase` answers; one per process. */
+  /** From `openDatabase`; one per process. */
   readonly database: Database;
   /** A pino logger, or another with its methods; by default nothing is logged. Only ids are ever passed to it. */
   readonly log?: Log | undefined;
   /** Clerk's Backend API; by default the real one with the config's key. Null: none, as without a key. */
   readonly clerk?: ClerkApi | null | undefined;
-  /** Told what happens, for metrics and traces. */
+  /** Receives measurements, for metrics and traces. */
   readonly observer?: SyncObserver | undefined;
-  /** By default the computer's; to be given to `openDatabase` as well. */
+  /** Default: the system clock. Pass the same one to `openDatabase`. */
   readonly clock?: Clock | undefined;
-  /** What `createServices` answers, to share between the app, the router and code of your own; by default made anew. */
+  /** From `createServices`, to share between the app, the router and code of your own; default: new ones. */
   readonly services?: Services | undefined;
 }
 
-/** What only the HTTP side takes. */
+/** Options of the HTTP side alone. */
 export type SyncAppOptions = Pick<
   AppDeps,
   "isDraining" | "findRehearsal" | "onReadinessAsked" | "metrics" | "rateLimits" | "hasPage" | "dueWork"
 >;
 
-/** Every part of a process but its HTTP side. */
+/** All parts of a process except the HTTP side. */
 export interface SyncParts {
   readonly config: Config;
   readonly log: Log;
@@ -61,8 +61,8 @@ export interface SyncParts {
 }
 
 /**
- * Opens what the server and the command line work with, as the configuration has it. Connects to nothing yet; the
- * caller closes `services.runs` and `database`.
+ * Creates the parts that server and command line share, as configured. Connects to nothing yet; the caller closes
+ * `services.runs` and `database`.
  * @throws AppError `precondition_failed` if the configuration names no database
  */
 export function openParts(
@@ -110,13 +110,14 @@ export function createApp(deps: SyncDeps & SyncAppOptions): Hono {
   return createHttpApp({ ...deps, ...toAccess(deps), webhookSecrets, defaultTurma, clerkInstanceId, corsOrigins });
 }
 
-/** For `appRouter` in a router of your own: the headers of a request, and its client's address → its context. */
+/** For `appRouter` in a router of your own: makes the context from a request's headers and its client's address. */
 export function createContextFactory(deps: SyncDeps & Pick<SyncAppOptions, "rateLimits">): CreateContext {
   return createFactory({ ...toAccess(deps), rateLimits: deps.rateLimits });
 }
 
 /**
- * Starts scheduled reconciles and retention as configured. Of several processes on one database one does the work. `services` have to be given: their runs are closed by `stop`.
+ * Starts scheduled reconciles and retention as configured. If several processes use one database, each scheduled run
+ * works in one of them. `services` are required: `stop` closes their runs.
  */
 export function startSchedule(deps: SyncDeps & { readonly services: Services }): { stop: () => Promise<void> } {
   const scheduler = startScheduler(toScheduleDeps(deps));
@@ -128,7 +129,7 @@ export function startSchedule(deps: SyncDeps & { readonly services: Services }):
   };
 }
 
-/** The same work for a process without timers, done when something outside calls. */
+/** The same work for a process without timers: an external call starts it. */
 export function createDueWork(deps: SyncDeps & { readonly services: Services }): DueWork {
   return createWork(toScheduleDeps(deps));
 }
@@ -140,7 +141,7 @@ function toScheduleDeps(deps: SyncDeps & { readonly services: Services }) {
   const ledgerKeepMs = config.ledgerRetentionDays === 0 ? undefined : config.ledgerRetentionDays * dayMs;
   return {
     runs: services.runs,
-    // Only while the database is in use, which a sleeping one is not: brings up to date what `/metrics` shows of alarms.
+    // Refreshes the alarm figures of `/metrics`, but not if the database has been idle: a suspended compute stays suspended.
     afterJob: async () => {
       await services.runs.whenIdle();
       if (database.idleMs() < awakeAfterUseMs) await services.status.getStatus();

@@ -1,5 +1,5 @@
-// The program as a Neon Function (`bun run build:function`): no socket of its own, no timers that anything depends on, and
-// SIGINT with 5 s to go. https://neon.com/docs/compute/functions/reference/runtime-limits
+// The program as a Neon Function (`bun run build:function`): it opens no socket, no work depends on timers, and it has 5 s
+// after SIGINT. https://neon.com/docs/compute/functions/reference/runtime-limits
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp, createDueWork } from "./compose.ts";
 import { ConfigError, parseConfig, type StartConfig } from "./config.ts";
@@ -14,7 +14,7 @@ import { startRehearsal, type BackgroundRehearsal } from "./service/startRehears
 /** Requests in flight are answered within this time, with 503 at its end; the rest of the 5 s is for closing. */
 const answerMs = 3_000;
 /** Time for the runtime to write the last answers. */
-const lingerMs = 250;
+const flushAnswersMs = 250;
 
 /** Limit of every route. */
 const bodyBytesMax = 1024 * 1024;
@@ -57,8 +57,8 @@ async function open(): Promise<Fetch> {
     // Releases its runs, which the next trigger resumes, while deliveries are still answered.
     const runsEnded = program.services.runs.close();
     while (cutShort.size > 0 && Date.now() < endsAtMs) await sleep(10);
-    for (const answer of cutShort) answer(toErrorResponse(new AppError("unavailable", "This copy is going down.")));
-    await Promise.all([sleep(lingerMs), Promise.race([runsEnded, sleep(Math.max(0, endsAtMs - Date.now()))])]);
+    for (const answer of cutShort) answer(toErrorResponse(new AppError("unavailable", "This copy is shutting down.")));
+    await Promise.all([sleep(flushAnswersMs), Promise.race([runsEnded, sleep(Math.max(0, endsAtMs - Date.now()))])]);
     await program.close();
     log.info("[Function] Stopped");
   }
@@ -81,7 +81,7 @@ async function open(): Promise<Fetch> {
       return await Promise.race([app.fetch(lingering), ending.promise]);
     } finally {
       cutShort.delete(ending.resolve);
-      // A sender that has hung up leaves nothing to cancel.
+      // `cancel` rejects if the sender has closed the connection: nothing is left to cancel.
       if (lingering !== req && !lingering.bodyUsed) lingering.body?.cancel().catch(() => undefined);
     }
   };

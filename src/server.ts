@@ -5,11 +5,11 @@ import type { Log } from "./log.ts";
 import { openProgram } from "./program.ts";
 import { startRehearsal } from "./service/startRehearsal.ts";
 
-/** While deliveries are answered, readiness probes still get `draining`, for so long at most. */
-const lingerMs = 500;
+/** During shutdown, connections are accepted for this long while requests are pending, so that `/readyz` says `draining`. */
+const drainProbeMs = 500;
 /** Deliveries in flight are answered within their own 8 s; then connections are closed. */
 const shutdownMs = 8_500;
-/** What waited for the start comes first: a rehearsal takes the processor and the writer's lock for some 100 ms. */
+/** The first deliveries come first: a rehearsal takes the processor and the writer's lock. */
 const rehearseAfterMs = 1_000;
 
 /** A server that listens. */
@@ -49,8 +49,8 @@ export function startServer(
       // Releases its runs, so that another process resumes them, while deliveries are still answered.
       const runsEnded = schedule.stop();
       const endsAtMs = Date.now() + shutdownMs;
-      const lingersUntilMs = Date.now() + lingerMs;
-      while (server.pendingRequests > 0 && Date.now() < lingersUntilMs) await Bun.sleep(10);
+      const probesUntilMs = Date.now() + drainProbeMs;
+      while (server.pendingRequests > 0 && Date.now() < probesUntilMs) await Bun.sleep(10);
       const timer = setTimeout(() => void server.stop(true), endsAtMs - Date.now());
       // Takes no more connections, closes those that are idle, and waits for the answers.
       await server.stop();

@@ -1,4 +1,4 @@
-/** Position of a full listing of Clerk's users, which is in order of their creation. */
+/** Position in a full listing of Clerk's users, which is in order of their creation. */
 export interface PassPosition {
   /** Users seen so far. */
   readonly users: number;
@@ -33,7 +33,7 @@ export interface RunCursor {
   readonly leftOut: number;
   /** The first few of these elements. */
   readonly leftOutNames: readonly string[];
-  /** Users skipped because another transaction holds their rows; retried before the next page. */
+  /** Users skipped because another transaction has locked their rows; retried before the next page. */
   readonly busyIds: readonly string[];
   /** Number of users whom a rule of the database refused. */
   readonly refused: number;

@@ -2,8 +2,8 @@
 const msDigits = 15;
 
 /**
- * A user's version as text whose bytewise order is the order of versions: by `data.updated_at`; for equal values an
- * answer of the Backend API after any event, then by envelope `timestamp`, then by svix-id.
+ * A user's version as text whose bytewise order is the order of versions: by `data.updated_at`. If equal, an answer of
+ * the Backend API is newer than any event, and events are ordered by envelope `timestamp`, then by svix-id.
  */
 export function toVersionKey(version: {
   updatedAtMs: number;

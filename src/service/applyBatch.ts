@@ -8,7 +8,7 @@ import { toBatchItem } from "../store/users/batchItem.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
 import { isLocked, isRefusal } from "../store/connection/pgErrors.ts";
-import { findRefusedBy, locked, refused } from "../store/connection/refusal.ts";
+import { findRuleName, toLockedError, toRefusedError } from "../store/connection/refusal.ts";
 import type { BatchPace } from "./batchPace.ts";
 import { bisect } from "./bisect.ts";
 import { createCommitBatch, type PreparedChange } from "./commitBatch.ts";
@@ -37,14 +37,14 @@ export function createApplyBatch(deps: {
   const commitBatch = createCommitBatch(deps);
 
   /** Records a refused delivery as a dead event that names the rule. Each retry by Svix is applied like a first delivery. */
-  async function settleRefused({ change, replay = false }: PreparedChange, cause: unknown): Promise<Outcome | Error> {
+  async function recordRefused({ change, replay = false }: PreparedChange, cause: unknown): Promise<Outcome | Error> {
     const { clerkId, delivery } = change;
-    const rule = await findRefusedBy(deps.database, cause);
+    const rule = await findRuleName(deps.database, cause);
     deps.log.error(
       { err: cause, clerkId, svixId: delivery?.svixId, rule },
       "[UserService] A rule of the database refused a change; fix the rule or the row in conflict, Svix retries the change",
     );
-    if (!delivery || change.kind === "dead" || change.kind === "ignored") return refused(rule, cause);
+    if (!delivery || change.kind === "dead" || change.kind === "ignored") return toRefusedError(rule, cause);
     const version = change.kind === "upsert" ? change.version : null;
     const dead: UserChange = {
       kind: "dead",
@@ -57,7 +57,7 @@ export function createApplyBatch(deps: {
     const [kept] = await settle([{ change: dead, batchItem: toBatchItem(dead, { replay }) }], (_, error) =>
       Promise.resolve(toUnavailable(error)),
     );
-    return kept instanceof Error ? kept : refused(rule, cause);
+    return kept instanceof Error ? kept : toRefusedError(rule, cause);
   }
 
   function settle(
@@ -72,7 +72,7 @@ export function createApplyBatch(deps: {
           return await commitBatch(part, { lockWaitMs: isSearching ? lockSearchWaitMs : undefined });
         } catch (error) {
           const isSearchOver = part.length === 1 || deps.clock.monotonicMs() > lockSearchEndsAtMs;
-          if (isLocked(error) && isSearchOver) return part.map(() => locked(error));
+          if (isLocked(error) && isSearchOver) return part.map(() => toLockedError(error));
           isSearching ||= isLocked(error);
           throw error;
         }
@@ -85,10 +85,10 @@ export function createApplyBatch(deps: {
   return async (items) => {
     // A concurrent write of another program looks like a bad row, so a single item gets a second attempt. In a larger
     // batch the bisection is the second attempt.
-    if (items.length > 1) return settle(items, settleRefused);
+    if (items.length > 1) return settle(items, recordRefused);
     return settle(
       items,
-      async (item) => (await settle([item], settleRefused))[0] ?? new Error("A change had no outcome"),
+      async (item) => (await settle([item], recordRefused))[0] ?? new Error("A change had no outcome"),
     );
   };
 }

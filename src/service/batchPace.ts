@@ -11,7 +11,7 @@ export interface BatchPace {
   readonly itemsMax: () => number;
   /** Expected database time of so many changes, milliseconds. */
   readonly findWorkMs: (items: number) => number;
-  /** @param writerMs database time of the changes, without lock waits and round trip */
+  /** @param writerMs database time of the changes, without round trip and the wait for the writer's lock */
   readonly committed: (items: number, writerMs: number) => void;
   /** Call after a batch that timed out, which may have been too large: halves the estimate. */
   readonly failed: () => void;

@@ -7,7 +7,7 @@ import type { Log } from "../log.ts";
 import type { BatchItem } from "../store/users/batchItem.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
-import { locked } from "../store/connection/refusal.ts";
+import { toLockedError } from "../store/connection/refusal.ts";
 import { retry } from "../retry.ts";
 import type { BatchPace } from "./batchPace.ts";
 
@@ -54,7 +54,7 @@ export function createCommitBatch(deps: {
       const { outcomes, writerMs } = await deps.writer.apply(batch, { deadlineMs: batchDeadlineMs, lockWaitMs });
       isCommitted = true;
       pace.committed(items.length, writerMs);
-      return outcomes.map((outcome) => (outcome === "busy" ? locked() : outcome));
+      return outcomes.map((outcome) => (outcome === "busy" ? toLockedError() : outcome));
     } catch (error) {
       const isUnavailable = error instanceof AppError && error.code === "unavailable";
       // A single item is never too large a batch, and an outage says nothing about the pace.

@@ -21,7 +21,7 @@ export interface EventsService {
   readonly get: (svixId: string) => Promise<EventWithPayload>;
   /**
    * Reprocesses the stored payload of an event like a delivery. A `dead` or `ignored` event gets its new outcome in the
-   * ledger; for any other event the answer is `duplicate`.
+   * ledger. Any other event keeps its row; its change is compared with the stored user, usually `unchanged` or `stale`.
    * @throws AppError `not_found`, or `precondition_failed` if the payload has been erased
    */
   readonly replay: (input: {

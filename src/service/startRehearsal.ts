@@ -10,7 +10,7 @@ import { hasFunctions } from "../store/migration/sqlFunctions.ts";
 const rehearsalDeadlineMs = 5_000;
 /** Pause while the database is unreachable, busy or not migrated. */
 const unknownPauseMs = 5_000;
-/** Pause while there is an obstacle: the server gets ready without a restart. Each try holds the writer's lock for 50 ms. */
+/** Pause while there is an obstacle: the server gets ready without a restart. Each try holds the writer's lock. */
 const obstaclePauseMs = 30_000;
 /** While nothing else uses the database the pause doubles up to this, so that Neon can suspend it. */
 const pauseMsMax = 12 * 3_600_000;

@@ -120,7 +120,7 @@ export const webhookEvents = table(
     outcome: text("outcome").notNull(),
     /** Set for a `dead` event: why it is not a valid event, or `refused` (by a rule of the database). */
     errorCode: text("error_code"),
-    /** Set for a refused event: name of the constraint, trigger or column. */
+    /** Set for a refused event: name of the constraint, trigger, column, sequence or function; else the SQLSTATE. */
     errorDetail: text("error_detail"),
     /** Set for a refused event: the version (`toVersionKey`) that it would have stored; empty for a deletion. */
     refusedVersion: text("refused_version"),
@@ -166,9 +166,9 @@ export const eventCounters = table("event_counters", { hour: instant("hour").not
 ]);
 
 /**
- * Event figures of the last second with deliveries, written in the transaction of the events and folded into
- * `event_counters` by the first one after it. So no row is updated more than some hundred times: while another program
- * holds a snapshot, all its versions stay, and each look-up reads them.
+ * Event figures of the last second with deliveries, written in the transaction of the events. The first batch of a later
+ * second folds them into `event_counters`, so a row is updated a few hundred times at most: while another program holds a
+ * snapshot, Postgres keeps all versions of a row, and each lookup reads them.
  */
 export const recentEventCounters = table(
   "event_counters_recent",
@@ -184,7 +184,7 @@ export const mentoradoLinks = table("mentorado_links", {
   clerkId: varchar("clerk_id", { length: 64 }).notNull(),
   /** `linked`, `created`, `released`, `resolved` or `unlinked`. */
   action: text("action").notNull(),
-  /** A sync source, or `operator:` with the operator's id. */
+  /** A sync source, `release` (hand_over_mentorados), or `operator:` with the id of the operator or of the access. */
   actor: text("actor").notNull(),
   svixId: text("svix_id"),
   at: instant("at").defaultNow().notNull(),

@@ -117,7 +117,7 @@ test("a copy that shuts down releases its runs and starts nothing more", async (
   // One that is told to go while it takes the run over does not keep it either.
   const late = r.otherProcess();
   const told: DueWork = openDueWork(r, {
-    runs: { ...late, adopt: (options) => late.adopt(options).finally(() => told.stop()) },
+    runs: { ...late, takeOver: (options) => late.takeOver(options).finally(() => told.stop()) },
   });
   expect((await told.perform()).runs).toEqual([{ kind: "reconcile", status: "paused" }]);
   held.letGo();

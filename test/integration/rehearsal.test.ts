@@ -95,7 +95,7 @@ test.each([
     expect(obstacles).toEqual([]);
     expect(warnings.map(({ sentence }) => sentence)).toEqual([
       expect.stringMatching(
-        /trigger rewrite of table users: change it so that it keeps.*each reconcile does, which will report drift/,
+        /trigger rewrite of table users: change it so that it keeps.*a reconcile does this and would report drift/,
       ),
     ]);
   },

@@ -85,7 +85,7 @@ test("a process that shuts down lets its run go at once, and another goes on", a
   held.letGo();
   await leaving.close();
   expect(await r.runs.get(runId)).toMatchObject({ status: "running", finishedAt: null });
-  await r.runs.adopt();
+  await r.runs.takeOver();
   await r.runs.waitFor(runId);
   expect(figuresOf(await r.runs.get(runId))).toEqual({ status: "done", seen: 1_200, applied: 1_200 });
   expect((await r.t.services.users.getUser(pagedId(1_199))).state).toBe("synced");

@@ -134,7 +134,7 @@ test("without a key nothing is scheduled, which is logged once; with interval 0 
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
   const runs = {
     findSleepMs: () => Promise.reject(new Error("asked")),
-    adopt: () => Promise.reject(new Error("asked")),
+    takeOver: () => Promise.reject(new Error("asked")),
     startScheduled: () => Promise.reject(new Error("asked")),
   };
   const retention = { sweep: () => Promise.resolve(0) };

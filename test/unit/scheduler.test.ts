@@ -10,7 +10,7 @@ test("the schedule does not use the database between its due times", async () =>
   const calls: string[] = [];
   const runs = {
     findSleepMs: () => Promise.resolve(0),
-    adopt: () => Promise.resolve(void calls.push("adopt")),
+    takeOver: () => Promise.resolve(void calls.push("takeOver")),
     startScheduled: () => Promise.resolve({ dueInMs: (calls.push("start"), 400) }),
   };
   const retention = { sweep: () => Promise.resolve(calls.push("sweep")) };
@@ -28,7 +28,7 @@ test("the schedule does not use the database between its due times", async () =>
   await clock.advance(299);
   expect(calls).toEqual([]);
   await clock.advance(400);
-  expect(calls).toEqual(["adopt", "start", "sweep"]);
+  expect(calls).toEqual(["takeOver", "start", "sweep"]);
   await clock.advance(1);
   expect(calls.length).toBe(6);
   scheduler.stop();
@@ -41,7 +41,7 @@ test("after an outage of the database the schedule retries and continues", async
   let starts = 0;
   const runs = {
     findSleepMs: () => Promise.resolve(0),
-    adopt: () => (fails ? Promise.reject(new Error("away")) : Promise.resolve()),
+    takeOver: () => (fails ? Promise.reject(new Error("away")) : Promise.resolve()),
     startScheduled: () => Promise.resolve({ dueInMs: ((starts += 1), 100) }),
   };
   const retention = { sweep: () => Promise.resolve(0) };

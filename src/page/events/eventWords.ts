@@ -16,6 +16,8 @@ const deadWords: Readonly<Record<string, string>> = {
   not_json: "The text is not JSON.",
   not_an_event: "It is JSON without a type, so it is not a Clerk event.",
   no_user_id: "It is about a user and has no usable user id.",
+  nested_too_deep: "Its JSON is nested deeper than Postgres can read.",
+  apply_failed: "The database refused it, under version 0.1. A retry or Replay applies it when nothing is in the way.",
 };
 
 /** Why an event is dead. */

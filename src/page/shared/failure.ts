@@ -3,8 +3,8 @@ import type { AppRouter } from "../../trpc/client.ts";
 
 /** A failed call, in words for the operator. */
 export interface Failure {
-  /** `signed_out`: the token is not accepted. `away`: a retry may succeed. `refused`: it will not. */
-  readonly kind: "signed_out" | "away" | "refused";
+  /** `signed_out`: the token is not accepted. `away`: a retry may succeed. `final`: it will not. */
+  readonly kind: "signed_out" | "away" | "final";
   readonly text: string;
 }
 
@@ -28,6 +28,6 @@ export function toFailure(error: unknown): Failure {
     case "TIMEOUT":
       return { kind: "away", text };
     default:
-      return { kind: "refused", text };
+      return { kind: "final", text };
   }
 }

@@ -75,7 +75,7 @@ export function createDueWork(deps: DueWorkDeps): DueWork {
   }
 
   async function takeOver(signal: AbortSignal) {
-    const { runIds, busyKinds } = await runs.adopt({ resumeMs });
+    const { runIds, busyKinds } = await runs.takeOver({ resumeMs });
     const ended = await work(runIds, signal);
     if (busyKinds.includes("reconcile")) throw inProgress();
     return ended;

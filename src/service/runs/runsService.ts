@@ -52,7 +52,7 @@ export interface RunsService {
    * @returns the runs taken over, and the kinds that another process is working on
    * @throws AppError `precondition_failed` without `CLERK_SECRET_KEY`
    */
-  readonly adopt: (options?: { resumeMs?: number }) => Promise<{ runIds: string[]; busyKinds: RunKind[] }>;
+  readonly takeOver: (options?: { resumeMs?: number }) => Promise<{ runIds: string[]; busyKinds: RunKind[] }>;
   /** See `SleepPlan`. @throws AppError `precondition_failed` without `CLERK_SECRET_KEY` */
   readonly findSleepMs: () => Promise<number>;
   /** Starts the scheduled reconcile if it is due. @returns milliseconds until the next one, and the started run */
@@ -125,11 +125,11 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
     stop: ownRuns.stop,
     waitFor: ownRuns.waitFor,
     whenIdle: ownRuns.whenIdle,
-    adopt: async ({ resumeMs = 0 } = {}) => {
+    takeOver: async ({ resumeMs = 0 } = {}) => {
       const runIds: string[] = [];
       const busyKinds: RunKind[] = [];
       for (const kind of ["backfill", "reconcile"] as const) {
-        const input = { dryRun: false, startedBy: "schedule", adopt: true } as const;
+        const input = { dryRun: false, startedBy: "schedule", takeOverOnly: true } as const;
         const answer = await open(kind, { ...input, resumeMs: Math.max(resumeMs, resumeWithinMs[kind]) });
         if ("run" in answer) runIds.push(answer.run.runId);
         if ("busy" in answer) busyKinds.push(kind);

@@ -5,7 +5,7 @@ import type { RetentionService } from "../retention.ts";
 import type { RunsService } from "./runsService.ts";
 
 /** From the start of the process: by then the lease of the process before it has expired, and its run is taken over. */
-const adoptAfterMs = 10_000;
+const takeOverAfterMs = 10_000;
 /** First check after the start, so that a process restarted more often than the interval also reconciles. */
 const firstCheckAfterMs = 5 * 60_000;
 /** Pause while the database is unavailable. */
@@ -24,7 +24,7 @@ export interface Scheduler {
 interface SchedulerDeps {
   runs: {
     findSleepMs: () => Promise<number>;
-    adopt: () => Promise<unknown>;
+    takeOver: () => Promise<unknown>;
     startScheduled: (...input: Parameters<RunsService["startScheduled"]>) => Promise<{ dueInMs: number }>;
   };
   retention: RetentionService;
@@ -78,7 +78,7 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
     const sleepMs = await runs.findSleepMs();
     if (sleepMs > 0) return planReconcile(Math.min(everyMs, sleepMs));
     if (stopping.signal.aborted) return;
-    await runs.adopt();
+    await runs.takeOver();
     const firstDueInMs = Math.max(0, startedAtMs + everyMs - clock.nowMs());
     const { dueInMs } = await runs.startScheduled({ everyMs, firstDueInMs });
     planReconcile(dueInMs);
@@ -112,7 +112,7 @@ export function startScheduler(deps: SchedulerDeps): Scheduler {
   if (isReconciling) planReconcile(Math.min(everyMs, firstCheckAfterMs));
   else if (everyMs > 0)
     log.warn("[Scheduler] CLERK_SECRET_KEY is not set, so no reconcile is scheduled; set it to enable reconciles");
-  if (deps.hasClerkKey) after(adoptAfterMs, "Taking over runs of ended processes", runs.adopt, retryAfterMs);
+  if (deps.hasClerkKey) after(takeOverAfterMs, "Taking over runs of ended processes", runs.takeOver, retryAfterMs);
   planSweep(Math.min(sweepEveryMs, firstCheckAfterMs));
   return {
     stop: () => {

@@ -3,9 +3,9 @@ import type { Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 
-/** Consecutive failures that open the breaker … */
+/** Number of consecutive failures that open the breaker. */
 const failuresBeforeOpen = 3;
-/** … unless they are this close together: connections that were all cut at once are simply reopened. */
+/** The failures must also span this time: connections that were cut at the same moment do not open the breaker. */
 const failingMsBeforeOpen = 100;
 /** Interval of half-open probes: deliveries succeed within 5 s of the database's return. */
 const probeEveryMs = 1_000;

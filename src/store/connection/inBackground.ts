@@ -1,6 +1,6 @@
 import type { Database } from "./database.ts";
 
-/** Neon suspends a compute this long after its last statement; until then a statement wakes nothing. */
+/** Neon suspends a compute this long after its last statement. Until then it is running: a statement does not start it. */
 export const awakeAfterUseMs = 5 * 60_000;
 
 /** The same database for background work: its calls do not count as use in `idleMs`. */

@@ -11,12 +11,12 @@ export async function withRefusals<T>(database: Pick<Database, "run">, work: () 
   try {
     return await work();
   } catch (error) {
-    throw isRefusal(error) ? refused(await findRefusedBy(database, error), error) : error;
+    throw isRefusal(error) ? toRefusedError(await findRuleName(database, error), error) : error;
   }
 }
 
-/** The error for a row that another transaction holds. */
-export function locked(cause?: unknown): AppError {
+/** The error for a row that another transaction has locked. */
+export function toLockedError(cause?: unknown): AppError {
   return new AppError(
     "unavailable",
     "Another transaction has locked a row that this change needs; nothing was written.",
@@ -27,15 +27,15 @@ export function locked(cause?: unknown): AppError {
   );
 }
 
-/** The error for a refusal. @param rule name from `findRefusedBy` */
-export function refused(rule: string, cause: unknown): AppError {
+/** The error for a refusal. @param rule name from `findRuleName` */
+export function toRefusedError(rule: string, cause: unknown): AppError {
   return new AppError("refused", `A rule of the database refuses this change: ${rule}.`, {
     cause,
   });
 }
 
 /** Name of the constraint, trigger, column, sequence or function that refused a write; if none is known, the SQLSTATE. */
-export async function findRefusedBy(database: Pick<Database, "run">, error: unknown): Promise<string> {
+export async function findRuleName(database: Pick<Database, "run">, error: unknown): Promise<string> {
   const refusal = findPostgresError(error);
   if (refusal?.constraint_name) return refusal.constraint_name;
   const functions = findForeignFunctions(refusal);

@@ -22,7 +22,7 @@ export class StartUpError extends Error {
 /**
  * Splits the bytes of a server into whole messages until it is ready, then passes them on unchanged. An `ErrorResponse`
  * during start-up goes to `refuse` instead.
- * @returns to be called with each chunk; returns what `handOn` returned
+ * @returns the function to call with each chunk; its result is that of `handOn`, true if nothing was passed on
  */
 export function createStartUpReader(
   handOn: (bytes: Buffer) => boolean,

@@ -21,16 +21,16 @@ const idleByte = 0x49;
 const protocolVersion = 0x0003_0000;
 
 /**
- * Workaround that lets postgres.js 3.4.9 survive the end of a connection. If `close` reaches it between accepting a
- * statement and writing it one tick later, it keeps the unsent bytes and its flag for a pending write: on its next socket
- * it writes nothing, or the old bytes before the start-up message. Therefore:
+ * Workaround for a defect of postgres.js 3.4.9. If it receives `close` after it has accepted a statement and before it
+ * writes it one tick later, it keeps the unsent bytes and its flag for a pending write: on its next socket it writes
+ * nothing, or the old bytes before the start-up message. Therefore:
  * - `error` and `close` are delayed by a tick, in which the pending write is done; an idle connection, which may be
  *   given a statement at any time, reports its end at the next write, and that statement fails with `neverSentCode`;
  * - a socket whose first write is not a start-up message is destroyed, until the old bytes are used up;
  * - `close` follows `error` by some ticks: a transaction that failed with its connection still sends its rollback, and
  *   without a socket that ends the process;
  * - an `ErrorResponse` during start-up destroys the socket with a `StartUpError` instead of being passed on: postgres.js
- *   would take it for the answer to a statement that has already failed, and drop it.
+ *   would readChunk it for the answer to a statement that has already failed, and drop it.
  *
  * Reports at github.com/porsager/postgres, all open in November 2026: #1209 (a write after the end of its connection,
  * for #1208), #1193 with the fix proposed in #1214 (a clean end during start-up: the statement is never settled and
@@ -41,10 +41,10 @@ const protocolVersion = 0x0003_0000;
 export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   let state: "starting" | "idle" | "in-transaction" | "answer-due" | "ended" = "starting";
   let dueSinceMs = clock.nowMs();
-  let heardAtMs = clock.nowMs();
-  let held: [event: string, ...args: unknown[]][] | null = null;
+  let lastDataAtMs = clock.nowMs();
+  let heldEvents: [event: string, ...args: unknown[]][] | null = null;
   const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean;
-  const take = createStartUpReader(
+  const readChunk = createStartUpReader(
     (bytes) => emit("data", bytes),
     (error) => socket.destroy(error),
   );
@@ -54,25 +54,25 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   function release(error?: Error): void {
     if (state === "ended") return;
     state = "ended";
-    const events = held ?? [];
+    const events = heldEvents ?? [];
     if (error) emit("error", error);
     for (const event of events) if (!error && event[0] === "error") emit(...event);
     afterTicks(3, () => {
-      held = null;
+      heldEvents = null;
       for (const event of events) if (event[0] === "close") emit(...event);
     });
   }
 
-  const shielded = {
+  const replacements = {
     emit: (event: string, ...args: unknown[]) => {
-      if (event === "data") return take(args[0] as Buffer);
+      if (event === "data") return readChunk(args[0] as Buffer);
       if ((event !== "error" && event !== "close") || state === "ended") return emit(event, ...args);
-      if (held === null && state !== "idle") setImmediate(release);
-      held = [...(held ?? []), [event, ...args]];
+      if (heldEvents === null && state !== "idle") setImmediate(release);
+      heldEvents = [...(heldEvents ?? []), [event, ...args]];
       return true;
     },
     write: (chunk: Buffer, ...args: unknown[]) => {
-      if (held !== null) {
+      if (heldEvents !== null) {
         if (state === "idle") queueMicrotask(() => release(neverSent()));
         if (state === "ended") queueMicrotask(() => emit("error", neverSent()));
         return true;
@@ -86,18 +86,18 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
       return write(chunk, ...args);
     },
     end: (...args: unknown[]) => {
-      if (held === null) state = "ended";
-      if (held === null) return end(...args);
+      if (heldEvents === null) state = "ended";
+      if (heldEvents === null) return end(...args);
       return (queueMicrotask(release), socket);
     },
-    // postgres.js ends only open sockets, and this one is open to it until it has been told of the end.
+    // postgres.js ends only open sockets: this one reports `open` until its end has been emitted.
     get readyState() {
-      return socket.destroyed && held === null ? "closed" : "open";
+      return socket.destroyed && heldEvents === null ? "closed" : "open";
     },
   };
-  replaceMembers(socket, shielded);
+  replaceMembers(socket, replacements);
   socket.on("data", (data: Buffer) => {
-    heardAtMs = clock.nowMs();
+    lastDataAtMs = clock.nowMs();
     // Messages without a request (a notice, a shutdown announcement) do not end with ReadyForQuery.
     if (data.subarray(-6, -1).equals(readyForQuery)) state = data.at(-1) === idleByte ? "idle" : "in-transaction";
   });
@@ -106,8 +106,8 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   });
   return {
     destroyIfSuspect: ({ silentMs, sinceMs, error }) => {
-      const silenceMs = clock.nowMs() - Math.max(dueSinceMs, heardAtMs);
-      if ((state === "answer-due" && silenceMs >= silentMs) || (state === "idle" && heardAtMs <= sinceMs))
+      const silenceMs = clock.nowMs() - Math.max(dueSinceMs, lastDataAtMs);
+      if ((state === "answer-due" && silenceMs >= silentMs) || (state === "idle" && lastDataAtMs <= sinceMs))
         socket.destroy(error);
     },
   };

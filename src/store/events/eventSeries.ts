@@ -18,7 +18,7 @@ export interface EventHour {
   readonly lagP95Ms: number | null;
 }
 
-/** Of the last `hours` hours those with deliveries, oldest first. */
+/** The hours with deliveries among the last `hours` hours, oldest first. */
 export async function listEventHours(database: Database, { hours }: { hours: number }): Promise<EventHour[]> {
   const rows = await database.run(
     (sql) => sql<{ hour: string; outcomes: Record<string, number> | null; lags: LagGroup[] | null }[]>`

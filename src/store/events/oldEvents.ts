@@ -39,7 +39,7 @@ export async function deleteEvents(database: Database, { olderThanMs, limit }: O
         select svix_id from public.webhook_events
         where received_at < ${databaseNow(sql)} - make_interval(secs => ${olderThanMs / 1000})
           and settled_at < ${databaseNow(sql)} - make_interval(secs => ${olderThanMs / 1000}) and outcome <> 'dead'
-        -- The index backwards.
+        -- Matches webhook_events_arrival_index, scanned backwards.
         order by received_at nulls first limit ${limit} for update skip locked
       )
       delete from public.webhook_events e using old where e.svix_id = old.svix_id`,

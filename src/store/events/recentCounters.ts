@@ -1,8 +1,9 @@
 import type { ISql, PendingQuery, Row } from "postgres";
 
 /**
- * The counters of the one second that has not been folded, as part of a statement. Found by its time: the table has no
- * other row, but as many dead ones as a snapshot that another program holds keeps.
+ * The counters of the one second that has not been folded, as part of a statement. The table holds no other second; the
+ * newest one is looked up by the index, which skips the dead row versions that remain while another program holds a
+ * snapshot.
  */
 export function recentCounters(sql: ISql): PendingQuery<Row[]> {
   return sql`(

@@ -1,6 +1,6 @@
 import type { ISql } from "postgres";
 
-/** Columns that the sync writes: `always` with a value, `emptied` by a deletion or release, or for lack of a value. */
+/** Columns that the sync writes. `always`: never null. `emptied`: null after a deletion or release, or without a value. */
 const writtenColumns: Readonly<Record<string, { always: readonly string[]; emptied: readonly string[] }>> = {
   users: {
     always: [
@@ -120,7 +120,7 @@ function findUnusableKey({ chars, isDeterministic, type }: Column): string[] {
     ...(isDeterministic && type !== "citext"
       ? []
       : [
-          "Column users.clerk_id treats different ids as equal (collation or type). Give it a deterministic collation.",
+          "Column users.clerk_id treats different ids as equal (collation or type). Give it the type varchar(64) and a deterministic collation.",
         ]),
   ];
 }

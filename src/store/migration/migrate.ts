@@ -81,7 +81,8 @@ async function migrateIn(tx: TransactionSql, defaultTurma: string | undefined): 
   await tx`select pg_advisory_xact_lock(${migrateLock})`;
   await tx`select set_config('lock_timeout', ${lockTimeout}, true)`;
   const { tables, functions } = await plan(tx);
-  // Before any table lock, or a delivery that holds this lock and the rehearsal would wait for each other.
+  // Before any table lock. Otherwise a deadlock is possible: a delivery holds the writer's lock and waits for a table,
+  // which this transaction has locked while its rehearsal waits for the writer's lock.
   if (tables.length > 0) await tx`select pg_advisory_xact_lock(${writerLock})`;
   for (const statement of [...tables, ...functions]) await tx.unsafe(statement);
 

@@ -4,10 +4,10 @@ import { migrationJournal, migrationTexts } from "./migrationFiles.ts";
 import { planFunctions } from "./sqlFunctions.ts";
 
 /**
- * Same columns as drizzle's ledger, but a table of our own: if a team's program shared it, each program would skip
+ * Same columns as drizzle's table of migrations, but a table of our own: if a team's program shared it, each program would skip
  * migrations older than the other's newest.
  */
-const ledgerTable = "drizzle.clerk_neon_sync_migrations";
+const migrationsTable = "drizzle.clerk_neon_sync_migrations";
 /** The migrations' SQL has unqualified names. */
 const searchPath = "set local search_path = public";
 
@@ -24,15 +24,15 @@ export async function planMigration(
   sql: ISql,
   pending: readonly { readonly tag: string; readonly when: number }[],
 ): Promise<MigrationPlan> {
-  const ledger = pending.length === 0 ? [] : await planLedger(sql);
+  const table = pending.length === 0 ? [] : await planMigrationsTable(sql);
   const ids = pending.length === 0 ? { before: [], after: [] } : await planUserIds(sql);
   const entries = pending.flatMap(({ tag, when }) => {
     const text = migrationTexts[tag] ?? "";
     const hash = createHash("sha256").update(text).digest("hex");
-    const done = `insert into ${ledgerTable} (hash, created_at) values ('${hash}', ${when})`;
+    const done = `insert into ${migrationsTable} (hash, created_at) values ('${hash}', ${when})`;
     return [...text.split("--> statement-breakpoint"), done];
   });
-  return { tables: [...ledger, ...ids.before, ...entries, ...ids.after], functions: await planFunctions(sql) };
+  return { tables: [...table, ...ids.before, ...entries, ...ids.after], functions: await planFunctions(sql) };
 }
 
 /** The plan as a script for psql; a comment if the plan is empty. */
@@ -42,24 +42,24 @@ export function toScript({ tables, functions }: MigrationPlan): string {
   return ["begin", searchPath, ...statements, "commit"].map((statement) => `${statement};`).join("\n\n");
 }
 
-/** Migrations of this version that are not in the database's ledger. */
+/** Migrations of this version that the database does not have. */
 export async function findPendingEntries(sql: ISql): Promise<typeof migrationJournal.entries> {
-  const [ledger] = await sql<{ name: string | null }[]>`select to_regclass(${ledgerTable})::text as name`;
-  const rows = ledger?.name
-    ? await sql<{ createdAt: string }[]>`select created_at::text as "createdAt" from ${sql(ledgerTable)}`
+  const [table] = await sql<{ name: string | null }[]>`select to_regclass(${migrationsTable})::text as name`;
+  const rows = table?.name
+    ? await sql<{ createdAt: string }[]>`select created_at::text as "createdAt" from ${sql(migrationsTable)}`
     : [];
   const applied = new Set(rows.map((row) => Number(row.createdAt)));
   return migrationJournal.entries.filter((entry) => !applied.has(entry.when));
 }
 
-async function planLedger(sql: ISql): Promise<string[]> {
+async function planMigrationsTable(sql: ISql): Promise<string[]> {
   // `if not exists` would need the right to create even if the object exists.
-  const [found] = await sql<{ ledger: boolean; schema: boolean }[]>`
-    select to_regclass(${ledgerTable}) is not null as ledger, to_regnamespace('drizzle') is not null as schema`;
+  const [found] = await sql<{ table: boolean; schema: boolean }[]>`
+    select to_regclass(${migrationsTable}) is not null as "table", to_regnamespace('drizzle') is not null as schema`;
   const columns = "id serial primary key, hash text not null, created_at bigint not null";
   return [
     ...(found?.schema ? [] : ["create schema drizzle"]),
-    ...(found?.ledger ? [] : [`create table ${ledgerTable} (${columns})`]),
+    ...(found?.table ? [] : [`create table ${migrationsTable} (${columns})`]),
   ];
 }
 

@@ -10,9 +10,9 @@ import { findUnloggedTables } from "./unloggedTables.ts";
 
 /** Result of a rehearsal. */
 export interface RehearsalReport {
-  /** Would refuse or break deliveries. */
+  /** Findings that make deliveries fail. */
   readonly obstacles: readonly RehearsalFinding[];
-  /** Would delay or affect some deliveries. */
+  /** Findings that delay or change some deliveries. */
   readonly warnings: readonly RehearsalFinding[];
 }
 
@@ -29,7 +29,7 @@ interface Connection {
 /**
  * Runs made-up users through this version's functions, with the role and settings of the server's connections, and rolls
  * everything back. Only used sequence values, and effects of triggers outside the transaction, remain. Holds the writer's
- * lock for some 50 ms. One function call instead of a transaction: postgres.js ends the process if the connection of an
+ * lock for 60 to 150 ms. One function call instead of a transaction: postgres.js ends the process if the connection of an
  * open transaction breaks.
  * @throws AppError `unavailable` if the database is busy, unreachable or shutting down
  */

@@ -6,13 +6,13 @@ import { toBatch, toBatchItem } from "../users/batchItem.ts";
 export interface RehearsalStep {
   /** Completes "Seen when …". */
   readonly name: string;
-  readonly does: "apply" | "report" | "decide" | "run" | "forget";
+  readonly does: "apply" | "report" | "link_decision" | "run" | "retention";
   readonly expected: unknown;
   readonly [field: string]: unknown;
 }
 
 /** This step fails if a trigger rewrites values, which is a warning only. */
-export const comparedStep = "a user is compared again, as each reconcile does, which will report drift";
+export const comparedStep = "an unchanged user is compared again (a reconcile does this and would report drift)";
 /** Creation of the made-up users, epoch milliseconds; only the order of times matters. */
 const startMs = Date.UTC(2026, 0, 1);
 /** Maximum length of a Clerk id after `user_`. */
@@ -60,7 +60,7 @@ export function toRehearsalSteps(defaultTurma: string): RehearsalStep[] {
     { ...apply("a user is re-synced in a dry run", ["applied"], [renamed]), does: "report" },
     {
       name: "an operator unlinks a mentorado and links it again",
-      does: "decide",
+      does: "link_decision",
       clerk_id: second,
       expected: ["conflict", "linked"],
     },
@@ -77,7 +77,7 @@ export function toRehearsalSteps(defaultTurma: string): RehearsalStep[] {
       [ledgerOnly("ignored", svix(6)), ledgerOnly("dead", svix(7))],
     ),
     toRunStep(upsert(other("H"), bare), defaultTurma),
-    { name: "old events are deleted", does: "forget", svix_ids: [svix(1), svix(7)], expected: [] },
+    { name: "old events are deleted", does: "retention", svix_ids: [svix(1), svix(7)], expected: [] },
   ];
 }
 

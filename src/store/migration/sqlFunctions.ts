@@ -1,12 +1,12 @@
-// Programs that use this one as a library would not find the declaration otherwise; it exports nothing to import.
+// The compiler of a program that uses this one as a library finds the declaration of `*.sql` only by this reference.
 // oxlint-disable-next-line typescript/triple-slash-reference
 /// <reference path="../sql.d.ts" />
 import { createHash } from "node:crypto";
 import type { ISql, PendingQuery, Row } from "postgres";
 import foldCounters from "../sql/events/fold_counters.sql" with { type: "text" };
+import makeRefusedStale from "../sql/events/make_refused_stale.sql" with { type: "text" };
 import rollUpCounters from "../sql/events/roll_up_counters.sql" with { type: "text" };
 import settleDeliveries from "../sql/events/settle_deliveries.sql" with { type: "text" };
-import settleRefused from "../sql/events/settle_refused.sql" with { type: "text" };
 import handOverMentorados from "../sql/links/hand_over_mentorados.sql" with { type: "text" };
 import linkMentorados from "../sql/links/link_mentorados.sql" with { type: "text" };
 import listConflicts from "../sql/links/list_conflicts.sql" with { type: "text" };
@@ -42,7 +42,7 @@ const functionTexts: readonly string[] = [
   foldCounters,
   rollUpCounters,
   settleDeliveries,
-  settleRefused,
+  makeRefusedStale,
   applyChanges,
   findLocked,
   releaseAddresses,
@@ -104,8 +104,8 @@ export async function hasFunctions(sql: ISql): Promise<boolean> {
 export async function planFunctions(sql: ISql): Promise<string[]> {
   if (await hasFunctions(sql)) return [];
   const others = await listInstalledSchemas(sql);
-  const isOlder = others.some((other) => compareVersions(other.version, version) > 0);
-  const unused = isOlder ? [] : others.slice(1);
+  const isNewerInstalled = others.some((other) => compareVersions(other.version, version) > 0);
+  const unused = isNewerInstalled ? [] : others.slice(1);
   const comment: SchemaComment = {
     program,
     version,

@@ -37,7 +37,7 @@ export type OpenRunAnswer = ScheduleAnswer &
     | { readonly busy: { readonly runId: string; readonly leaseUntil: string } }
     /** Milliseconds until the scheduled run is due. */
     | { readonly dueInMs: number }
-    /** `adopt` was given, and there is no run to take over. */
+    /** `takeOverOnly` was given, and there is no run to take over. */
     | { readonly none: true }
   );
 
@@ -58,7 +58,7 @@ export async function openRun(
     /** When the very first scheduled run is due. */
     firstDueInMs?: number | undefined;
     /** Only take over an existing run. */
-    adopt?: boolean | undefined;
+    takeOverOnly?: boolean | undefined;
   },
 ): Promise<OpenRunAnswer> {
   const argument = toWire({ ...input, leaseMs });

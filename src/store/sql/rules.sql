@@ -1,23 +1,26 @@
 -- The rules of the synchronisation, as SQL functions.
 --
--- `clerk_sync.` is a placeholder for the schema of this version, `clerk_sync_<fingerprint of these files>`: each version
--- has its own functions, so two versions can run side by side. `migrate` creates the schema, replaces the placeholder and
--- drops the schemas of older versions. The tables are in `public`. All names are qualified, and no function sets
--- `search_path` or `timezone`, so that the team's triggers, defaults and policies run with their own settings.
+-- `clerk_sync.` is a placeholder for the schema of this version, `clerk_sync_<fingerprint of migrations and functions>`:
+-- each version has its own functions, so two versions can run side by side. `migrate` creates the schema, replaces the
+-- placeholder and drops the schemas of other versions except the newest one. The tables are in `public`. All names are
+-- qualified, and no function sets `search_path` or `timezone`, so that the team's triggers, defaults and policies run with
+-- their own settings.
 --
 -- Tables
 --   public.users            one row per Clerk user; written by apply_upserts, apply_deletions and release_addresses, and
 --                           by resolve_link and unlink_mentorado (link_held_at)
 --   public.mentorados       the mentees; user_id is written by link_mentorados, hand_over_mentorados, apply_deletions,
 --                           resolve_link and unlink_mentorado; rows are created by link_mentorados
---   public.webhook_events   the ledger: one row per svix-id; written by settle_deliveries, settle_refused and retention
+--   public.webhook_events   the ledger: one row per svix-id; written by settle_deliveries, make_refused_stale and retention;
+--                           apply_changes counts attempts, apply_deletions erases payloads
 --   public.event_counters, public.event_counters_recent  event figures by hour, and of the last second; written with the
 --                           ledger, folded by fold_counters and roll_up_counters
 --   public.mentorado_links  audit trail: who linked or released what, when and why
 --   public.sync_runs, public.sync_run_pages  backfills and reconciles; written by open_run, apply_run_page and the lease
 --
 -- Entry points: apply_user_changes, apply_and_report, apply_run_page, open_run, resolve_link, unlink_mentorado,
---   user_state, user_figures, list_unseen_users, list_linkable_users, roll_up_counters. All others are helpers.
+--   user_state, user_figures, list_conflicts, list_unseen_users, list_linkable_users, roll_up_counters, rehearse. All
+--   others are helpers.
 --
 -- Lock order: the writer's advisory lock (lock_writer), then rows, with a short lock_timeout. open_run takes only an
 --   advisory lock of its own.
@@ -43,10 +46,10 @@ create function clerk_sync.clock() returns timestamptz language sql volatile
 return clock_timestamp() + coalesce(nullif(current_setting('clerk_neon_sync.clock_offset', true), ''), '0')::interval;
 
 -- Takes the writer's lock until the end of the transaction and returns the current time. All writes of users, links and
--- the ledger hold it, so they are serial across processes (version 0.1 uses the same key). Needs read committed: each later
--- statement must take a new snapshot.
--- Afterwards a row or table held by another transaction is waited for 50 ms at most, enough for a short write of another
--- program, because all other writers wait as well. A caller limits the wait for this lock with `set lock_timeout` in its
+-- the ledger hold it, so they are serial across processes. The key must never change: during a rolling update copies of two
+-- versions take the same lock. Needs read committed: each later statement must take a new snapshot.
+-- After this call each lock of a row or table is waited for at most 50 ms, because all other writers wait meanwhile. That
+-- covers a short write of another program. A caller limits the wait for the writer's lock with `set lock_timeout` in its
 -- definition, which also restores the former value at its end.
 create function clerk_sync.lock_writer() returns timestamptz
 language plpgsql

@@ -15,11 +15,11 @@ export interface BatchItem {
 }
 
 /**
- * Serialises one change. With `replay` a `dead` or `ignored` event is reprocessed instead of being counted as a duplicate.
+ * Serialises one change. With `replay` a `dead` or `ignored` event is reprocessed; without it, one that is not refused is a repetition.
  */
 export function toBatchItem(change: UserChange, { replay = false }: { replay?: boolean } = {}): BatchItem {
   const { clerkId, delivery } = change;
-  const row = toRow(toColumns(change, replay));
+  const row = toRowText(toChangeFields(change, replay));
   const user = change.kind === "upsert" ? change.rawJson : "";
   const payload = delivery ? toStorableText(delivery.payload) : "";
   return {
@@ -32,10 +32,10 @@ export function toBatchItem(change: UserChange, { replay = false }: { replay?: b
   };
 }
 
-type Column = string | boolean | null | undefined;
+type ChangeField = string | boolean | null | undefined;
 
 /** The fields of the SQL type `change`, in its order. */
-function toColumns(change: UserChange, replay: boolean): Column[] {
+function toChangeFields(change: UserChange, replay: boolean): ChangeField[] {
   const { delivery } = change;
   const upsert = change.kind === "upsert" ? change : undefined;
   const fields = upsert?.fields;
@@ -71,8 +71,8 @@ function toInstant(ms: number | null | undefined): string | null {
 }
 
 /** A composite value in Postgres' text format: empty for null, quotes and backslashes doubled. */
-function toRow(columns: readonly Column[]): string {
-  const fields = columns.map((value) => (value == null ? "" : `"${String(value).replaceAll(/["\\]/g, "$&$&")}"`));
+function toRowText(changeFields: readonly ChangeField[]): string {
+  const fields = changeFields.map((value) => (value == null ? "" : `"${String(value).replaceAll(/["\\]/g, "$&$&")}"`));
   return toStorableText(`(${fields.join(",")})`);
 }
 
@@ -102,7 +102,7 @@ function toSeparator(texts: readonly string[]): string {
   return separator;
 }
 
-/** `busy`: another transaction holds a row that the change needs; nothing of it was written. */
+/** `busy`: another transaction has locked a row that the change needs; nothing of it was written. */
 export type BatchOutcome = Outcome | "busy";
 
 /** Checks the outcomes from `apply_user_changes`: one per change, in order. */

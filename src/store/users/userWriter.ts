@@ -7,7 +7,7 @@ import { inBackground } from "../connection/inBackground.ts";
 import { leaseMs } from "../runs/runLease.ts";
 import { toWire } from "../wire.ts";
 import { isLocked } from "../connection/pgErrors.ts";
-import { locked } from "../connection/refusal.ts";
+import { toLockedError } from "../connection/refusal.ts";
 import { parseOutcomes, toBatch, toBatchItem, type BatchItem, type BatchOutcome } from "./batchItem.ts";
 import { toUserStatus } from "./userStatus.ts";
 
@@ -34,7 +34,7 @@ export interface RunPage {
   /** Number of users that this page adds to the run's `seen`. */
   readonly seen: number;
   readonly cursor: RunCursor;
-  /** Users whose newer, unwritten version may leave an address that an item takes; see release_addresses.sql. */
+  /** Evidence that users have left an address that an item needs: their newer, unwritten versions. See release_addresses.sql. */
   readonly leaving?: readonly BatchItem[] | undefined;
 }
 
@@ -42,7 +42,7 @@ export interface RunPage {
 export interface BatchResult {
   /** One per item, in order. */
   readonly outcomes: readonly BatchOutcome[];
-  /** Milliseconds of database time, without lock waits and round trip. */
+  /** Milliseconds of database time, without round trip and the wait for the writer's lock. */
   readonly writerMs: number;
 }
 
@@ -56,7 +56,7 @@ export type RunPageResult =
   | { readonly state: "cancelled" | "lost" };
 
 /**
- * The only writer of users. Each call is one SQL function and one round trip.
+ * Writes every change from Clerk. Each call is one SQL function and one round trip.
  * @throws AppError `unavailable`; Postgres' own error if a row is refused (`isRefusal`) or locked (`isLocked`): then
  * nothing was written
  */
@@ -94,12 +94,12 @@ export function createUserWriter(deps: { database: Database; defaultTurma: strin
       const answer = await database
         .callFunction("apply_and_report", argument, { texts, deadlineMs: reportDeadlineMs })
         .catch((error: unknown) => {
-          throw isLocked(error) ? locked(error) : error;
+          throw isLocked(error) ? toLockedError(error) : error;
         });
       const { outcomes, before, after } = answer as { outcomes: unknown; before: unknown[]; after: unknown[] };
       const [outcome] = parseOutcomes(outcomes, 1);
       if (outcome === undefined) throw new Error("apply_and_report answered no outcome");
-      if (outcome === "busy") throw locked();
+      if (outcome === "busy") throw toLockedError();
       const { clerkId } = change;
       return { outcome, before: toUserStatus(clerkId, before[0]), after: toUserStatus(clerkId, after[0]) };
     },

@@ -20,8 +20,8 @@ as $$
     set events = k.events + excluded.events, lag_ms_sum = k.lag_ms_sum + excluded.lag_ms_sum
 $$;
 
--- Subtracts dead and ignored events from the counters before they are reprocessed. If the counts of the hour are already
--- folded into the day, or not yet folded into the hour, the row of the hour is negative until the next fold.
+-- Subtracts dead and ignored events from the counters before they are reprocessed. The row of the hour can become negative,
+-- because the counts may be in the row of the day already, or still in event_counters_recent. The next fold corrects it.
 create function clerk_sync.uncount_events(events public.webhook_events[]) returns void
 language sql volatile
 as $$

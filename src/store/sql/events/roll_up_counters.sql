@@ -9,33 +9,34 @@ as $$
 declare
   row_limit constant integer := limits ->> 'row_limit';
   started_at constant timestamptz := clerk_sync.clock();
-  -- Each is where a new row begins, so that no row is folded into one that is itself to be folded.
-  years_before constant timestamptz := date_trunc('year', started_at - interval '10 years', 'UTC');
-  days_before constant timestamptz := date_trunc('day', started_at - interval '1 year', 'UTC');
-  lags_before constant timestamptz := date_trunc('hour', started_at - interval '31 days', 'UTC');
+  -- Rounded down to the start of the target period, so that no target row is itself due for folding.
+  fold_to_year_before constant timestamptz := date_trunc('year', started_at - interval '10 years', 'UTC');
+  fold_to_day_before constant timestamptz := date_trunc('day', started_at - interval '1 year', 'UTC');
+  drop_lags_before constant timestamptz := date_trunc('hour', started_at - interval '31 days', 'UTC');
   old public.event_counters[];
 begin
   -- Before the lock, because this reads the whole history. Rows that another process folds in between are not found below.
   old := array(
     select k from public.event_counters k
-    where k.hour > '-infinity' and k.hour < lags_before
+    where k.hour > '-infinity' and k.hour < drop_lags_before
       and (k.lag_bucket >= 0
-           or k.hour < days_before and extract(epoch from k.hour) % 86400 <> 0
-           or k.hour < years_before and k.hour <> date_trunc('year', k.hour, 'UTC'))
+           or k.hour < fold_to_day_before and extract(epoch from k.hour) % 86400 <> 0
+           or k.hour < fold_to_year_before and k.hour <> date_trunc('year', k.hour, 'UTC'))
     order by k.hour limit row_limit);
   perform clerk_sync.lock_writer();
   perform clerk_sync.fold_counters(k.second)
   from (select distinct second from public.event_counters_recent where second < date_trunc('second', started_at)) k;
 
-  with gone as (
+  with removed as (
     delete from public.event_counters k using unnest(old) o
     where k.hour = o.hour and k.outcome = o.outcome and k.lag_bucket = o.lag_bucket
     returning k.hour, k.outcome, k.events
   )
   insert into public.event_counters as k (hour, outcome, lag_bucket, events)
-  select date_trunc(case when g.hour < years_before then 'year' when g.hour < days_before then 'day' else 'hour' end,
-                    g.hour, 'UTC'), g.outcome, -1, sum(g.events)
-  from gone g group by 1, 2
+  select date_trunc(case when r.hour < fold_to_year_before then 'year'
+                         when r.hour < fold_to_day_before then 'day' else 'hour' end, r.hour, 'UTC'),
+         r.outcome, -1, sum(r.events)
+  from removed r group by 1, 2
   on conflict (hour, outcome, lag_bucket) do update set events = k.events + excluded.events;
   return cardinality(old);
 end

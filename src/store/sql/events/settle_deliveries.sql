@@ -1,50 +1,52 @@
 -- Writes the ledger and its counters: a row for each delivery that was not settled before, a count for each one. Returns a
 -- JSON array with the outcome of each change, in order.
--- parts: three texts for each change, see apply_user_changes. settled: deliveries settled before, by svix_id. verdicts: outcomes
--- by clerk_id. reopens: whether the ledger may contain an event of this batch that has to be reprocessed. Called by
--- apply_changes, under the lock and settings of apply_user_changes.
+-- parts: three texts for each change, see apply_user_changes. settled_outcomes: of deliveries settled before, by svix_id.
+-- user_outcomes: by clerk_id. may_reprocess: whether the ledger may contain an event of this batch that has to be
+-- reprocessed. Called by apply_changes, under the lock and settings of apply_user_changes.
 create function clerk_sync.settle_deliveries(
-  changes clerk_sync.change[], parts text[], settled jsonb, verdicts jsonb, linked_clerk_ids text[],
-  applied_at timestamptz, reopens boolean, out outcomes jsonb
+  changes clerk_sync.change[], parts text[], settled_outcomes jsonb, user_outcomes jsonb, linked_clerk_ids text[],
+  applied_at timestamptz, may_reprocess boolean, out outcomes jsonb
 )
 language plpgsql
 as $$
 declare
   -- The former rows of reprocessed events.
-  reopened public.webhook_events[];
-  -- The newest second with counts: the current one, or one to be folded. Searched from the newest, or all dead row
-  -- versions would be read while another program holds a snapshot.
+  reprocessed_events public.webhook_events[];
+  -- The newest second in event_counters_recent; folded if it is not the current one. `order by second desc` skips dead row
+  -- versions, which accumulate while another program holds a snapshot.
   counted_second timestamptz;
-  -- Those outcomes in this batch that a later replay can change.
+  -- `dead` and `ignored`, if they occur in this batch: a later replay can change such an event.
   dead_or_ignored text[];
 begin
-  if reopens then
+  if may_reprocess then
     -- Deleted and inserted again: `on conflict` would make each insert more expensive.
-    with gone as (
+    with removed as (
       delete from public.webhook_events e
-      where e.outcome in ('dead', 'ignored') and not settled ? e.svix_id
+      where e.outcome in ('dead', 'ignored') and not settled_outcomes ? e.svix_id
         and e.svix_id = any (array(select c.svix_id from unnest(changes) c where c.kind <> 'busy'))
       returning e
     )
-    select coalesce(array_agg(e), '{}') into reopened from gone;
-    perform clerk_sync.uncount_events(reopened);
+    select coalesce(array_agg(e), '{}') into reprocessed_events from removed;
+    perform clerk_sync.uncount_events(reprocessed_events);
   end if;
 
   with results as materialized (
     select c.ordinality as place, c.svix_id, c.type, case when length(c.clerk_id) <= 64 then c.clerk_id end as clerk_id,
            c.instance_id, c.occurred_at, c.received_at, c.error_code, c.error_detail, c.version,
            case
-             when settled ? coalesce(c.svix_id, '')
-               then case settled ->> c.svix_id when 'dead' then 'dead' else 'duplicate' end
+             when settled_outcomes ? coalesce(c.svix_id, '')
+               then case settled_outcomes ->> c.svix_id when 'dead' then 'dead' else 'duplicate' end
              when c.kind in ('ignored', 'dead', 'busy') then c.kind
-             when verdicts ->> c.clerk_id = 'unchanged' and c.kind = 'upsert' and c.clerk_id = any (linked_clerk_ids)
+             when user_outcomes ->> c.clerk_id = 'unchanged' and c.kind = 'upsert' and c.clerk_id = any (linked_clerk_ids)
                then 'applied'
-             else verdicts ->> c.clerk_id
+             else user_outcomes ->> c.clerk_id
            end as outcome,
-           c.kind = 'upsert' and verdicts ->> c.clerk_id in ('applied', 'unchanged') as is_written,
-           c.svix_id is not null and c.kind <> 'busy' and not settled ? c.svix_id
-             -- The replay of an event that had an effect changes nothing.
-             and not (c.replay is true and exists (select from public.webhook_events e where e.svix_id = c.svix_id)) as is_new
+           c.kind = 'upsert' and user_outcomes ->> c.clerk_id in ('applied', 'unchanged') as is_written,
+           c.svix_id is not null and c.kind <> 'busy' and not settled_outcomes ? c.svix_id
+             -- A replayed event with another outcome is still in the ledger here: no row and no count, but its change is
+             -- compared with the stored user like any other.
+             and not (c.replay is true and exists (select from public.webhook_events e where e.svix_id = c.svix_id))
+             as is_new
     from unnest(changes) with ordinality as c
   ), ledger as (
     insert into public.webhook_events (svix_id, type, clerk_id, instance_id, occurred_at, received_at, settled_at,
@@ -77,9 +79,9 @@ begin
          array_agg(distinct outcome) filter (where is_new and outcome in ('dead', 'ignored'))
     into outcomes, counted_second, dead_or_ignored
     from results;
-  if reopens then
+  if may_reprocess then
     update public.webhook_events e set attempts = r.attempts, received_at = r.received_at
-    from unnest(reopened) r where e.svix_id = any (array[r.svix_id]);
+    from unnest(reprocessed_events) r where e.svix_id = any (array[r.svix_id]);
   end if;
   if counted_second <> date_trunc('second', applied_at) then
     perform clerk_sync.fold_counters(counted_second);

@@ -5,8 +5,8 @@ create function clerk_sync.hand_over_mentorados(email_keys text[], applied_at ti
 language plpgsql
 as $$
 declare
-  given bigint;
-  written bigint;
+  expected_rows bigint;
+  written_rows bigint;
 begin
   with matched as materialized (
     select p.mentorado_id, w.user_id, w.clerk_id
@@ -33,9 +33,9 @@ begin
     select mentorado_id, user_id, clerk_id, 'linked', 'release', applied_at from linked
     returning id
   )
-  select (select count(*) from matched), count(*) into given, written from audit;
-  if written <> given then
-    perform clerk_sync.fail_unwritten('public.mentorados', given - written);
+  select (select count(*) from matched), count(*) into expected_rows, written_rows from audit;
+  if written_rows <> expected_rows then
+    perform clerk_sync.fail_unwritten('public.mentorados', expected_rows - written_rows);
   end if;
 end
 $$;

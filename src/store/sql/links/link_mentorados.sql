@@ -2,7 +2,7 @@
 -- one if no mentorado has that address. Uses the stored row, not the change. Returns the clerk_ids of the linked users.
 -- widths: see text_widths. Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.link_mentorados(
-  changes clerk_sync.change[], settled jsonb, default_turma text, widths clerk_sync.widths,
+  changes clerk_sync.change[], settled_outcomes jsonb, default_turma text, widths clerk_sync.widths,
   applied_at timestamptz, out linked_clerk_ids text[]
 )
 language plpgsql
@@ -12,8 +12,8 @@ declare
   as_mentorado constant public.mentorados := null;
   turma_labels constant text[] := enum_range(null::public.turma)::text[];
   turma_by_default constant text := clerk_sync.find_default_turma(default_turma, turma_labels);
-  given bigint;
-  written bigint;
+  expected_rows bigint;
+  written_rows bigint;
 begin
   with unlinked_users as (
     -- The first of several users with one address.
@@ -25,7 +25,7 @@ begin
       -- `offset 0` here, and a scalar subquery below, force index lookups. Without statistics, as while a backfill fills
       -- empty tables, the planner would read a whole partial index for each user.
       cross join lateral (select * from public.users u where u.clerk_id = c.clerk_id offset 0) u
-    where c.kind = 'upsert' and not settled ? coalesce(c.svix_id, '')
+    where c.kind = 'upsert' and not settled_outcomes ? coalesce(c.svix_id, '')
       and clerk_sync.may_be_linked(u.deleted_at is not null, u.email_verified, u.link_held_at is not null)
       and public.clerk_email_key(u.email) is not null
       and (select m.id from public.mentorados m where m.user_id = u.id) is null
@@ -37,8 +37,8 @@ begin
       cross join lateral (
         select case when s.turma = any (turma_labels) then s.turma else turma_by_default end as new_turma
       ) t
-      -- Either exactly one mentorado, unclaimed; or none, and a class for a new one. Without a class the user waits until
-      -- DEFAULT_TURMA is valid.
+      -- A user is a candidate if exactly one mentorado has the address and it is unclaimed, or if none has it and a class
+      -- for a new one is known. Without a class the user waits until DEFAULT_TURMA is valid.
       cross join lateral (
         select min(m.id) as mentorado_id
         from public.mentorados m where clerk_sync.is_same_key(public.clerk_email_key(m.email), s.email_key)
@@ -73,10 +73,10 @@ begin
     from changed n cross join lateral (select * from candidates where id = n.user_id) s
     returning clerk_id
   )
-  select array_agg(clerk_id), count(*), (select count(*) from candidates) into linked_clerk_ids, written, given
+  select array_agg(clerk_id), count(*), (select count(*) from candidates) into linked_clerk_ids, written_rows, expected_rows
     from audit;
-  if written <> given then
-    perform clerk_sync.fail_unwritten('public.mentorados', given - written);
+  if written_rows <> expected_rows then
+    perform clerk_sync.fail_unwritten('public.mentorados', expected_rows - written_rows);
   end if;
 end
 $$;

@@ -1,5 +1,6 @@
--- Users with link status `conflict`, by ascending row id, with the mentorados that have the user's address. {"after_user_id", "limit"} → [{"user_id", "clerk_id", "email", "candidates": [{"id", "nome_completo",
--- "email", "user_id"}, …]}, …]
+-- Users with link status `conflict`, by ascending row id, with the mentorados that have the user's address.
+-- {"after_user_id", "limit"} →
+-- [{"user_id", "clerk_id", "email", "candidates": [{"id", "nome_completo", "email", "user_id"}, …]}, …]
 create function clerk_sync.list_conflicts(argument jsonb) returns jsonb
 language sql stable
 as $$

@@ -1,13 +1,13 @@
--- A rehearsal: made-up users go through the entry points like real ones, then everything is rolled back. It finds what the
--- database would refuse before a real user is affected. steps: [{"name", "does", …}, …], see rehearse_step. Returns one
+-- A rehearsal: runs made-up users through the entry points and rolls everything back. It finds what the database would
+-- refuse before a real user is affected. steps: [{"name", "does", …}, …], see rehearse_step. Returns one
 -- failure per failed step; empty: no obstacles. Sequences advance, and effects of triggers outside the transaction remain.
 
 -- Runs one step; returns null if it succeeds. does:
 --   apply   {"batch", "texts", "expected"} and optionally {"clerk_id"}: that user's state and link are checked too
 --   report  {"batch", "texts", "expected"}: a dry run
---   decide  {"clerk_id", "expected"}: an operator unlinks and relinks the user's mentorado, if there is one
+--   link_decision  {"clerk_id", "expected"}: an operator unlinks and relinks the user's mentorado, if there is one
 --   run     {"open", "page", "texts", "expected"}: a run with one page
---   forget  {"svix_ids", "expected"}: retention
+--   retention  {"svix_ids", "expected"}: retention
 create function clerk_sync.rehearse_step(step jsonb) returns jsonb
 language plpgsql
 as $$
@@ -24,12 +24,13 @@ begin
         state := clerk_sync.user_state(step ->> 'clerk_id');
         found := found || jsonb_build_array(state -> 'state',
           -- A column too narrow for the address (some 20 characters) stays empty; any other empty address is a failure.
-          case when state #>> '{user,email}' is null and (clerk_sync.text_widths()).email < 30 then to_jsonb('linked'::text) else state -> 'link' end);
+          case when state #>> '{user,email}' is null and (clerk_sync.text_widths()).email < 30
+               then to_jsonb('linked'::text) else state -> 'link' end);
       end if;
     when 'report' then
       found := clerk_sync.apply_and_report(
         jsonb_build_object('batch', step -> 'batch', 'dry_run', true), step ->> 'texts') -> 'outcomes';
-    when 'decide' then
+    when 'link_decision' then
       select m.id into wanted_id from public.mentorados m join public.users u on u.id = m.user_id
       where u.clerk_id = step ->> 'clerk_id';
       found := step -> 'expected';
@@ -44,7 +45,7 @@ begin
       perform clerk_sync.open_run(step -> 'open');
       insert into public.sync_run_pages (run_id, step, user_ids) values ((step #>> '{open,run_id}')::uuid, 0, '{}');
       found := clerk_sync.apply_run_page(step -> 'page', step ->> 'texts') - 'ms';
-    when 'forget' then
+    when 'retention' then
       delete from public.webhook_events
       where svix_id in (select jsonb_array_elements_text(step -> 'svix_ids'));
       -- Tests the rights only.

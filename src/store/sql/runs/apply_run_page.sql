@@ -3,7 +3,7 @@
 -- {"run_id", "owner", "step", "lease_ms", "clerk_ids", "seen", "cursor", "batch"} →
 -- {"state": "saved", "busy": [clerk_id, …], "ms"} | {"state": "cancelled" | "lost"}
 --
--- busy: users skipped, and not counted, because another transaction holds their rows; ms: see apply_user_changes. step
+-- busy: users skipped, and not counted, because another transaction has locked their rows; ms: see apply_user_changes. step
 -- counts the pages of a run: a repeated call after a commit does nothing. lost: another process has taken over the run, or
 -- the run is no longer running.
 create function clerk_sync.apply_run_page(argument jsonb, texts text) returns jsonb
@@ -22,7 +22,7 @@ declare
   outcomes jsonb := '[]';
   busy_clerk_ids text[] := '{}';
   ms double precision := 0;
-  -- Rows inserted, rows with new content, and tombstones. A new link alone changes none of them.
+  -- Rows inserted, rows with new content, and tombstones. A change that only links a mentorado is in none of them.
   rows_created bigint := 0;
   rows_changed bigint := 0;
   rows_deleted bigint := 0;

@@ -1,11 +1,12 @@
 -- Opens a run, resumes a stopped one, or takes over one whose lease has expired.
 -- {"run_id", "kind", "dry_run", "started_by", "full", "owner", "lease_ms", "resume_ms", "every_ms", "first_due_in_ms",
--- "adopt"} → {"run": a row of sync_runs} | {"busy": {"run_id", "lease_until"}} | {"due_in_ms"} | {"none": true}
--- With every_ms also "full_in_ms", until the daily full run is due, and "snapshot", of Clerk at the last finished run.
+-- "take_over_only"} → {"run": a row of sync_runs} | {"busy": {"run_id", "lease_until"}} | {"due_in_ms"} | {"none": true}
+-- With every_ms the answer also has "full_in_ms", milliseconds until the daily full run is due, and "snapshot", Clerk's state
+-- at the last finished run.
 --
 -- every_ms: interval of the schedule. No run opens earlier than that after the last scheduled one, and this function
 -- decides whether the run is full; first_due_in_ms: when the very first run is due.
--- adopt: only take over an existing run.
+-- take_over_only: take over an existing run or none.
 create function clerk_sync.open_run(argument jsonb) returns jsonb
 language plpgsql
 set lock_timeout = '3s'
@@ -13,7 +14,7 @@ as $$
 declare
   wanted_kind constant text := argument ->> 'kind';
   wanted_dry constant boolean := (argument -> 'dry_run')::boolean;
-  adopting constant boolean := coalesce((argument -> 'adopt')::boolean, false);
+  take_over_only constant boolean := coalesce((argument -> 'take_over_only')::boolean, false);
   every constant interval := make_interval(secs => (argument -> 'every_ms')::double precision / 1000);
   lease constant interval := make_interval(secs => (argument -> 'lease_ms')::double precision / 1000);
   -- A run that stopped longer ago is not resumed.
@@ -30,7 +31,7 @@ begin
   perform pg_advisory_xact_lock(7164381920154);
   opened_at := clerk_sync.clock();
 
-  if every is not null and not adopting then
+  if every is not null and not take_over_only then
     select coalesce(max(started_at) + every,
                     opened_at + make_interval(secs => (argument -> 'first_due_in_ms')::double precision / 1000))
       into due_at from public.sync_runs where kind = wanted_kind and started_by = 'schedule';
@@ -38,7 +39,7 @@ begin
     where kind = wanted_kind and started_by = 'schedule' and "full" and not dry_run
       -- A full run in progress counts; if it fails, its process asks again.
       and (status = 'done' or status = 'running' and lease_until > opened_at);
-    -- Timers of several processes, and triggers, are never quite in step.
+    -- Timers of several processes and external triggers differ slightly: a run may start 10 % of the interval early.
     wanted_full := full_due_at - every * 0.1 <= opened_at;
     schedule := jsonb_build_object(
       'full_in_ms', greatest(0, ceil(extract(epoch from full_due_at - opened_at) * 1000)::bigint),
@@ -57,19 +58,19 @@ begin
       return jsonb_build_object('busy', jsonb_build_object('run_id', run.id, 'lease_until', run.lease_until));
     end if;
     if run.cancel_requested_at is null and run.lease_until > opened_at - resume
-       and (adopting or run.dry_run = wanted_dry and (run."full" or not wanted_full)) then
+       and (take_over_only or run.dry_run = wanted_dry and (run."full" or not wanted_full)) then
       update public.sync_runs set lease_owner = argument ->> 'owner', lease_until = opened_at + lease
       where id = run.id returning * into run;
       return jsonb_build_object('run', to_jsonb(run));
     end if;
-    -- finished_at is when its lease ran out, so that a run too old to resume stays too old.
+    -- finished_at is the end of the lease: the limit for resuming a run counts from then.
     update public.sync_runs
     set status = case when cancel_requested_at is null then 'failed' else 'cancelled' end, finished_at = lease_until,
         error = case when cancel_requested_at is null then 'The process that worked on it ended.' end,
         lease_owner = null, lease_until = null
     where id = run.id;
   end if;
-  if adopting then
+  if take_over_only then
     return '{"none": true}';
   end if;
 
@@ -93,7 +94,8 @@ begin
             opened_at, argument ->> 'owner', opened_at + lease)
     returning * into run;
   end if;
-  delete from public.sync_run_pages p using public.sync_runs r where r.id = p.run_id and r.kind = wanted_kind and r.id <> run.id;
+  delete from public.sync_run_pages p using public.sync_runs r
+  where r.id = p.run_id and r.kind = wanted_kind and r.id <> run.id;
   return schedule || jsonb_build_object('run', to_jsonb(run));
 end
 $$;

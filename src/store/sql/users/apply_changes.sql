@@ -7,13 +7,13 @@ language plpgsql
 as $$
 declare
   -- Outcomes of deliveries settled before, by svix_id.
-  settled jsonb;
+  settled_outcomes jsonb;
   -- Whether the ledger may contain an event of this batch that has to be reprocessed.
-  reopens boolean;
+  may_reprocess boolean;
   -- Whether the ledger contains refused events, which is rare.
   has_refused boolean;
-  -- Outcomes of the changes that are not settled, by clerk_id.
-  verdicts jsonb := '{}';
+  -- Outcomes of the other changes, by clerk_id.
+  user_outcomes jsonb := '{}';
   deletions record;
   upserts record;
   linked_clerk_ids text[];
@@ -25,32 +25,33 @@ begin
       select c.svix_id from unnest(changes) c where c.replay is not true and c.kind <> 'busy'))
     returning e.svix_id, e.outcome, e.outcome = 'dead' and e.error_code in ('refused', 'apply_failed') as is_refused
   )
-  -- A refused event is reprocessed, because the rule may accept it now.
+  -- A refused event is reprocessed, because the rule may accept it now. Version 0.1 recorded it as `apply_failed`.
   select coalesce(jsonb_object_agg(svix_id, outcome) filter (where not is_refused), '{}'),
          bool_or(is_refused) is true or (batch -> 'has_replays')::boolean,
          exists (select from public.webhook_events where error_code = 'refused')
-    into settled, reopens, has_refused
+    into settled_outcomes, may_reprocess, has_refused
     from repeated;
 
   deleted := 0;
   if (batch -> 'has_deletions')::boolean then
-    deletions := clerk_sync.apply_deletions(changes, settled, applied_at);
+    deletions := clerk_sync.apply_deletions(changes, settled_outcomes, applied_at);
     deleted := deletions.deleted;
-    verdicts := deletions.verdicts;
+    user_outcomes := deletions.user_outcomes;
   end if;
-  upserts := clerk_sync.apply_upserts(changes, parts, settled, widths, applied_at);
+  upserts := clerk_sync.apply_upserts(changes, parts, settled_outcomes, widths, applied_at);
   created := upserts.created;
   changed := upserts.changed;
   if upserts.has_unlinked then
-    linked_clerk_ids := clerk_sync.link_mentorados(changes, settled, batch ->> 'default_turma', widths, applied_at);
+    linked_clerk_ids :=
+      clerk_sync.link_mentorados(changes, settled_outcomes, batch ->> 'default_turma', widths, applied_at);
   end if;
-  if upserts.left_keys is not null then
-    perform clerk_sync.hand_over_mentorados(upserts.left_keys, applied_at);
+  if upserts.vacated_keys is not null then
+    perform clerk_sync.hand_over_mentorados(upserts.vacated_keys, applied_at);
   end if;
-  outcomes := clerk_sync.settle_deliveries(changes, parts, settled, verdicts || upserts.verdicts, linked_clerk_ids,
-                                           applied_at, reopens);
+  outcomes := clerk_sync.settle_deliveries(changes, parts, settled_outcomes, user_outcomes || upserts.user_outcomes,
+                                           linked_clerk_ids, applied_at, may_reprocess);
   if has_refused then
-    perform clerk_sync.settle_refused(changes, applied_at);
+    perform clerk_sync.make_refused_stale(changes, applied_at);
   end if;
 end
 $$;

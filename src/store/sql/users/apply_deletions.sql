@@ -1,8 +1,8 @@
 -- Applies the deletions of a batch: writes tombstones, erases personal data in `users` and the ledger, releases mentorados
--- and links them, and those of freed addresses, to waiting users. verdicts: outcomes by clerk_id.
+-- and links them, and those of the users' own addresses, to waiting users. user_outcomes: by clerk_id.
 -- Called by apply_user_changes, under its lock and settings.
 create function clerk_sync.apply_deletions(
-  changes clerk_sync.change[], settled jsonb, applied_at timestamptz, out verdicts jsonb, out deleted bigint
+  changes clerk_sync.change[], settled_outcomes jsonb, applied_at timestamptz, out user_outcomes jsonb, out deleted bigint
 )
 language plpgsql
 as $$
@@ -11,57 +11,59 @@ declare
   as_user constant public.users := null;
   deleted_ids bigint[];
   deleted_clerk_ids text[];
-  left_keys text[];
+  vacated_keys text[];
   released_keys text[];
-  given bigint;
-  written bigint;
+  expected_rows bigint;
+  written_rows bigint;
 begin
-  with gone as materialized (
+  with deletions as materialized (
     select c.clerk_id, c.source, c.deleted_at, u.id, clerk_sync.from_column(u.deleted_at) as known_deleted_at,
-           case when u.email_verified then public.clerk_email_key(u.email) end as left_key,
+           case when u.email_verified then public.clerk_email_key(u.email) end as vacated_key,
            u.name, u.email, u.image_url, u.raw_json
     from unnest(changes) c left join public.users u on u.clerk_id = c.clerk_id
-    where c.kind = 'delete' and not settled ? coalesce(c.svix_id, '')
+    where c.kind = 'delete' and not settled_outcomes ? coalesce(c.svix_id, '')
   ), inserted as (
     insert into public.users (clerk_id, role, email_verified, deleted_at, last_signed_in, synced_at, sync_source,
                               created_at, updated_at)
-    select g.clerk_id, 'user', false, clerk_sync.to_column(g.deleted_at, as_user.deleted_at),
-           clerk_sync.to_column(g.deleted_at, as_user.last_signed_in), clerk_sync.to_column(applied_at, as_user.synced_at), g.source,
+    select d.clerk_id, 'user', false, clerk_sync.to_column(d.deleted_at, as_user.deleted_at),
+           clerk_sync.to_column(d.deleted_at, as_user.last_signed_in),
+           clerk_sync.to_column(applied_at, as_user.synced_at), d.source,
            clerk_sync.to_column(applied_at, as_user.created_at), clerk_sync.to_column(applied_at, as_user.updated_at)
-    from gone g where g.id is null
+    from deletions d where d.id is null
     returning id
   ), erased as (
     update public.users u
     set name = null, email = null, image_url = null, raw_json = null, login_method = null, role = 'user',
         email_verified = false, clerk_created_at = null, clerk_updated_at = null, clerk_version = null,
-        role_version = null, link_held_at = null, deleted_at = clerk_sync.to_column(g.deleted_at, u.deleted_at),
-        last_signed_in = clerk_sync.to_column(g.deleted_at, u.last_signed_in),
+        role_version = null, link_held_at = null, deleted_at = clerk_sync.to_column(d.deleted_at, u.deleted_at),
+        last_signed_in = clerk_sync.to_column(d.deleted_at, u.last_signed_in),
         updated_at = clerk_sync.to_column(applied_at, u.updated_at),
-        synced_at = clerk_sync.to_column(applied_at, u.synced_at), sync_source = g.source
-    from gone g where u.id = g.id and g.known_deleted_at is null
+        synced_at = clerk_sync.to_column(applied_at, u.synced_at), sync_source = d.source
+    from deletions d where u.id = d.id and d.known_deleted_at is null
     -- Detects a trigger that restored erased values.
-    returning u.id, (u.deleted_at is null or u.name = g.name or u.email = g.email or u.image_url = g.image_url
-                     or u.raw_json = g.raw_json) is true as is_kept
+    returning u.id, (u.deleted_at is null or u.name = d.name or u.email = d.email or u.image_url = d.image_url
+                     or u.raw_json = d.raw_json) is true as is_restored
   ), corrected as (
     -- Of several deletions of one user the earliest time is kept, so that their order does not matter.
     update public.users u
-    set deleted_at = clerk_sync.to_column(g.deleted_at, u.deleted_at),
-        last_signed_in = clerk_sync.to_column(g.deleted_at, u.last_signed_in), sync_source = g.source
-    from gone g where u.id = g.id and g.known_deleted_at > g.deleted_at
+    set deleted_at = clerk_sync.to_column(d.deleted_at, u.deleted_at),
+        last_signed_in = clerk_sync.to_column(d.deleted_at, u.last_signed_in), sync_source = d.source
+    from deletions d where u.id = d.id and d.known_deleted_at > d.deleted_at
     returning u.id
   )
-  select coalesce(jsonb_object_agg(g.clerk_id, case when g.known_deleted_at is null then 'applied' else 'unchanged' end),
+  select coalesce(jsonb_object_agg(d.clerk_id, case when d.known_deleted_at is null then 'applied' else 'unchanged' end),
                   '{}'),
          (select array_agg(id) from erased),
-         array_agg(g.clerk_id) filter (where g.known_deleted_at is null),
-         array_agg(g.left_key) filter (where g.left_key is not null),
-         count(*) filter (where g.known_deleted_at is null),
-         count(*) filter (where g.known_deleted_at is null or g.known_deleted_at > g.deleted_at),
-         (select count(*) from inserted) + (select count(*) from erased where not is_kept) + (select count(*) from corrected)
-    into verdicts, deleted_ids, deleted_clerk_ids, left_keys, deleted, given, written
-    from gone g;
-  if written <> given then
-    perform clerk_sync.fail_unwritten('public.users', given - written);
+         array_agg(d.clerk_id) filter (where d.known_deleted_at is null),
+         array_agg(d.vacated_key) filter (where d.vacated_key is not null),
+         count(*) filter (where d.known_deleted_at is null),
+         count(*) filter (where d.known_deleted_at is null or d.known_deleted_at > d.deleted_at),
+         (select count(*) from inserted) + (select count(*) from erased where not is_restored)
+           + (select count(*) from corrected)
+    into user_outcomes, deleted_ids, deleted_clerk_ids, vacated_keys, deleted, expected_rows, written_rows
+    from deletions d;
+  if written_rows <> expected_rows then
+    perform clerk_sync.fail_unwritten('public.users', expected_rows - written_rows);
   end if;
 
   update public.webhook_events set payload = null where clerk_id = any (deleted_clerk_ids) and payload is not null;
@@ -81,8 +83,8 @@ begin
     perform clerk_sync.fail_unwritten('public.mentorados', 1);
   end if;
 
-  if left_keys is not null or released_keys is not null then
-    perform clerk_sync.hand_over_mentorados(left_keys || released_keys, applied_at);
+  if vacated_keys is not null or released_keys is not null then
+    perform clerk_sync.hand_over_mentorados(vacated_keys || released_keys, applied_at);
   end if;
 end
 $$;

@@ -1,38 +1,38 @@
 -- Applies the created and updated users of a batch; each is compared with its row. Called by apply_changes, under the lock
 -- and settings of apply_user_changes.
 --
--- parts: three texts for each change, see there. settled: outcomes of deliveries settled before, by svix_id. widths: see
--- text_widths. verdicts: outcomes by clerk_id. left_keys: formerly verified addresses (clerk_email_key) that their users
--- have left. has_unlinked: whether any of the users has no mentorado. created, changed: rows inserted, rows with new
--- content.
+-- parts: three texts for each change, see there. settled_outcomes: outcomes of deliveries settled before, by svix_id.
+-- widths: see text_widths. user_outcomes: by clerk_id, before linking. vacated_keys: formerly verified addresses
+-- (clerk_email_key) that their users have left. has_unlinked: whether any of the users has no mentorado. created, changed:
+-- rows inserted, rows with new content.
 create function clerk_sync.apply_upserts(
-  changes clerk_sync.change[], parts text[], settled jsonb, widths clerk_sync.widths, applied_at timestamptz,
-  out verdicts jsonb, out left_keys text[], out has_unlinked boolean, out created bigint, out changed bigint
+  changes clerk_sync.change[], parts text[], settled_outcomes jsonb, widths clerk_sync.widths, applied_at timestamptz,
+  out user_outcomes jsonb, out vacated_keys text[], out has_unlinked boolean, out created bigint, out changed bigint
 )
 language plpgsql
 as $$
 declare
   -- For the types of its columns, see to_column.
   as_user constant public.users := null;
-  -- A stored version more than a day ahead was stored before such versions were capped: any version is newer.
-  version_max constant text := clerk_sync.to_version_time(applied_at + interval '1 day') || ':';
-  given bigint;
-  written bigint;
+  -- The limit of a valid stored version. A higher one was stored before versions were capped: any version is newer.
+  valid_version_max constant text := clerk_sync.to_version_time(applied_at + interval '1 day') || ':';
+  expected_rows bigint;
+  written_rows bigint;
   needs_widths boolean;
 begin
   with compared as (
     select c.clerk_id, c.source, c.version, c.clerk_updated_at, f.name, f.email, f.email_verified, f.image_url,
            f.login_method, c.role, c.last_signed_in, c.clerk_created_at, k.raw,
            u.id, u.deleted_at is not null as is_tombstone,
-           u.clerk_version is null or c.version >= u.clerk_version or u.clerk_version > version_max as is_newer,
+           u.clerk_version is null or c.version >= u.clerk_version or u.clerk_version > valid_version_max as is_newer,
            clerk_sync.version_time(c.version) = clerk_sync.version_time(u.clerk_version) as is_same_version,
-           c.role is not null and (u.role_version is null or c.version >= u.role_version or u.role_version > version_max)
+           c.role is not null and (u.role_version is null or c.version >= u.role_version or u.role_version > valid_version_max)
              as is_role_newer,
            c.role is distinct from u.role::text as role_differs,
            u.clerk_version as known_version, u.role_version as known_role_version,
            case when u.email_verified
                   and (u.email::text collate "C" is distinct from f.email collate "C" or not f.email_verified)
-                then public.clerk_email_key(u.email) end as left_key,
+                then public.clerk_email_key(u.email) end as vacated_key,
            u.raw_json is not distinct from k.raw as is_same_raw,
            -- By bytes, whatever the collations of the columns take for equal.
            (u.name::text collate "C", u.email::text collate "C", u.email_verified, u.image_url::text collate "C",
@@ -42,7 +42,7 @@ begin
             f.login_method collate "C", c.clerk_created_at)
            and case
              -- Equal in the keys that both have.
-             when k.is_across then u.raw_json is not null
+             when k.is_other_origin then u.raw_json is not null
                and (u.raw_json || k.raw) - k.incidental = (k.raw || u.raw_json) - k.incidental
              else u.raw_json - k.incidental is not distinct from k.raw - k.incidental
            end as is_same_content
@@ -50,7 +50,8 @@ begin
       -- `offset 0`: a plan made while the table was empty and analyzed would read all of it.
       left join lateral (select * from public.users u where u.clerk_id = c.clerk_id offset 0) u on true
       cross join lateral (
-        -- An older table may have narrower columns than ours. A name is cut; a cut address would be another's.
+        -- An older table may have narrower columns than ours. A name that is too long is
+        -- cut. An address that is too long is left out, because a cut one could belong to another person.
         select case when length(c.name) > widths.name then left(c.name, widths.name) else c.name end as name,
                case when length(c.email) > widths.email then null else c.email end as email,
                c.email_verified and c.email is not null and length(c.email) > widths.email is not true as email_verified,
@@ -60,21 +61,21 @@ begin
       ) f
       cross join lateral (
         -- Webhook and Backend API render linked accounts differently, and each has keys that the other lacks
-        -- (password_last_updated_at); that alone is no difference.
-        select a.is_across,
-               case when a.is_across then '{updated_at,external_accounts,saml_accounts,enterprise_accounts}'::text[]
+        -- (password_last_updated_at). A difference in these alone is not a change.
+        select a.is_other_origin,
+               case when a.is_other_origin then '{updated_at,external_accounts,saml_accounts,enterprise_accounts}'::text[]
                     else '{updated_at}' end
-               -- These change while updated_at stays: a daily reconcile would rewrite every user.
+               -- These change without a new updated_at: if compared, each reconcile would rewrite every user.
                || case when c.source <> 'webhook'
                          and clerk_sync.version_time(c.version) = clerk_sync.version_time(u.clerk_version)
                        then '{last_active_at,lockout_expires_in_seconds}'::text[] else '{}' end as incidental,
                parts[c.ordinality * 3 - 1]::jsonb as raw
-        from (values ((u.sync_source = 'webhook') <> (c.source = 'webhook'))) as a(is_across)
-        -- So that the text is read once, not at each mention.
+        from (values ((u.sync_source = 'webhook') <> (c.source = 'webhook'))) as a(is_other_origin)
+        -- Prevents inlining, so that the JSON is parsed once for each row.
         offset 0
       ) k
-    where c.kind = 'upsert' and not settled ? coalesce(c.svix_id, '')
-    -- So that each comparison is made once.
+    where c.kind = 'upsert' and not settled_outcomes ? coalesce(c.svix_id, '')
+    -- Prevents inlining, so that each comparison is computed once for each row.
     offset 0
   ), judged as materialized (
     select *,
@@ -85,9 +86,9 @@ begin
              when is_same_content and not (is_role_newer and role_differs) and (is_newer or is_same_version) then 'unchanged'
              when is_newer then 'applied'
              else 'stale'
-           end as verdict,
+           end as outcome,
            is_newer and version is distinct from known_version
-             or is_role_newer and (role_differs or version is distinct from known_role_version) as moves_version
+             or is_role_newer and (role_differs or version is distinct from known_role_version) as updates_version
     from compared
   ), inserted as (
     insert into public.users (clerk_id, name, email, email_verified, image_url, login_method, role, last_signed_in,
@@ -118,37 +119,38 @@ begin
         clerk_version = case when j.is_newer then j.version else u.clerk_version end,
         role = case when j.is_role_newer then j.role::public.role else u.role end,
         role_version = case when j.is_role_newer then j.version else u.role_version end,
-        updated_at = case when j.verdict = 'applied' or j.role_changes then clerk_sync.to_column(applied_at, u.updated_at)
+        updated_at = case when j.outcome = 'applied' or j.role_changes then clerk_sync.to_column(applied_at, u.updated_at)
                           else u.updated_at end,
         synced_at = case when j.is_newer then clerk_sync.to_column(applied_at, u.synced_at) else u.synced_at end,
         sync_source = case when j.is_newer then j.source else u.sync_source end
     from judged j
-    -- `any`: for the sake of `=` a plan made while the table was empty and analyzed would read the whole index.
-    where u.id = any (array[j.id]) and not j.is_tombstone and (j.verdict = 'applied' or j.moves_version)
+    -- `any`: with `=`, a plan cached while the table was empty would read the whole index.
+    where u.id = any (array[j.id]) and not j.is_tombstone and (j.outcome = 'applied' or j.updates_version)
     returning u.id
   )
-  select coalesce(jsonb_object_agg(clerk_id, verdict), '{}'),
-         array_agg(left_key) filter (
-           where is_newer and not is_tombstone and left_key is not null
-             and left_key is distinct from case when email_verified then public.clerk_email_key(email) end
+  select coalesce(jsonb_object_agg(clerk_id, outcome), '{}'),
+         array_agg(vacated_key) filter (
+           where is_newer and not is_tombstone and vacated_key is not null
+             and vacated_key is distinct from case when email_verified then public.clerk_email_key(email) end
          ),
          count(*) filter (where id is null),
-         count(*) filter (where id is not null and not is_tombstone and (verdict = 'applied' or role_changes)),
-         count(*) filter (where id is null or not is_tombstone and (verdict = 'applied' or moves_version)),
+         count(*) filter (where id is not null and not is_tombstone and (outcome = 'applied' or role_changes)),
+         count(*) filter (where id is null or not is_tombstone and (outcome = 'applied' or updates_version)),
          (select count(*) from inserted) + (select count(*) from updated),
          coalesce(bool_or(not is_tombstone and (select m.id from public.mentorados m where m.user_id = judged.id) is null),
                   false),
-         -- Blanks that a column has no room for are cut without an error; and an older change that says what is stored
-         -- is told from one that does not only by what the columns hold.
-         bool_or(verdict = 'stale' and is_same_version or name like '% ' or email like '% '
+         -- Two cases need the widths without an error of Postgres: trailing blanks that do not fit are cut silently; and
+         -- an older change of the stored updated_at is `unchanged` if its content is what the columns hold, which may
+         -- have been cut, else `stale`.
+         bool_or(outcome = 'stale' and is_same_version or name like '% ' or email like '% '
                  or image_url like '% ' or login_method like '% ')
-    into verdicts, left_keys, created, changed, given, written, has_unlinked, needs_widths
+    into user_outcomes, vacated_keys, created, changed, expected_rows, written_rows, has_unlinked, needs_widths
     from judged;
   if needs_widths and widths.is_known is not true then
     raise exception 'the widths of the columns have to be known' using errcode = 'string_data_right_truncation';
   end if;
-  if written <> given then
-    perform clerk_sync.fail_unwritten('public.users', given - written);
+  if written_rows <> expected_rows then
+    perform clerk_sync.fail_unwritten('public.users', expected_rows - written_rows);
   end if;
 end
 $$;

@@ -1,16 +1,18 @@
--- Applies one batch of user changes: the only writer of `users`, of the ledger and of automatic links.
+-- Applies one batch of user changes. Every change from Clerk is written here; operators' decisions (resolve_link,
+-- unlink_mentorado) and retention are written by functions of their own.
 --
 -- batch: {"default_turma": text or null, "separator": text, "has_deletions": boolean, "has_replays": boolean,
--- "lock_wait_ms": number or null, "leaving": [change, …] or absent}; lock_wait_ms: how long a locked row is waited for,
--- if not as in lock_writer; leaving: see release_addresses.
+-- "lock_wait_ms": number or null, "leaving": [`change` rows as text, …] or absent}; lock_wait_ms: how long a locked row is
+-- waited for, if not as in lock_writer; leaving: see release_addresses.
 -- texts: three for each change, with the separator between them: a `change` as Postgres writes rows, the Clerk user as
 -- JSON and the ledger's payload. As JSON all of them are expensive to read.
 -- The caller ensures that each clerk_id and each svix_id occurs at most once in a batch.
 -- Returns {"outcomes", "created", "changed", "deleted", "ms"}.
--- outcomes: one per change, in order; `busy`: another transaction holds a row that the change needs, and nothing of it was
--- written. created, changed, deleted: rows of users inserted, with new content, and turned into tombstones. ms: duration
--- without lock waits.
--- Errors: LOCKD: a lock timed out, and it is unknown which change needs that row; 55P03: a lock that all changes need.
+-- outcomes: one per change, in order; `busy`: another transaction has locked a row that the change needs, and nothing of it
+-- was written. created, changed, deleted: rows of users inserted, with new content, and turned into tombstones. ms: duration
+-- of the last attempt, without the wait for the writer's lock.
+-- Errors: LOCKD: a row lock timed out, and find_locked did not find its change, or it timed out again; 55P03: the writer's
+-- lock or a table lock timed out.
 --
 -- The result equals a serial order of the changes: deletions first, then the rest in the given order. Mentorados of freed
 -- addresses are linked after the deletions and again at the end.
@@ -29,16 +31,16 @@ declare
   changes clerk_sync.change[];
   parts constant text[] := string_to_array(texts, batch ->> 'separator');
   applied_at constant timestamptz := clerk_sync.lock_writer();
-  -- Of the columns: asked for when a value did not fit, for asking costs as much as a statement. A connection on which
-  -- that has happened asks each time.
+  -- Queried only after a value did not fit, because the query costs as much as a statement. From then on this connection
+  -- queries them in each batch.
   widths clerk_sync.widths;
   started_at timestamptz;
   result record;
   has_busy boolean := false;
   busy_place integer;
-  -- Whether a unique value was in the way.
-  is_taken boolean := false;
-  left_keys text[];
+  -- Whether the last attempt failed with a unique or exclusion violation.
+  had_unique_violation boolean := false;
+  vacated_keys text[];
 begin
   if batch -> 'lock_wait_ms' is not null then
     perform set_config('lock_timeout', batch ->> 'lock_wait_ms', true);
@@ -50,20 +52,20 @@ begin
   loop
     started_at := clock_timestamp();
     begin
-      if is_taken then
-        left_keys := clerk_sync.release_addresses(changes, batch -> 'leaving', applied_at);
+      if had_unique_violation then
+        vacated_keys := clerk_sync.release_addresses(changes, batch -> 'leaving', applied_at);
       end if;
       result := clerk_sync.apply_changes(changes, parts, batch, widths, applied_at);
-      if left_keys is not null then
-        perform clerk_sync.hand_over_mentorados(left_keys, applied_at);
+      if vacated_keys is not null then
+        perform clerk_sync.hand_over_mentorados(vacated_keys, applied_at);
       end if;
       exit;
     exception
       when unique_violation or exclusion_violation then
-        if is_taken then
+        if had_unique_violation then
           raise;
         end if;
-        is_taken := true;
+        had_unique_violation := true;
       when string_data_right_truncation then
         if widths.is_known then
           raise;
@@ -78,7 +80,7 @@ begin
           end loop;
           continue when has_busy;
         end if;
-        raise exception 'a change needs what another transaction holds: %', sqlerrm using errcode = 'LOCKD';
+        raise exception 'a change needs a row that another transaction has locked: %', sqlerrm using errcode = 'LOCKD';
     end;
   end loop;
   return jsonb_build_object(

@@ -1,16 +1,18 @@
--- Called by apply_user_changes, under its lock and settings, after a unique address has refused a batch. Empties that
--- address for users who are known to have left it: a newer version of theirs, in `changes`, in `leaving` (an array of
--- changes) or in their newest refused event, has another address. Otherwise two users who exchange addresses would block
--- each other for ever. Returns the emptied addresses (clerk_email_key) that were verified.
+-- Called by apply_user_changes, under its lock and settings, after a unique constraint on the address has refused a batch.
+-- Sets the address to null for each user with evidence that the user has left it: another address in a version at or after
+-- the stored one, in `changes`, in `leaving` (an array of changes) or in the user's newest refused event. Otherwise two
+-- users who exchange addresses would block each other for ever. Returns the removed addresses (clerk_email_key) that were
+-- verified.
 create function clerk_sync.release_addresses(
-  changes clerk_sync.change[], leaving jsonb, applied_at timestamptz, out left_keys text[]
+  changes clerk_sync.change[], leaving jsonb, applied_at timestamptz, out vacated_keys text[]
 )
 language plpgsql
 as $$
 begin
-  with known as materialized (
+  with users_who_left as materialized (
     select u.id, u.email_verified, public.clerk_email_key(u.email) as email_key
-    from (select * from unnest(changes) union all select (l::clerk_sync.change).* from jsonb_array_elements_text(leaving) l) c
+    from (select * from unnest(changes)
+          union all select (l::clerk_sync.change).* from jsonb_array_elements_text(leaving) l) c
       join public.users u on u.clerk_id = c.clerk_id
     where c.kind = 'upsert' and u.deleted_at is null and (u.clerk_version is null or c.version >= u.clerk_version)
       and u.email::text collate "C" is distinct from c.email collate "C"
@@ -31,14 +33,14 @@ begin
   ), released as (
     update public.users u
     set email = null, email_verified = false, updated_at = clerk_sync.to_column(applied_at, u.updated_at)
-    from known k
+    from users_who_left k
     where u.id = k.id
       and exists (select from unnest(changes) c
                   where c.kind = 'upsert' and c.clerk_id <> u.clerk_id
                     and clerk_sync.is_same_key(public.clerk_email_key(c.email), k.email_key))
-    returning case when k.email_verified then k.email_key end as left_key
+    returning case when k.email_verified then k.email_key end as vacated_key
   )
-  select array_agg(left_key) filter (where left_key is not null) into left_keys from released;
+  select array_agg(vacated_key) filter (where vacated_key is not null) into vacated_keys from released;
 end
 $$;
 

@@ -1,6 +1,6 @@
 -- Refused events (dead, error_code refused) become stale once their user has been stored at the event's version or a later
 -- one, or is deleted. Called at the end of apply_changes if the ledger contains refused events.
-create function clerk_sync.settle_refused(changes clerk_sync.change[], applied_at timestamptz) returns void
+create function clerk_sync.make_refused_stale(changes clerk_sync.change[], applied_at timestamptz) returns void
 language plpgsql
 as $$
 declare
