@@ -58,6 +58,18 @@ test.each<[string, { add: string; remove: string; email?: string; rule: string }
     "a trigger that raises with Postgres' code for a connection",
     { add: trigger("raise sqlstate '08006';"), remove: noTrigger, rule: "team_rule" },
   ],
+  [
+    "a trigger that raises with Postgres' code for a lock",
+    { add: trigger("raise sqlstate '55P03';"), remove: noTrigger, rule: "team_rule" },
+  ],
+  [
+    "a column of another type",
+    {
+      add: "create type way as enum ('email'); alter table users alter login_method type way using null",
+      remove: "alter table users alter login_method type varchar(64)",
+      rule: "login_method",
+    },
+  ],
   ["a trigger that swallows the row", { add: trigger("return null;"), remove: noTrigger, rule: "team_rule" }],
   [
     "a trigger that swallows the mentorado",

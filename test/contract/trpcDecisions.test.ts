@@ -140,6 +140,29 @@ test("a conflict is listed with its candidates and settled; an unlink sticks unt
   expect(await codeOf(client.links.unlink.mutate({ mentoradoId: 2_000_000_000 }))).toBe("NOT_FOUND");
 });
 
+test.each([
+  ["mentorados", "return null"],
+  ["mentorados", "new.user_id := old.user_id; return new"],
+  ["users", "new.link_held_at := old.link_held_at; return new"],
+])("an operator's decision that a trigger on %s undoes (%s) is CONFLICT, naming it", async (table, body) => {
+  const clerkId = `user_Undone${table}${body.length}`;
+  await t.deliver(userEvent(clerkUser(clerkId)));
+  const mentoradoId = (await client.sync.user.query({ clerkId })).mentorado?.id ?? 0;
+  const decideWithTrigger = async (work: () => Promise<unknown>) => {
+    await t.sql.unsafe(`
+      create function undo() returns trigger language plpgsql as $$ begin ${body}; end $$;
+      create trigger undo before update on ${table} for each row execute function undo()`);
+    const code = await codeOf(work());
+    await t.sql`drop function undo cascade`;
+    return code;
+  };
+  expect(await decideWithTrigger(() => client.links.unlink.mutate({ mentoradoId }))).toBe("CONFLICT");
+  expect((await client.sync.user.query({ clerkId })).link).toBe("linked");
+  await client.links.unlink.mutate({ mentoradoId });
+  expect(await decideWithTrigger(() => client.links.resolve.mutate({ clerkId, mentoradoId }))).toBe("CONFLICT");
+  expect((await client.sync.user.query({ clerkId })).link).toBe("conflict");
+});
+
 test("a batch of more than 50 calls or a request of more than 1 MiB is refused", async () => {
   const headers = { authorization: `Bearer ${testAdminToken}`, "content-type": "application/json" };
   const paths = Array.from({ length: 51 }, () => "sync.status").join(",");

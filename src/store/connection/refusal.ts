@@ -40,8 +40,18 @@ export async function findRuleName(database: Pick<Database, "run">, error: unkno
   if (refusal?.constraint_name) return refusal.constraint_name;
   const functions = findForeignFunctions(refusal);
   const trigger = functions.length > 0 ? await findTrigger(database, functions) : undefined;
-  const sequence = refusal?.code === "2200H" ? /"([^"]+)"/.exec(refusal.message)?.[1] : undefined;
-  return trigger ?? refusal?.column_name ?? sequence ?? functions[0] ?? refusal?.code ?? "unknown";
+  return trigger ?? refusal?.column_name ?? functions[0] ?? findNamed(refusal) ?? refusal?.code ?? "unknown";
+}
+
+/**
+ * The object that an error of Postgres names in its message alone: the sequence that is used up (2200H), the column of
+ * another type or generated (42804, 428C9), the table with a rule (0A000), a policy or a missing right (42501), or no
+ * replica identity (55000). The messages of these codes quote no values.
+ */
+function findNamed(error: PostgresError | undefined): string | undefined {
+  if (!/^(?:2200H|42|0A000|55000)/.test(error?.code ?? "")) return undefined;
+  const [, quoted, plain] = /"([^"]+)"|permission denied for \w+ (\S+)/.exec(error?.message ?? "") ?? [];
+  return quoted ?? plain;
 }
 
 /** The team's functions on the error's call stack, innermost first, without their schema. */

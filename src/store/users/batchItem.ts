@@ -10,7 +10,7 @@ export interface BatchItem {
   readonly size: number;
   readonly clerkId: string | null;
   readonly svixId: string | null;
-  readonly isDeletion: boolean;
+  readonly kind: UserChange["kind"];
   readonly isReplay: boolean;
 }
 
@@ -27,7 +27,7 @@ export function toBatchItem(change: UserChange, { replay = false }: { replay?: b
     size: row.length + user.length + payload.length,
     clerkId,
     svixId: delivery?.svixId ?? null,
-    isDeletion: change.kind === "delete",
+    kind: change.kind,
     isReplay: replay,
   };
 }
@@ -88,7 +88,8 @@ export function toBatch(
     default_turma: defaultTurma,
     lock_wait_ms: options.lockWaitMs,
     separator,
-    has_deletions: items.some((item) => item.isDeletion),
+    has_deletions: items.some((item) => item.kind === "delete"),
+    has_upserts: items.some((item) => item.kind === "upsert"),
     has_replays: items.some((item) => item.isReplay),
     leaving: options.leaving?.map(({ texts: [row] }) => row),
   });

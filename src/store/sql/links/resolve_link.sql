@@ -23,6 +23,9 @@ begin
     return '{"error": "claimed"}';
   end if;
   update public.users set link_held_at = null where id = found_user.id and link_held_at is not null;
+  if exists (select from public.users where id = found_user.id and link_held_at is not null) then
+    perform clerk_sync.fail_unwritten('public.users', 1);
+  end if;
   if found_mentorado.user_id = found_user.id then
     return '{"error": null}';
   end if;
@@ -31,6 +34,9 @@ begin
   where user_id = found_user.id returning id into former_id;
   update public.mentorados
   set user_id = found_user.id, updated_at = clerk_sync.to_column(decided_at, updated_at) where id = found_mentorado.id;
+  if not exists (select from public.mentorados where id = found_mentorado.id and user_id = found_user.id) then
+    perform clerk_sync.fail_unwritten('public.mentorados', 1);
+  end if;
   insert into public.mentorado_links (mentorado_id, user_id, clerk_id, action, actor, at)
   select d.mentorado_id, found_user.id, found_user.clerk_id, d.action, argument ->> 'actor', decided_at
   from (values (former_id, 'released'), (found_mentorado.id, 'resolved')) as d(mentorado_id, action)

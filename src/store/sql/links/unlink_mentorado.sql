@@ -19,8 +19,14 @@ begin
   if former_id is not null then
     update public.mentorados
     set user_id = null, updated_at = clerk_sync.to_column(decided_at, updated_at) where id = wanted_id;
+    if exists (select from public.mentorados where id = wanted_id and user_id is not null) then
+      perform clerk_sync.fail_unwritten('public.mentorados', 1);
+    end if;
     update public.users
     set link_held_at = clerk_sync.to_column(decided_at, link_held_at) where id = former_id;
+    if exists (select from public.users where id = former_id and link_held_at is null) then
+      perform clerk_sync.fail_unwritten('public.users', 1);
+    end if;
     insert into public.mentorado_links (mentorado_id, user_id, clerk_id, action, actor, at)
     values (wanted_id, former_id, former_clerk_id, 'unlinked', argument ->> 'actor', decided_at);
   end if;

@@ -32,23 +32,29 @@ begin
     into settled_outcomes, may_reprocess, has_refused
     from repeated;
 
+  created := 0;
+  changed := 0;
   deleted := 0;
   if (batch -> 'has_deletions')::boolean then
     deletions := clerk_sync.apply_deletions(changes, settled_outcomes, applied_at);
     deleted := deletions.deleted;
     user_outcomes := deletions.user_outcomes;
   end if;
-  upserts := clerk_sync.apply_upserts(changes, parts, settled_outcomes, widths, applied_at);
-  created := upserts.created;
-  changed := upserts.changed;
-  if upserts.has_unlinked then
-    linked_clerk_ids :=
-      clerk_sync.link_mentorados(changes, settled_outcomes, batch ->> 'default_turma', widths, applied_at);
+  -- Postgres refuses apply_upserts as a whole if a column has another type; the refused event is recorded all the same.
+  if (batch -> 'has_upserts')::boolean then
+    upserts := clerk_sync.apply_upserts(changes, parts, settled_outcomes, widths, applied_at);
+    user_outcomes := user_outcomes || upserts.user_outcomes;
+    created := upserts.created;
+    changed := upserts.changed;
+    if upserts.has_unlinked then
+      linked_clerk_ids :=
+        clerk_sync.link_mentorados(changes, settled_outcomes, batch ->> 'default_turma', widths, applied_at);
+    end if;
+    if upserts.vacated_keys is not null then
+      perform clerk_sync.hand_over_mentorados(upserts.vacated_keys, applied_at);
+    end if;
   end if;
-  if upserts.vacated_keys is not null then
-    perform clerk_sync.hand_over_mentorados(upserts.vacated_keys, applied_at);
-  end if;
-  outcomes := clerk_sync.settle_deliveries(changes, parts, settled_outcomes, user_outcomes || upserts.user_outcomes,
+  outcomes := clerk_sync.settle_deliveries(changes, parts, settled_outcomes, user_outcomes,
                                            linked_clerk_ids, applied_at, may_reprocess);
   if has_refused then
     perform clerk_sync.make_refused_stale(changes, applied_at);
