@@ -9,7 +9,7 @@ import { findPendingMigrations } from "../../src/store/migration/schemaState.ts"
 import { startCli } from "../support/cli.ts";
 import { createCollectedLog } from "../support/collectedLog.ts";
 import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
-import { openPgBouncer } from "../support/pgBouncer.ts";
+import { newPgBouncer, openPgBouncer } from "../support/pgBouncer.ts";
 import { openTestApp, testSecret } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { openForFile, openForTest } from "../support/toClose.ts";
@@ -18,30 +18,70 @@ import { openForFile, openForTest } from "../support/toClose.ts";
 setDefaultTimeout(30_000);
 
 const pooler = openForFile(async () => openPgBouncer({ serverUrl: await testServerUrl() }));
+/** Old or set up so: a statement prepared on one server connection is not there on the next. And as Neon's is. */
+const poolers = [
+  { keepsStatements: false, kind: "without prepared statements", testIt: test },
+  { keepsStatements: true, kind: "that keeps prepared statements", testIt: test.skipIf(newPgBouncer === undefined) },
+];
 
 /** What Neon prints and people add; PgBouncer refuses what it does not know at start-up. */
 const parameters =
   "sslmode=prefer&channel_binding=require&options=endpoint%3Dep-x&connect_timeout=10&application_name=sync&pool_timeout=5";
 
-test("500 deliveries at once through a pooler without prepared statements are all settled", async () => {
-  const t = await openForTest(openTestApp({ databaseUrl: (url) => `${pooler.urlFor(url)}&${parameters}` }));
-  const answers = await Promise.all(
-    Array.from({ length: 500 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Pooled${place % 400}`)))),
-  );
-  expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
-  expect(await t.sql`select from users`).toHaveLength(400);
-  expect(await t.sql`select from webhook_events`).toHaveLength(500);
-  expect(await t.sql`select from mentorados where user_id is not null`).toHaveLength(400);
-  expect((await t.deliver(deletedEvent("user_Pooled1"))).said).toBe("applied");
-  // Often, and side by side: a statement prepared on one server connection is not there on the next.
-  for (let round = 0; round < 3; round += 1) {
-    const users = await Promise.all(
-      Array.from({ length: 30 }, (_, place) => t.services.users.getUser(`user_Pooled${place + 2}`)),
+for (const { keepsStatements, kind, testIt } of poolers) {
+  testIt(`500 deliveries at once through a pooler ${kind} are all settled`, async () => {
+    const pooler = await openForTest(openPgBouncer({ serverUrl: await testServerUrl(), keepsStatements }));
+    const t = await openForTest(openTestApp({ databaseUrl: (url) => `${pooler.urlFor(url)}&${parameters}` }));
+    const answers = await Promise.all(
+      Array.from({ length: 500 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Pooled${place % 400}`)))),
     );
-    expect(new Set(users.map((user) => user.link))).toEqual(new Set(["linked"]));
-  }
-  expect((await t.services.status.getStatus()).users.deleted).toBe(1);
-});
+    expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
+    expect(await t.sql`select from users`).toHaveLength(400);
+    expect(await t.sql`select from webhook_events`).toHaveLength(500);
+    expect(await t.sql`select from mentorados where user_id is not null`).toHaveLength(400);
+    expect((await t.deliver(deletedEvent("user_Pooled1"))).said).toBe("applied");
+    // Often, and side by side, on one server connection and the next.
+    for (let round = 0; round < 3; round += 1) {
+      const users = await Promise.all(
+        Array.from({ length: 30 }, (_, place) => t.services.users.getUser(`user_Pooled${place + 2}`)),
+      );
+      expect(new Set(users.map((user) => user.link))).toEqual(new Set(["linked"]));
+    }
+    expect((await t.services.status.getStatus()).users.deleted).toBe(1);
+  });
+
+  testIt(
+    `statements are ${keepsStatements ? "prepared, until one is lost," : "not prepared"} through a pooler ${kind}`,
+    async () => {
+      const narrow = await openForTest(
+        openPgBouncer({ serverUrl: await testServerUrl(), poolSize: 1, keepsStatements }),
+      );
+      const { log, lines } = createCollectedLog();
+      const db = await openForTest(openTestDatabase());
+      const database = await openForTest(openDatabase({ dsn: parseDsn(narrow.urlFor(db.url)) }, { log }));
+      const countPrepared = async () => {
+        const [row] = await database.run(
+          (sql) => sql<{ count: number }[]>`
+          select count(*)::integer as count from pg_prepared_statements where statement like ${"%a question%"}`,
+        );
+        return row?.count;
+      };
+      const ask = (place: number) => database.run((sql) => sql`select ${place}::integer as "a question"`);
+      for (let place = 0; place < 10; place += 1) await ask(place);
+      expect(await countPrepared()).toBe(keepsStatements ? 1 : 0);
+      if (!keepsStatements) return;
+      // In a way that the pooler does not see.
+      await database.run((sql) => sql.unsafe("do $$ begin execute 'deallocate all'; end $$"));
+      expect(await Promise.all([1, 2, 3].map((place) => ask(place).then(([row]) => row?.["a question"])))).toEqual([
+        1, 2, 3,
+      ]);
+      expect(await countPrepared()).toBe(0);
+      expect(lines.map((line) => line["msg"])).toEqual([
+        "[Database] The pooler has lost a prepared statement; from now on none is used",
+      ]);
+    },
+  );
+}
 
 test("texts with quotes, dollars and backslashes are stored unchanged through a pooler", async () => {
   const t = await openForTest(openTestApp({ databaseUrl: (url) => pooler.urlFor(url) }));
@@ -51,14 +91,16 @@ test("texts with quotes, dollars and backslashes are stored unchanged through a 
   expect((await t.sql`select name from users`)[0]?.["name"]).toBe(name);
 });
 
-test("a default isolation level other than read committed does not matter through a pooler", async () => {
-  const t = await openForTest(openTestApp({ databaseUrl: (url) => pooler.urlFor(url) }));
-  await t.sql.unsafe(`alter database ${t.db.name} set default_transaction_isolation = 'repeatable read'`);
-  const answers = await Promise.all(
-    Array.from({ length: 50 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Isolated${place}`)))),
-  );
-  expect(new Set(answers.map((answer) => answer.said))).toEqual(new Set(["applied"]));
-});
+for (const { keepsStatements, kind, testIt } of poolers)
+  testIt(`a default isolation level other than read committed does not matter through a pooler ${kind}`, async () => {
+    const pooler = await openForTest(openPgBouncer({ serverUrl: await testServerUrl(), keepsStatements }));
+    const t = await openForTest(openTestApp({ databaseUrl: (url) => pooler.urlFor(url) }));
+    await t.sql.unsafe(`alter database ${t.db.name} set default_transaction_isolation = 'repeatable read'`);
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, place) => t.deliver(userEvent(clerkUser(`user_Isolated${place}`)))),
+    );
+    expect(new Set(answers.map((answer) => answer.said))).toEqual(new Set(["applied"]));
+  });
 
 test("more questions at once than there are connections are all answered, whatever their kind", async () => {
   for (const poolSize of [1, 5]) {

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findFreePort } from "../../src/dev/findFreePort.ts";
@@ -6,17 +6,41 @@ import { openTemporaryRoot } from "../../src/dev/postgres/postgresBinaries.ts";
 import { findPostgresUser } from "../../src/dev/postgres/postgresUser.ts";
 import { waitFor } from "./serverProcess.ts";
 
-/** A PgBouncer as Neon's pooler is set up: transaction mode; and as old ones are: no prepared statements. */
+/** A PgBouncer as Neon's pooler is set up, in transaction mode. */
 export interface PgBouncer {
   /** The same database through the pooler, marked as such. */
   readonly urlFor: (url: string) => string;
   readonly close: () => Promise<void>;
 }
 
-/** @throws Error saying what to install if there is no pgbouncer on this machine */
-export async function openPgBouncer(options: { serverUrl: string; poolSize?: number }): Promise<PgBouncer> {
-  const program = Bun.which("pgbouncer", { PATH: `${process.env["PATH"]}:/usr/sbin:/usr/local/sbin` });
-  if (program === null)
+/** 1.21 is the first version that can keep prepared statements. */
+const keepsStatementsSinceMinor = 21;
+
+const programs = [
+  process.env["PGBOUNCER_NEW"],
+  Bun.which("pgbouncer", { PATH: `${process.env["PATH"]}:/usr/sbin:/usr/local/sbin` }),
+].flatMap((path) => (path ? [{ path, minor: findMinor(path) }] : []));
+
+function findMinor(path: string): number {
+  return Number(/PgBouncer 1\.(\d+)/.exec(spawnSync(path, ["--version"], { encoding: "utf8" }).stdout)?.[1]);
+}
+
+/** One that can keep prepared statements: `PGBOUNCER_NEW` names it where the installed one is older (Debian 12). */
+export const newPgBouncer = programs.find(({ minor }) => minor >= keepsStatementsSinceMinor);
+if (newPgBouncer === undefined)
+  console.warn("Skipped: tests of prepared statements through PgBouncer 1.21 or newer, which PGBOUNCER_NEW may name.");
+
+/**
+ * @param options.keepsStatements as Neon's does; by default it loses prepared statements, as old ones do
+ * @throws Error saying what to install if there is no pgbouncer on this machine
+ */
+export async function openPgBouncer(options: {
+  serverUrl: string;
+  poolSize?: number;
+  keepsStatements?: boolean;
+}): Promise<PgBouncer> {
+  const program = options.keepsStatements ? newPgBouncer : programs.at(-1);
+  if (program === undefined)
     throw new Error("This test needs PgBouncer: apt-get install pgbouncer, or brew install pgbouncer");
   const server = new URL(options.serverUrl);
   const port = await findFreePort();
@@ -37,11 +61,12 @@ auth_file = ${join(folder, "users")}
 pool_mode = transaction
 max_client_conn = 1000
 default_pool_size = ${options.poolSize ?? 5}
+${program.minor >= keepsStatementsSinceMinor ? `max_prepared_statements = ${options.keepsStatements ? 100 : 0}` : ""}
 `,
   );
   if (user) for (const path of [folder, join(folder, "users")]) await chown(path, user.uid, user.gid);
   let said = "";
-  const child = spawn(program, [join(folder, "pgbouncer.ini")], {
+  const child = spawn(program.path, [join(folder, "pgbouncer.ini")], {
     ...user,
     cwd: "/",
     stdio: ["ignore", "pipe", "pipe"],

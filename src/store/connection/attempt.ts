@@ -5,6 +5,7 @@ import { AppError, errorTexts } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { retry } from "../../retry.ts";
 import { isNeverSent, isStartingUp, isTransient, isUnmarkedPooler } from "./pgErrors.ts";
+import type { PoolerStatements } from "./poolerStatements.ts";
 import type { SocketSource } from "./socketSource.ts";
 
 /** Retry interval while the database is starting up: the call is delayed and does not fail. */
@@ -13,23 +14,39 @@ const startingUpPauseMs = 200;
 const startingUpMsMax = 30_000;
 
 /**
- * Runs a call on a connection of its own, until its deadline. Retries if the database is starting up, or if the
- * connection ended before anything was sent.
+ * Runs a call on a connection of its own, until its deadline. Retries if the database is starting up, if the connection
+ * ended before anything was sent, or if the pooler has lost the call's prepared statement.
  */
-export function createAttempt(deps: { sql: Sql; sockets: SocketSource; callsMax: number; log: Log; clock: Clock }) {
-  const { sql, sockets, log, clock } = deps;
+export function createAttempt(deps: {
+  sql: Sql;
+  /** Null: no pooler, prepared statements are used. */
+  statements: PoolerStatements | null;
+  sockets: SocketSource;
+  callsMax: number;
+  log: Log;
+  clock: Clock;
+}) {
+  const { sql, statements, sockets, log, clock } = deps;
   // Limits the calls to the number of connections. postgres.js would pipeline a statement behind another, and a PgBouncer
   // older than 1.21 releases the server connection after the first one: the second is then never answered.
   const slots = bulkhead(deps.callsMax, Infinity);
+
+  async function use<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
+    await statements?.decide();
+    return work(sql);
+  }
 
   return async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
     const deadline = Promise.withResolvers<never>();
     const sinceMs = clock.nowMs();
     let refusal: unknown;
     let isLate = false;
+    let wasLost = false;
 
     function findWaitMs(cause: unknown): number | undefined {
-      if (isNeverSent(cause)) return clock.nowMs() < sinceMs + deadlineMs ? 0 : undefined;
+      const isLost: boolean = !wasLost && statements?.endIfLost(cause) === true;
+      wasLost ||= isLost;
+      if (isLost || isNeverSent(cause)) return clock.nowMs() < sinceMs + deadlineMs ? 0 : undefined;
       if (!isStartingUp(cause)) return undefined;
       refusal = cause;
       const untilMs = sinceMs + Math.min(deadlineMs, startingUpMsMax);
@@ -42,7 +59,7 @@ export function createAttempt(deps: { sql: Sql; sockets: SocketSource; callsMax:
       deadline.reject(unavailable(errorTexts.databaseTimeout, refusal));
     });
     try {
-      const answer = slots.execute(() => (isLate ? deadline.promise : retry(() => work(sql), { clock, findWaitMs })));
+      const answer = slots.execute(() => (isLate ? deadline.promise : retry(() => use(work), { clock, findWaitMs })));
       return await Promise.race([answer, deadline.promise]);
     } catch (cause) {
       if (isUnmarkedPooler(cause)) {

@@ -5,11 +5,11 @@ import { AppError, errorTexts } from "../../errors.ts";
 import { silentLog, withSafeErrors, type Log } from "../../log.ts";
 import { createAttempt, unavailable } from "./attempt.ts";
 import { createBreaker } from "./breaker.ts";
-import { functionsSchema } from "../migration/sqlFunctions.ts";
 import { createSocketSource } from "./socketSource.ts";
 import { openPool } from "./openPool.ts";
+import { createPoolerStatements } from "./poolerStatements.ts";
 import type { Dsn } from "./dsn.ts";
-import { callThroughPooler } from "./callThroughPooler.ts";
+import { callFunction } from "./callFunction.ts";
 
 /** Reads take milliseconds by an index; the rest is for a database that wakes up or is busy. */
 const readDeadlineMs = 5_000;
@@ -73,7 +73,8 @@ export function openDatabase(
   const sql = openPool(dsn, sockets, poolMax);
   const breaker = createBreaker({ log: withSafeErrors(log), clock });
   const calls = new Set<symbol>();
-  const attempt = createAttempt({ sql, sockets, callsMax: poolMax, log, clock });
+  const statements = dsn.pooled ? createPoolerStatements(sql, log) : null;
+  const attempt = createAttempt({ sql, statements, sockets, callsMax: poolMax, log, clock });
   let usedAtMs = clock.monotonicMs();
 
   async function run<T>(
@@ -96,10 +97,9 @@ export function openDatabase(
   return {
     run,
     callFunction: (name, argumentJson, options) =>
-      run(async (sql) => {
+      run((sql) => {
         const given = options.texts === undefined ? [argumentJson] : [argumentJson, options.texts];
-        const [row] = await (dsn.pooled ? callThroughPooler : callDirectly)(sql, name, given);
-        return row?.["answer"] as unknown;
+        return callFunction(sql, name, given, { isPooled: dsn.pooled });
       }, options),
     state: () =>
       breaker.state === CircuitState.Closed ? "closed" : breaker.state === CircuitState.HalfOpen ? "half-open" : "open",
@@ -112,9 +112,4 @@ export function openDatabase(
       await sql.end({ timeout: 0 });
     },
   };
-}
-
-function callDirectly(sql: Sql, name: string, given: string[]) {
-  const parameters = given.length === 1 ? "$1::text::jsonb" : "$1::text::jsonb, $2::text";
-  return sql.unsafe(`select ${functionsSchema}.${name}(${parameters}) as answer`, given, { prepare: true });
 }

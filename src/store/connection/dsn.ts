@@ -12,7 +12,7 @@ export interface Dsn {
   readonly user: string;
   readonly password: string;
   readonly tls: TlsMode;
-  /** Whether a pooler in transaction mode, perhaps without prepared statements, is in front of the database. */
+  /** Whether a pooler in transaction mode is in front of the database; see `createPoolerStatements`. */
   readonly pooled: boolean;
   readonly connectTimeoutSeconds: number;
   readonly applicationName: string;
@@ -76,7 +76,7 @@ export function describeDsn(dsn: Dsn): string[] {
   const tls = { off: "off", "if-offered": "if the server offers it", unverified: "on", verified: "on, verified" };
   return [
     `host ${dsn.host}, port ${dsn.port}, database ${dsn.database}, user ${dsn.user}, password ${dsn.password ? "set" : "not set"}`,
-    `TLS ${tls[dsn.tls]}; ${dsn.pooled ? "pooled (transaction mode, no prepared statements)" : "direct"}; connect timeout ${dsn.connectTimeoutSeconds} s`,
+    `TLS ${tls[dsn.tls]}; ${dsn.pooled ? "pooled (transaction mode)" : "direct"}; connect timeout ${dsn.connectTimeoutSeconds} s`,
     ...(dsn.ignoredParameters.length > 0
       ? [`ignored, because they have no effect here: ${dsn.ignoredParameters.join(", ")}`]
       : []),

@@ -75,11 +75,16 @@ export function isStartingUp(error: unknown): boolean {
   return code === "57P03" || code === "XX000";
 }
 
+/** Whether a pooler passed a prepared statement to a server connection that does not have it, or has it already. */
+export function isStatementLost(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "26000" || code === "42P05";
+}
+
 /** Whether the error shows a pooler in transaction mode although `Dsn.pooled` is false. */
 export function isUnmarkedPooler(error: unknown): boolean {
-  const code = codeOf(error);
-  if (code === "08P01") return /unsupported startup parameter/i.test((error as Error).message);
-  return code === "26000" || code === "42P05";
+  if (codeOf(error) === "08P01") return /unsupported startup parameter/i.test((error as Error).message);
+  return isStatementLost(error);
 }
 
 /**
