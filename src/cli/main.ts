@@ -4,7 +4,7 @@ import type { SyncParts } from "../compose.ts";
 import { ConfigError, parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { migrateDatabase, readMigrationScript } from "../store/migration/migrate.ts";
-import { findPostgresError, findStartUpError } from "../store/connection/pgErrors.ts";
+import { findPostgresError, findStartUpError, isStartingUp } from "../store/connection/pgErrors.ts";
 import { version } from "../version.ts";
 import { createCliLog, withContext } from "./withContext.ts";
 import { findDatabaseAdvice } from "./findDatabaseAdvice.ts";
@@ -168,9 +168,11 @@ function checkId(clerkId: string): string {
 function toFailure(error: unknown): { code: string; message: string } | undefined {
   if (error instanceof ConfigError) return { code: "bad_configuration", message: error.message };
   const advice = findDatabaseAdvice(error);
-  if (!(error instanceof AppError)) {
+  // A server that refuses the log-in says why; a waking one only that it is to be asked again.
+  const refused = error instanceof AppError ? findStartUpError(error.cause) : findStartUpError(error);
+  if (!(error instanceof AppError) || (refused && !isStartingUp(refused))) {
     if (advice !== undefined) return { code: "precondition_failed", message: `Database: ${advice}.` };
-    const refusal = findPostgresError(error) ?? findStartUpError(error);
+    const refusal = findPostgresError(error) ?? refused;
     // Without its detail, which may quote a row.
     return refusal && { code: "internal", message: `Postgres says: ${refusal.message} (${refusal.code}).` };
   }

@@ -12,7 +12,7 @@ import { neonWaking, postgresStarting, toErrorResponse } from "../support/startU
 import { openTestApp, testAdminToken, testSecret, type TestApp } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { openForTest } from "../support/toClose.ts";
-import { connectTo } from "../support/trpcClient.ts";
+import { codeOf, connectTo } from "../support/trpcClient.ts";
 
 // Real servers on a machine that may be busy.
 setDefaultTimeout(40_000);
@@ -110,6 +110,18 @@ test("a permanent refusal is 503 within 10 s; the log and doctor show the proxy'
   const check = checks.find(({ name }) => name === "database");
   expect(check).toEqual({ name: "database", status: "failure", message: expect.stringContaining(words) as string });
 });
+
+test.each(["28P01", "28000", "3D000", "42501"])(
+  "while each log-in is refused with %s, calls over tRPC are SERVICE_UNAVAILABLE",
+  async (code) => {
+    const { t, link } = await openApp();
+    await link.setMode({ answer: toErrorResponse({ code, message: "refused" }) });
+    link.cutAll();
+    const client = connectTo(t, testAdminToken);
+    expect(await codeOf(client.events.list.query())).toBe("SERVICE_UNAVAILABLE");
+    expect(await codeOf(client.sync.user.query({ clerkId: "user_Reader" }))).toBe("SERVICE_UNAVAILABLE");
+  },
+);
 
 test("the reason for readiness 503 is logged once, not at every probe", async () => {
   const { log, lines } = createCollectedLog();

@@ -51,11 +51,13 @@ export function findStartUpError(error: unknown): StartUpError | undefined {
 /** Whether a retry may succeed: the database is unreachable, suspended, overloaded or too slow. */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error);
+  // A server that accepts no connection is away for the caller, whatever its reason, such as a changed password.
+  if (findStartUpError(error)) return true;
   const answer = findPostgresError(error);
-  if (answer && isRaisedByTrigger(answer)) return false;
-  if (answer || findStartUpError(error)) {
+  if (answer) {
+    if (isRaisedByTrigger(answer)) return false;
     // 08: connection exceptions (PgBouncer's own refusals too); 53: insufficient resources; 58: system errors
-    return transientStates.has(code) || /^(?:08|53|58)/.test(code) || isStartingUp(error);
+    return transientStates.has(code) || /^(?:08|53|58)/.test(code);
   }
   return /^(?:E[A-Z_]{3,}|CONNECT\w*|ERR_\w+|\w*CERT\w*|DEPTH_ZERO\w*|UNABLE_TO\w*|CONNECTION_\w+)$/.test(code);
 }
