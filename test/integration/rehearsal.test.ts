@@ -47,6 +47,23 @@ test("a rehearsal leaves no row and no lock", async () => {
   expect([...(await count())]).toEqual([...before]);
 });
 
+test("tables may have columns named like any argument, variable or alias of the functions", async () => {
+  await migrate();
+  const names = await db.sql<{ name: string }[]>`
+    with sources as (
+      select prosrc, proargnames from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+      where n.nspname like 'clerk_sync_%')
+    select unnest(proargnames) as name from sources
+    union select (regexp_matches(prosrc, '^ +([a-z_]+) (?:constant )?[a-z_.]+(?:\\[\\])?(?: := .*)?;', 'gm'))[1] from sources
+    union select (regexp_matches(prosrc, '\\mas ([a-z_]+)\\M', 'g'))[1] from sources`;
+  expect(names.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(["parts", "applied_at", "vacated_keys", "is_same_content"]),
+  );
+  for (const table of ["users", "mentorados"])
+    for (const { name } of names) await db.sql`alter table ${db.sql(table)} add if not exists ${db.sql(name)} text`;
+  expect(await db.rehearse()).toEqual({ obstacles: [], warnings: [] });
+});
+
 test("a rehearsal that does not get the writer's lock reports no obstacles", async () => {
   await migrate();
   await db.sql.begin(async (tx) => {

@@ -10,7 +10,7 @@ as $$
     select w.id from (
       -- Reads two indexes only, in their order: skips a million linked users in 0.3 s.
       select id, link_held_at, email_verified, email from public.users u
-      where id > (argument -> 'after_user_id')::bigint and deleted_at is null
+      where id > (list_conflicts.argument -> 'after_user_id')::bigint and deleted_at is null
         and not exists (select from public.mentorados own where own.user_id = u.id)
       order by id offset 0
     ) w
@@ -19,7 +19,7 @@ as $$
       exists (select from public.mentorados m
               where clerk_sync.is_same_key(public.clerk_email_key(m.email), public.clerk_email_key(w.email)))
     ) = 'conflict'
-    limit (argument -> 'limit')::integer
+    limit (list_conflicts.argument -> 'limit')::integer
   ) undecided
     join public.users u on u.id = undecided.id
     cross join lateral (
