@@ -1,9 +1,11 @@
 // `bun run test:soak [--histories N] [--minutes M] [--seed S]`: a thousand histories, as many as asked for, or as many as
 // fit into the minutes. What fails is printed as a command that repeats it: `--property P --seed S --path P`.
+// With `--year [--days D] [--users N] [--seed S]`: one long history instead, see `simulateYear`.
 import { parseArgs } from "node:util";
 import * as fc from "fast-check";
 import { openCourier } from "../support/courier.ts";
 import { createProperties } from "../support/properties.ts";
+import { simulateYear } from "../support/year/simulateYear.ts";
 
 /** Histories between two lines of progress; each such round has a seed of its own. */
 const roundHistories = 100;
@@ -18,6 +20,9 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
     property: { type: "string" },
     path: { type: "string" },
+    year: { type: "boolean" },
+    days: { type: "string", default: "365" },
+    users: { type: "string", default: "3000" },
   },
 });
 const wanted = {
@@ -34,6 +39,7 @@ if (Object.values(wanted).some(Number.isNaN) || (values.property !== undefined &
 }
 
 const startedAtMs = Date.now();
+if (values.year) await soakYear();
 const courier = await openCourier();
 const properties = createProperties(courier);
 const one = isKnown(values.property) ? values.property : undefined;
@@ -68,4 +74,23 @@ process.exit(failed ? 1 : 0);
 
 function isOver(): boolean {
   return histories >= wanted.histories || Date.now() - startedAtMs >= wanted.minutes * 60_000;
+}
+
+/** Some 200 events a day. With the defaults it takes a quarter of an hour on two cores. */
+async function soakYear(): Promise<never> {
+  const report = await simulateYear({
+    days: Number(values.days),
+    users: Number(values.users),
+    stepsADay: 4,
+    eventDays: 30,
+    ledgerDays: 90,
+    rates: { signUps: 8, changes: 150, deletions: 5, others: 30, garbage: 1.5 },
+    checkEveryDays: 7,
+    withRelease: true,
+    seed: wanted.seed,
+    say: console.log,
+  });
+  console.log(JSON.stringify(report, null, 1));
+  console.log(`${values.days} days held, ${((Date.now() - startedAtMs) / 60_000).toFixed(1)} min, seed ${wanted.seed}`);
+  process.exit(0);
 }
