@@ -32,7 +32,11 @@ export function createFirstLogin(deps: {
   async function fetchAndApply(clerkId: string, requestId: string | undefined): Promise<void> {
     const requestedAtMs = clock.nowMs();
     const client = withDeadline(requireClerk(clerk), clock);
-    const [user, instance] = await Promise.all([client.getUser(clerkId), instanceCheck.requireSameInstance(client)]);
+    const [user, instance] = await Promise.all([
+      client.getUser(clerkId),
+      // Nothing is deleted here, and many users may sign up at once: one request to Clerk for each is enough.
+      instanceCheck.requireSameInstance(client, { mayBeRemembered: true }),
+    ]);
     if (user === null) throw new AppError("not_found", errorTexts.unknownUser);
     if (instance === "unexpected") await instanceCheck.requireKnownUser(client, { except: clerkId });
     await users.applyChange(toUserUpsert(user, { source: "jit", requestedAtMs }), { requestId });

@@ -17,12 +17,16 @@ export const wrongKeyAdvice = "Nothing was written or deleted; set the CLERK_SEC
 /** Verifies that `CLERK_SECRET_KEY` belongs to the Clerk instance whose users this database holds. */
 export interface InstanceCheck {
   /**
-   * Compares the instance that Clerk names with `CLERK_INSTANCE_ID`, else with the instance of the ledger's events. A
-   * match is remembered for the life of the process. `unnamed`: Clerk names no instance. `unexpected`: it names one, but
-   * neither configuration nor ledger says which is expected.
+   * Compares the instance that Clerk names with `CLERK_INSTANCE_ID`, else with the instance of the ledger's events.
+   * `unnamed`: Clerk names no instance. `unexpected`: it names one, but neither configuration nor ledger says which is
+   * expected.
+   * @param options.mayBeRemembered an earlier match of this process is enough: Clerk is not asked again
    * @throws AppError `precondition_failed` naming both if they differ; errors of `ClerkApi` and the database
    */
-  readonly requireSameInstance: (clerk: ClerkApi) => Promise<"proved" | "unnamed" | "unexpected">;
+  readonly requireSameInstance: (
+    clerk: ClerkApi,
+    options?: { readonly mayBeRemembered?: boolean },
+  ) => Promise<"proved" | "unnamed" | "unexpected">;
   /**
    * The check if one of the two instances is unknown: Clerk must know at least one active user of this database. Passes
    * if there is no active user.
@@ -30,11 +34,11 @@ export interface InstanceCheck {
    * @throws AppError `precondition_failed` if Clerk knows none; errors of `ClerkApi` and the database
    */
   readonly requireKnownUser: (clerk: ClerkApi, options?: { readonly except?: string }) => Promise<void>;
-  /** The first mismatch that this process found; null: none, or the key has been proved since. */
+  /** The first mismatch since the key was last proved; null: none. */
   readonly findRefusal: () => { readonly text: string; readonly since: string } | null;
 }
 
-/** Create one per process, because it remembers that the key was proved. */
+/** Create one per process, because it remembers the newest result. */
 export function createInstanceCheck(deps: {
   database: Database;
   /** `CLERK_INSTANCE_ID` */
@@ -52,15 +56,21 @@ export function createInstanceCheck(deps: {
     throw new AppError("precondition_failed", text);
   }
 
+  function accept(): void {
+    isProved = true;
+    refusal = null;
+  }
+
   return {
-    requireSameInstance: async (clerk) => {
-      if (isProved) return "proved";
+    requireSameInstance: async (clerk, { mayBeRemembered = false } = {}) => {
+      if (mayBeRemembered && isProved) return "proved";
+      isProved = false;
       const named = (await clerk.findInstanceId?.()) ?? null;
       if (named === null) return "unnamed";
       const difference = findDifference(named, await findExpectedInstance(database, clerkInstanceId));
       if (difference === undefined) return "unexpected";
       if (difference !== null) refuse(difference);
-      isProved = true;
+      accept();
       return "proved";
     },
     requireKnownUser: async (clerk, { except } = {}) => {
@@ -72,14 +82,14 @@ export function createInstanceCheck(deps: {
         if (last === undefined && groups === 0) return;
         if (last === undefined) break;
         if ((await clerk.findUsers(rows.map((row) => row.clerkId))).length > 0) {
-          isProved = true;
+          accept();
           return;
         }
         beforeUserId = last.userId;
       }
       refuse("Clerk knows none of the users who are active here");
     },
-    findRefusal: () => (isProved ? null : refusal),
+    findRefusal: () => refusal,
   };
 }
 

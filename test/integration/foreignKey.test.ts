@@ -163,12 +163,19 @@ describe("with the right key", () => {
     expect((await r.figures()).active).toBe(0);
   });
 
-  test("a proved instance is not checked again", async () => {
+  test("each run and each re-sync asks for the instance again; a first login relies on an earlier match", async () => {
     const r = await openForeignTest({ named: "ins_prod" });
-    for (let n = 500; n < 515; n += 1) r.clerk.users.set(pagedId(n), pagedUser(n));
     const client = connectTo(r.t, testAdminToken);
-    await client.sync.resync.mutate({ clerkId: pagedId(501) });
-    r.clerk.instanceId = "ins_dev";
-    expect((await client.sync.resync.mutate({ clerkId: pagedId(502) })).outcome).toBe("unchanged");
+    expect((await client.sync.resync.mutate({ clerkId: pagedId(7) })).outcome).toBe("applied");
+    for (const named of ["ins_dev", null]) {
+      r.clerk.instanceId = named;
+      expect((await connectTo(r.t, signSession(pagedId(8))).me.get.query()).state).toBe("synced");
+      r.clerk.users.clear();
+      expect(await codeOf(client.sync.resync.mutate({ clerkId: pagedId(501) }))).toBe("PRECONDITION_FAILED");
+      for (const kind of ["backfill", "reconcile"] as const) expect((await r.run(kind)).status).toBe("failed");
+      expect((await r.figures()).active).toBe(17);
+    }
+    r.clerk.instanceId = "ins_prod";
+    expect(await codeOf(client.sync.resync.mutate({ clerkId: pagedId(501) }))).toBe("no error");
   });
 });
