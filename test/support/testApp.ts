@@ -88,9 +88,11 @@ export async function openTestApp(
     databaseUrl?: (url: string) => string;
     wrapDatabase?: (database: Database) => Database;
     log?: Log;
+    /** See `openTestDatabase`. */
+    icuLocale?: string;
   } = {},
 ): Promise<TestApp> {
-  const db = await openTestDatabase();
+  const db = await openTestDatabase({ icuLocale: options.icuLocale });
   const opened = openDatabase({ dsn: parseDsn(options.databaseUrl?.(db.url) ?? db.url), databasePoolMax: 5 });
   const database = options.wrapDatabase?.(opened) ?? opened;
   const config = { ...parseConfig({}), clerkInstanceId: options.clerkInstanceId };

@@ -42,12 +42,21 @@ async function openOwnServer(): Promise<string> {
  * Creates a fresh database, 30–50 ms: a copy of one that was migrated once per test run, or an empty one.
  * With TEST_KEEP_DATABASES set, `close` leaves it and prints its URL, to look at after a failure.
  */
-export async function openTestDatabase({ migrated = true }: { migrated?: boolean } = {}): Promise<TestDatabase> {
+export async function openTestDatabase({
+  migrated = true,
+  icuLocale,
+}: {
+  migrated?: boolean;
+  /** Locale of ICU instead of the server's own; the database is then empty. Since Postgres 15. */
+  icuLocale?: string | undefined;
+} = {}): Promise<TestDatabase> {
   const serverUrl = await testServerUrl();
   const name = `test_${randomBytes(6).toString("hex")}`;
   await withAdmin(serverUrl, async (admin) => {
-    if (migrated) await ensureTemplate(serverUrl, admin);
-    await admin`create database ${admin(name)} template ${admin(migrated ? templateName : "template0")}`;
+    const isCopy = migrated && icuLocale === undefined;
+    if (isCopy) await ensureTemplate(serverUrl, admin);
+    const locale = icuLocale === undefined ? admin`` : admin.unsafe(`locale_provider icu icu_locale '${icuLocale}'`);
+    await admin`create database ${admin(name)} template ${admin(isCopy ? templateName : "template0")} ${locale}`;
   });
   const url = urlOf(serverUrl, name);
   const sql = connect(url, 4);
