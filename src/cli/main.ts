@@ -1,18 +1,17 @@
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { AppError } from "../errors.ts";
 import type { SyncParts } from "../compose.ts";
-import { ConfigError, parseConfig } from "../config.ts";
+import { parseConfig } from "../config.ts";
 import { isClerkId } from "../domain/clerkId.ts";
 import { migrateDatabase, readMigrationScript } from "../store/migration/migrate.ts";
-import { findPostgresError, findStartUpError, isStartingUp } from "../store/connection/pgErrors.ts";
 import { version } from "../version.ts";
 import { createCliLog, withContext } from "./withContext.ts";
-import { findDatabaseAdvice } from "./findDatabaseAdvice.ts";
 import { runDoctor } from "./runDoctor.ts";
 import { toExampleText } from "./examples.ts";
 import { createOutput, toAlarmLines, toCheckLine, toLines, type Output } from "./output.ts";
 import { toErasureLines } from "./toErasureLines.ts";
 import { followRun } from "./followRun.ts";
+import { toFailure } from "./toFailure.ts";
 import { simulate } from "./simulate.ts";
 
 const { env } = process;
@@ -21,9 +20,11 @@ const program = new Command("clerk-neon-sync")
   .version(version)
   .option("--json", "answer in JSON on standard output, in the shape of the tRPC answer")
   .showHelpAfterError()
+  .exitOverride()
   .configureHelp({ showGlobalOptions: true });
 
-const output = (): Output => createOutput(program.opts<{ json?: boolean }>().json === true);
+// commander reads no options after one that it does not know.
+const output = (): Output => createOutput(process.argv.includes("--json"));
 
 program
   .command("doctor")
@@ -47,7 +48,7 @@ program
     }
     const warnings = await migrateDatabase(config, { log });
     const lines = warnings.map((warning) => `Warning: ${warning}`);
-    output().answer({ migrated: true }, [...lines, "The database is up to date."]);
+    output().answer({ migrated: true, warnings }, [...lines, "The database is up to date."]);
   });
 
 program
@@ -164,28 +165,17 @@ function checkId(clerkId: string): string {
   throw new AppError("bad_request", "A Clerk user id is user_ and 1–59 letters or digits.");
 }
 
-/** The text of an error that the operator can act on. */
-function toFailure(error: unknown): { code: string; message: string } | undefined {
-  if (error instanceof ConfigError) return { code: "bad_configuration", message: error.message };
-  const advice = findDatabaseAdvice(error);
-  // A server that refuses the log-in says why; a waking one only that it is to be asked again.
-  const refused = error instanceof AppError ? findStartUpError(error.cause) : findStartUpError(error);
-  if (!(error instanceof AppError) || (refused && !isStartingUp(refused))) {
-    if (advice !== undefined) return { code: "precondition_failed", message: `Database: ${advice}.` };
-    const refusal = findPostgresError(error) ?? refused;
-    // Without its detail, which may quote a row.
-    return refusal && { code: "internal", message: `Postgres says: ${refusal.message} (${refusal.code}).` };
-  }
-  const { code, message } = error;
-  return { code, message: code === "unavailable" && advice !== undefined ? `${message} Perhaps ${advice}.` : message };
-}
-
 try {
   await program.parseAsync();
 } catch (error) {
-  const failure = toFailure(error);
-  const answered = failure ?? { code: "internal", message: "Unexpected error; standard error has its stack." };
-  if (output().json) output().answer({ error: answered }, []);
-  console.error(failure?.message ?? error);
-  process.exitCode = 1;
+  const usage = error instanceof CommanderError ? error : undefined;
+  process.exitCode = usage?.exitCode ?? 1;
+  // Help and version end with an error too.
+  if (process.exitCode !== 0) {
+    const failure = toFailure(error);
+    const answered = failure ?? { code: "internal", message: "Unexpected error; standard error has its stack." };
+    if (output().json) output().answer({ error: answered }, []);
+    // commander has said it with the usage.
+    if (!usage) console.error(failure?.message ?? error);
+  }
 }

@@ -28,6 +28,25 @@ test("what refuses a command's connection is said in a sentence with what to do,
   expect(away.stderr).toContain("nothing listens there: check host and port, and that the database is running");
 });
 
+test("with --json a command that is unknown or wrongly called answers one JSON document too", async () => {
+  const calls = [["nope"], ["backfill", "--nope"], ["resync"], ["resync", "user_a", "user_b"], ["simulate"], []];
+  const ends = await Promise.all(calls.map((args) => startCli([...args, "--json"], {}).ended));
+  for (const { code, stdout, stderr } of ends) {
+    expect([code, JSON.parse(stdout)]).toMatchObject([1, { error: { code: "bad_request" } }]);
+    expect(stderr).toContain("Usage: clerk-neon-sync");
+  }
+  expect(await startCli(["--version"], {}).ended).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("migrate --json has the warnings of the rehearsal", async () => {
+  const db = await openForTest(openTestDatabase({ migrated: false }));
+  await db.sql.unsafe(`create table users (id serial primary key, clerk_id varchar(64) unique, email text);
+    create unique index one_address on users (lower(email))`);
+  const { code, stdout } = await startCli(["migrate", "--json"], { DATABASE_URL: db.url }).ended;
+  const warnings = [expect.stringContaining("one_address") as string];
+  expect([code, JSON.parse(stdout)]).toEqual([0, { migrated: true, warnings }]);
+});
+
 test("an error of Postgres without advice is shown in its words, without the row that it was about", async () => {
   const db = await openForTest(openTestDatabase());
   await db.sql.unsafe(`create or replace function ${functionsSchema}.user_figures() returns jsonb language plpgsql as $$
