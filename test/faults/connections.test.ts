@@ -55,6 +55,17 @@ test("idle connections ended by the server (57P01) cost no call a failure, neith
   }
 });
 
+test("a database that was read-only for a while is written again over new connections", async () => {
+  const own = await openForTest(openTestDatabase({ migrated: false }));
+  await own.sql`create table written (id int)`;
+  await own.sql.unsafe(`alter database ${own.name} set default_transaction_read_only = on`);
+  const database = await openForTest(openWarm(own.url));
+  await own.sql.unsafe(`alter database ${own.name} reset default_transaction_read_only`);
+  const write = () => database.run((sql) => sql`insert into written values (1)`);
+  expect(await write().catch((error: { code: string }) => error.code)).toBe("unavailable");
+  for (let round = 0; round < 2 * connections; round += 1) await write();
+});
+
 test("connections reset under a statement fail it at once, and the pool is whole again at the next", async () => {
   const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(await testServerUrl()).port) }));
   const database = await openWarm(proxy.urlFor(db.url));

@@ -4,7 +4,7 @@ import type { Clock } from "../../clock.ts";
 import { AppError, errorTexts } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { retry } from "../../retry.ts";
-import { isNeverSent, isStartingUp, isTransient, isUnmarkedPooler } from "./pgErrors.ts";
+import { isNeverSent, isReadOnlySession, isStartingUp, isTransient, isUnmarkedPooler } from "./pgErrors.ts";
 import type { PoolerStatements } from "./poolerStatements.ts";
 import type { SocketSource } from "./socketSource.ts";
 
@@ -65,6 +65,8 @@ export function createAttempt(deps: {
       if (isUnmarkedPooler(cause)) {
         log.error({ err: cause }, "[Database] DATABASE_URL leads to a pooler; add pgbouncer=true to it");
       }
+      // The session of a database that was read-only for a while stays so, and that of a demoted primary for ever.
+      if (isReadOnlySession(cause)) sockets.destroySuspects({ silentMs: Infinity, sinceMs: Infinity });
       throw isTransient(cause) ? unavailable(errorTexts.databaseAway, cause) : cause;
     } finally {
       cancelDeadline();

@@ -62,6 +62,11 @@ export function isTransient(error: unknown): boolean {
   return /^(?:E[A-Z_]{3,}|CONNECT\w*|ERR_\w+|\w*CERT\w*|DEPTH_ZERO\w*|UNABLE_TO\w*|CONNECTION_\w+)$/.test(code);
 }
 
+/** Whether the connection's session can write nothing, which a new connection may be able to. */
+export function isReadOnlySession(error: unknown): boolean {
+  return codeOf(error) === "25006" && isTransient(error);
+}
+
 /** Whether the connection had ended before any of the statement was sent, so that an immediate retry is safe. */
 export function isNeverSent(error: unknown): boolean {
   return codeOf(error) === neverSentCode;
