@@ -66,6 +66,16 @@ test("rows that point to no user are refused by id, and a foreign key that is th
   expect(keys.map((key) => key["conname"])).toEqual(["own_fk"]);
 });
 
+test("a database of another encoding than UTF8 is refused, and the encoding is named", async () => {
+  const name = `${db.name}_latin1`;
+  await db.sql.unsafe(`create database ${name} template template0 encoding 'LATIN1' locale 'C'`);
+  try {
+    expect(await refusalOf(db.url.replace(db.name, name))).toContain("The encoding of the database is LATIN1");
+  } finally {
+    await db.sql.unsafe(`drop database ${name} with (force)`);
+  }
+});
+
 test("a refusal by Postgres (a table of another role) is reported with its message and changes nothing", async () => {
   await db.sql.unsafe(olderTables);
   const role = `limited_${db.name}`;

@@ -14,6 +14,11 @@ const integerMax = 2_147_483_647;
  * @returns one sentence for the operator per problem, naming table, column and rows
  */
 export async function findMigrationObstacles(sql: ISql, tags: readonly string[]): Promise<string[]> {
+  const [database] = await sql<{ encoding: string }[]>`select getdatabaseencoding() as encoding`;
+  if (database !== undefined && database.encoding !== "UTF8") {
+    const why = `The encoding of the database is ${database.encoding}, but names may hold any character.`;
+    return [`${why} Create a database with encoding UTF8 and restore the tables there.`];
+  }
   const taken = await findTakenNames(sql, tags);
   // The checks below need real tables.
   if (taken.length > 0) return taken;
