@@ -65,7 +65,7 @@ export function createAttempt(deps: {
       if (isUnmarkedPooler(cause)) {
         log.error({ err: cause }, "[Database] DATABASE_URL leads to a pooler; add pgbouncer=true to it");
       }
-      // The session of a database that was read-only for a while stays so, and that of a demoted primary for ever.
+      // Sessions stay read-only after the database has become writable again.
       if (isReadOnlySession(cause)) sockets.destroySuspects({ silentMs: Infinity, sinceMs: Infinity });
       throw isTransient(cause) ? unavailable(errorTexts.databaseAway, cause) : cause;
     } finally {

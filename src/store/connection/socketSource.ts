@@ -14,8 +14,9 @@ export interface SocketSource {
   /** For postgres.js' `socket` option: resolves with a connected socket, or one about to fail; never throws. */
   readonly open: () => Promise<Socket>;
   /**
-   * Called when a call that began at `sinceMs` has timed out, or with `Infinity` for all idle sockets. Destroys sockets whose answer is overdue by `silentMs`,
-   * sockets still connecting after `silentMs`, and idle sockets without data since `sinceMs`.
+   * Call it when a call that began at `sinceMs` (epoch milliseconds) has timed out. Destroys sockets whose answer is overdue
+   * by `silentMs`, sockets still connecting after `silentMs`, and idle sockets without data since `sinceMs`; `Infinity` for
+   * both: all idle sockets.
    */
   readonly destroySuspects: (call: { silentMs: number; sinceMs: number }) => void;
   /** Number of connection attempts so far. */
