@@ -15,13 +15,16 @@ const events = [
   { type: "user.deleted", data: { deleted: true } },
 ];
 
-/** The arguments of `apply_user_changes`. */
-function toArguments(n: number, { type, data }: (typeof events)[number]): [json: string, texts: string] {
+function toItem(n: number, { type, data }: (typeof events)[number]) {
   const email = { id: "idn_1", email_address: `${n}@example.com`, verification: { status: "verified" } };
   const user = { id: `user_${n}`, created_at: atMs, updated_at: atMs, email_addresses: [email], ...data };
   const body = JSON.stringify({ type, data: user, timestamp: atMs });
-  const change = toUserChange({ svixId: `msg_${crypto.randomUUID()}`, body, receivedAtMs: atMs });
-  const { json, texts } = toBatch([toBatchItem(change)], "neon_estrutura");
+  return toBatchItem(toUserChange({ svixId: `msg_${crypto.randomUUID()}`, body, receivedAtMs: atMs }));
+}
+
+/** The arguments of `apply_user_changes`. */
+function toArguments(...items: ReturnType<typeof toItem>[]): [json: string, texts: string] {
+  const { json, texts } = toBatch(items, "neon_estrutura");
   return [json, texts];
 }
 
@@ -29,7 +32,10 @@ test("a plan made while the tables were empty and analyzed reads a few rows of t
   const db = await openForTest(openTestDatabase());
   const connection = await db.sql.reserve();
   const call = (n: number, event: (typeof events)[number]) =>
-    connection.unsafe(`select ${functionsSchema}.apply_user_changes($1::text::jsonb, $2)`, toArguments(n, event));
+    connection.unsafe(
+      `select ${functionsSchema}.apply_user_changes($1::text::jsonb, $2)`,
+      toArguments(toItem(n, event)),
+    );
   try {
     // What a database says of a table in which it has seen no row: none will come.
     for (const table of ["users", "mentorados", "webhook_events"]) await connection.unsafe(`vacuum (analyze) ${table}`);
@@ -51,6 +57,28 @@ test("a plan made while the tables were empty and analyzed reads a few rows of t
       select relname as table, (seq_tup_read + coalesce(idx_tup_fetch, 0))::int as rows from pg_stat_xact_user_tables
       where seq_tup_read + coalesce(idx_tup_fetch, 0) > 100`;
     expect([...read]).toEqual([]);
+  } finally {
+    await connection`rollback`;
+    connection.release();
+  }
+});
+
+test("users who have a mentorado are not read again when another user of their batch has none", async () => {
+  const db = await openForTest(openTestDatabase());
+  const connection = await db.sql.reserve();
+  const [created, updated] = events as [(typeof events)[number], (typeof events)[number]];
+  const known = Array.from({ length: 20 }, (_, n) => n);
+  const call = (items: ReturnType<typeof toItem>[]) =>
+    connection.unsafe(`select ${functionsSchema}.apply_user_changes($1::text::jsonb, $2)`, toArguments(...items));
+  try {
+    await call(known.map((n) => toItem(n, created)));
+    await connection`select pg_stat_force_next_flush()`;
+    await connection`begin`;
+    await call([...known.map((n) => toItem(n, updated)), toItem(known.length, created)]);
+    const [read] = await connection<{ rows: number }[]>`
+      select idx_tup_fetch::int as rows from pg_stat_xact_user_tables where relname = 'users'`;
+    // Once to compare and once to update.
+    expect(read?.rows).toBeLessThan(3 * known.length);
   } finally {
     await connection`rollback`;
     connection.release();

@@ -1,9 +1,10 @@
 -- Links each upserted user without a mentorado to the one unclaimed mentorado with the user's verified address, or creates
 -- one if no mentorado has that address. Uses the stored row, not the change. Returns the clerk_ids of the linked users.
--- widths: see text_widths. Called by apply_user_changes, under its lock and settings.
+-- unlinked_clerk_ids: the upserted users without a mentorado; others are not read again. widths: see text_widths. Called by
+-- apply_changes, under the lock and settings of apply_user_changes.
 create function clerk_sync.link_mentorados(
-  changes clerk_sync.change[], settled_outcomes jsonb, default_turma text, widths clerk_sync.widths,
-  applied_at timestamptz, out linked_clerk_ids text[]
+  changes clerk_sync.change[], settled_outcomes jsonb, unlinked_clerk_ids text[], default_turma text,
+  widths clerk_sync.widths, applied_at timestamptz, out linked_clerk_ids text[]
 )
 language plpgsql
 as $$
@@ -26,6 +27,7 @@ begin
       -- empty tables, the planner would read a whole partial index for each user.
       cross join lateral (select * from public.users u where u.clerk_id = c.clerk_id offset 0) u
     where c.kind = 'upsert' and not settled_outcomes ? coalesce(c.svix_id, '')
+      and c.clerk_id = any (unlinked_clerk_ids)
       and clerk_sync.may_be_linked(u.deleted_at is not null, u.email_verified, u.link_held_at is not null)
       and public.clerk_email_key(u.email) is not null
       and (select m.id from public.mentorados m where m.user_id = u.id) is null

@@ -46,9 +46,10 @@ begin
     user_outcomes := user_outcomes || upserts.user_outcomes;
     created := upserts.created;
     changed := upserts.changed;
-    if upserts.has_unlinked then
+    if upserts.unlinked_clerk_ids is not null then
       linked_clerk_ids :=
-        clerk_sync.link_mentorados(changes, settled_outcomes, batch ->> 'default_turma', widths, applied_at);
+        clerk_sync.link_mentorados(changes, settled_outcomes, upserts.unlinked_clerk_ids, batch ->> 'default_turma', widths,
+                                   applied_at);
     end if;
     if upserts.vacated_keys is not null then
       perform clerk_sync.hand_over_mentorados(upserts.vacated_keys, applied_at);

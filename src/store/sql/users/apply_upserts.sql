@@ -3,11 +3,11 @@
 --
 -- parts: three texts for each change, see there. settled_outcomes: outcomes of deliveries settled before, by svix_id.
 -- widths: see text_widths. user_outcomes: by clerk_id, before linking. vacated_keys: formerly verified addresses
--- (clerk_email_key) that their users have left. has_unlinked: whether any of the users has no mentorado. created, changed:
--- rows inserted, rows with new content.
+-- (clerk_email_key) that their users have left. unlinked_clerk_ids: users without a mentorado, null if there are none.
+-- created, changed: rows inserted, rows with new content.
 create function clerk_sync.apply_upserts(
   changes clerk_sync.change[], parts text[], settled_outcomes jsonb, widths clerk_sync.widths, applied_at timestamptz,
-  out user_outcomes jsonb, out vacated_keys text[], out has_unlinked boolean, out created bigint, out changed bigint
+  out user_outcomes jsonb, out vacated_keys text[], out unlinked_clerk_ids text[], out created bigint, out changed bigint
 )
 language plpgsql
 as $$
@@ -137,14 +137,15 @@ begin
          count(*) filter (where id is not null and not is_tombstone and (outcome = 'applied' or role_changes)),
          count(*) filter (where id is null or not is_tombstone and (outcome = 'applied' or updates_version)),
          (select count(*) from inserted) + (select count(*) from updated),
-         coalesce(bool_or(not is_tombstone and (select m.id from public.mentorados m where m.user_id = judged.id) is null),
-                  false),
+         array_agg(clerk_id) filter (
+           where not is_tombstone and (select m.id from public.mentorados m where m.user_id = judged.id) is null),
          -- Two cases need the widths without an error of Postgres: trailing blanks that do not fit are cut silently; and
          -- an older change of the stored updated_at is `unchanged` if its content is what the columns hold, which may
          -- have been cut, else `stale`.
          bool_or(outcome = 'stale' and is_same_version or name like '% ' or email like '% '
                  or image_url like '% ' or login_method like '% ')
-    into user_outcomes, vacated_keys, created, changed, expected_rows, written_rows, has_unlinked, needs_widths
+    into user_outcomes, vacated_keys, created, changed, expected_rows, written_rows, unlinked_clerk_ids,
+         needs_widths
     from judged;
   if needs_widths and widths.is_known is not true then
     raise exception 'the widths of the columns have to be known' using errcode = 'string_data_right_truncation';
