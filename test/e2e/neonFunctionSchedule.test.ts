@@ -65,6 +65,10 @@ test("at SIGINT requests that wait for a hanging database are answered 503, and 
   const toldAtMs = performance.now();
   own.server.signal("SIGINT");
   const { status, body } = await delivery;
-  expect([status, body, await own.server.ended]).toEqual([503, expect.stringContaining("This copy is going down."), 0]);
+  expect([status, body, await own.server.ended]).toEqual([
+    503,
+    expect.stringContaining("This copy is shutting down."),
+    0,
+  ]);
   expect(performance.now() - toldAtMs).toBeLessThan(5_000);
 });

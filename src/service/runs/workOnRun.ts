@@ -16,7 +16,7 @@ import { retry } from "../../retry.ts";
 import { RunStopped } from "./runStopped.ts";
 import { createRunWriter } from "./runWriter.ts";
 
-/** Three heartbeats per lease (7 s); each also checks for a cancel request. */
+/** Three heartbeats per lease (6 s); each also checks for a cancel request. */
 const renewEveryMs = 2_000;
 /** Attempts to record the end of a run; after that the lease expires and another process takes over. */
 const finishTriesMax = 5;

@@ -5,8 +5,8 @@ import { databaseNow } from "../migration/sqlFunctions.ts";
 import { fromWire, toWire } from "../wire.ts";
 
 const leaseDeadlineMs = 5_000;
-/** A run whose process died can be taken over within 10 s. The lease is renewed every 2 s. */
-export const leaseMs = 7_000;
+/** A run whose process died can be taken over within 10 s, also if Clerk answers slowly. The lease is renewed every 2 s. */
+export const leaseMs = 6_000;
 
 /** A run whose lease this process holds. */
 export interface OpenRun {
