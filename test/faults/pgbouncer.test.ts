@@ -10,6 +10,7 @@ import { startCli } from "../support/cli.ts";
 import { createCollectedLog } from "../support/collectedLog.ts";
 import { clerkUser, deletedEvent, userEvent } from "../support/events.ts";
 import { newPgBouncer, openPgBouncer } from "../support/pgBouncer.ts";
+import { openTcpProxy } from "../support/proxy.ts";
 import { openTestApp, testSecret } from "../support/testApp.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { openForFile, openForTest } from "../support/toClose.ts";
@@ -83,6 +84,20 @@ for (const { keepsStatements, kind, testIt } of poolers) {
   );
 }
 
+test("a first call that times out does not fail a later call that waits for the same answer of the pooler", async () => {
+  const db = await openForTest(openTestDatabase({ migrated: false }));
+  const pooledUrl = pooler.urlFor(db.url);
+  const proxy = await openForTest(openTcpProxy({ targetPort: Number(new URL(pooledUrl).port) }));
+  await proxy.setMode("hang");
+  const database = await openForTest(openDatabase({ dsn: parseDsn(proxy.urlFor(pooledUrl)) }));
+  const first = database.run((sql) => sql`select`, { deadlineMs: 400 }).catch((error: AppError) => error.code);
+  const later = database.run((sql) => sql<{ one: number }[]>`select 1 as one`, { deadlineMs: 10_000 });
+  later.catch(() => undefined);
+  expect(await first).toBe("unavailable");
+  await proxy.setMode("pass");
+  expect([...(await later)]).toEqual([{ one: 1 }]);
+});
+
 test("texts with quotes, dollars and backslashes are stored unchanged through a pooler", async () => {
   const t = await openForTest(openTestApp({ databaseUrl: (url) => pooler.urlFor(url) }));
   const name = `$$ '' \\' "q" $j$ \\u0041 'x'; drop table users; --`;
@@ -101,6 +116,17 @@ for (const { keepsStatements, kind, testIt } of poolers)
     );
     expect(new Set(answers.map((answer) => answer.said))).toEqual(new Set(["applied"]));
   });
+
+poolers[1]?.testIt("a function call is one statement also where the default isolation is repeatable read", async () => {
+  const options = { serverUrl: await testServerUrl(), poolSize: 1, keepsStatements: true };
+  const narrow = await openForTest(openPgBouncer(options));
+  const t = await openForTest(openTestApp({ databaseUrl: (url) => narrow.urlFor(url) }));
+  await t.sql.unsafe(`alter database ${t.db.name} set default_transaction_isolation = 'repeatable read'`);
+  expect((await t.deliver(userEvent(clerkUser("user_Isolated")))).said).toBe("applied");
+  // A prepared one would return no row, and a second statement would follow.
+  const findPrepared = "select statement from pg_prepared_statements where statement like 'select clerk_sync_%'";
+  expect([...(await t.database.run((sql) => sql.unsafe(findPrepared)))]).toEqual([]);
+});
 
 test("more questions at once than there are connections are all answered, whatever their kind", async () => {
   for (const poolSize of [1, 5]) {

@@ -31,11 +31,6 @@ export function createAttempt(deps: {
   // older than 1.21 releases the server connection after the first one: the second is then never answered.
   const slots = bulkhead(deps.callsMax, Infinity);
 
-  async function use<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
-    await statements?.decide();
-    return work(sql);
-  }
-
   return async function attempt<T>(work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
     const deadline = Promise.withResolvers<never>();
     const sinceMs = clock.nowMs();
@@ -53,13 +48,18 @@ export function createAttempt(deps: {
       return clock.nowMs() + startingUpPauseMs < untilMs ? startingUpPauseMs : undefined;
     }
 
+    async function use(): Promise<T> {
+      await statements?.decide();
+      return isLate ? deadline.promise : work(sql);
+    }
+
     const cancelDeadline = clock.setTimer(deadlineMs, () => {
       isLate = true;
       sockets.destroySuspects({ silentMs: deadlineMs / 2, sinceMs });
       deadline.reject(unavailable(errorTexts.databaseTimeout, refusal));
     });
     try {
-      const answer = slots.execute(() => (isLate ? deadline.promise : retry(() => use(work), { clock, findWaitMs })));
+      const answer = slots.execute(() => (isLate ? deadline.promise : retry(use, { clock, findWaitMs })));
       return await Promise.race([answer, deadline.promise]);
     } catch (cause) {
       if (isUnmarkedPooler(cause)) {
