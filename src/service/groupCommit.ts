@@ -21,7 +21,7 @@ export interface GroupCommitOptions<Item, Result> {
   /** Bounds the memory of the queue. */
   readonly queueSizeMax: number;
   readonly batchesInFlightMax: number;
-  /** Expected database time of a batch, milliseconds. */
+  /** Expected database time of a batch, milliseconds; of 0 items: what every batch costs. */
   readonly findWorkMs: (items: number) => number;
 }
 
@@ -40,6 +40,7 @@ interface Waiter<Item, Result> {
   readonly item: Item;
   readonly keys: readonly string[];
   readonly size: number;
+  readonly queuedAtMs: number;
   readonly cancelDeadline: () => void;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
@@ -49,6 +50,7 @@ interface Waiter<Item, Result> {
  * While a batch is in flight, arriving items are queued and become the next batch; with none in flight, an item is
  * committed at once. So an idle server has no added latency, and batches grow with the load. The next batch starts when
  * the writer is about to be free: short round trip, shortly before the end of the batch in flight; long one, several overlap.
+ * Behind others in flight a batch waits for as long as its fixed cost at least, because one more batch costs as much.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
   let queue: Waiter<Item, Result>[] = [];
@@ -67,13 +69,18 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
         batchesInFlight === 0 ? Math.max(1, options.itemsInFlightMax()) : options.itemsInFlightMax() - itemsInFlight;
       // The end of a batch or the next item calls again.
       if (itemsMax <= 0) return;
-      const waitMs = batchesInFlight === 0 ? 0 : starts.findWaitMs();
+      const waitMs = batchesInFlight === 0 ? 0 : Math.max(starts.findWaitMs(), findGatherMs());
       if (waitMs > 0) {
         cancelStart = clock.setTimer(waitMs, startBatches);
         return;
       }
       startBatch(Math.min(itemsMax, options.batchItemsMax));
     }
+  }
+
+  function findGatherMs(): number {
+    const sinceMs = queue[0]?.queuedAtMs ?? 0;
+    return sinceMs + options.findWorkMs(0) - clock.monotonicMs();
   }
 
   function startBatch(itemsMax: number): void {
@@ -108,7 +115,8 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
         }
         reject(new AppError("unavailable", errorTexts.databaseTimeout, { retryAfterSeconds: 5 }));
       });
-      const waiter = { item, keys: options.keysOf(item), size, cancelDeadline, resolve, reject };
+      const queuedAtMs = clock.monotonicMs();
+      const waiter = { item, keys: options.keysOf(item), size, queuedAtMs, cancelDeadline, resolve, reject };
       queue.push(waiter);
       queueSize += size;
       // Otherwise the planned batch will contain the item.

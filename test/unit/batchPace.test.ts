@@ -28,3 +28,10 @@ test("batches that fail become smaller, to one change at least, and full again s
   for (let n = 0; n < 4; n += 1) pace.committed(pace.itemsMax(), 1 + pace.itemsMax() * 0.06);
   expect(pace.itemsMax()).toBeGreaterThan(500);
 });
+
+test("the expected time of a batch has the fixed cost of a batch in it, whatever the sizes of the last ones were", () => {
+  const pace = createBatchPace();
+  const workMs = (items: number) => 2 + 0.4 * items;
+  for (const items of [1, 30, 1, 1, 2, 60, 1, 12]) pace.committed(items, workMs(items));
+  for (const items of [0, 1, 30, 60]) expect(pace.findWorkMs(items) / workMs(items)).toBeCloseTo(1, 1);
+});

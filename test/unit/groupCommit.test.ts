@@ -1,51 +1,5 @@
 import { expect, test } from "bun:test";
-import { AppError } from "../../src/errors.ts";
-import { createGroupCommit, type GroupCommitOptions } from "../../src/service/groupCommit.ts";
-import { createTestClock } from "../support/testClock.ts";
-
-interface Item {
-  readonly id: string;
-  readonly key: string;
-  readonly size: number;
-}
-
-/** Batches as they were flushed, each to be ended by hand. */
-function openCommits(options: Partial<GroupCommitOptions<Item, string>> = {}) {
-  const batches: { ids: string[]; end: PromiseWithResolvers<void> }[] = [];
-  const clock = createTestClock();
-  const commits = createGroupCommit<Item, string>({
-    clock,
-    flush: async (items) => {
-      const end = Promise.withResolvers<void>();
-      batches.push({ ids: items.map((item) => item.id), end });
-      await end.promise;
-      return items.map((item) => (item.id === "bad" ? new Error("bad") : `done ${item.id}`));
-    },
-    keysOf: (item) => [item.key],
-    sizeOf: (item) => item.size,
-    batchItemsMax: 3,
-    itemsInFlightMax: () => 100,
-    batchSizeMax: 100,
-    queueItemsMax: 4,
-    queueSizeMax: 200,
-    batchesInFlightMax: 1,
-    findWorkMs: (items) => items,
-    ...options,
-  });
-  /** The result, or the error's code or message. */
-  const submit = (id: string, { key = id, size = 1, deadlineMs = 5_000 } = {}) =>
-    commits.submit({ id, key, size }, clock.nowMs() + deadlineMs).catch((error: unknown) => {
-      if (error instanceof AppError) return error.code;
-      return error instanceof Error ? error.message : "?";
-    });
-  const endNext = async () => {
-    batches.at(-1)?.end.resolve();
-    await clock.advance(0);
-  };
-  return { clock, batches, submit, endNext, queueItems: commits.queueItems };
-}
-
-const idsOf = (batches: { ids: string[] }[]) => batches.map((batch) => batch.ids.join());
+import { idsOf, openCommits } from "../support/openCommits.ts";
 
 test("a single item is committed at once; items that arrive during a commit form the next batch, in order", async () => {
   const { batches, submit, endNext } = openCommits();
@@ -161,37 +115,4 @@ test("an error as a result fails that item only; a failed batch fails all its it
   await clock.advance(0);
   await endNext();
   expect(await Promise.all(failing)).toEqual(["away", "done e"]);
-});
-
-test("a batch starts shortly before the one in flight is expected to end, or at its end if that is earlier", async () => {
-  const { clock, batches, submit, endNext } = openCommits({ batchesInFlightMax: 2, findWorkMs: () => 40 });
-  const results = [submit("a"), submit("b")];
-  await clock.advance(29);
-  expect(idsOf(batches)).toEqual(["a"]);
-  await clock.advance(1);
-  expect(idsOf(batches)).toEqual(["a", "b"]);
-  for (const batch of batches) batch.end.resolve();
-  await clock.advance(0);
-  results.push(submit("c"), submit("d"));
-  await clock.advance(10);
-  expect(idsOf(batches)).toEqual(["a", "b", "c"]);
-  await endNext();
-  expect(idsOf(batches)).toEqual(["a", "b", "c", "d"]);
-  await endNext();
-  expect(await Promise.all(results)).toEqual(["done a", "done b", "done c", "done d"]);
-});
-
-test("with a long round trip a batch starts once the work of the one before it is nearly done", async () => {
-  const { clock, batches, submit } = openCommits({ batchesInFlightMax: 3, findWorkMs: () => 4 });
-  const results = [submit("a")];
-  await clock.advance(44);
-  batches[0]?.end.resolve();
-  await clock.advance(0);
-  results.push(...["b", "c", "d"].map((id) => submit(id)));
-  await clock.advance(2);
-  expect(idsOf(batches)).toEqual(["a", "b"]);
-  await clock.advance(1);
-  expect(idsOf(batches)).toEqual(["a", "b", "c,d"]);
-  for (const batch of batches) batch.end.resolve();
-  expect(await Promise.all(results)).toEqual(["done a", "done b", "done c", "done d"]);
 });
