@@ -18,7 +18,10 @@ interface Pair {
   readonly peer: Socket;
   readonly watch: SocketWatch;
   readonly clock: TestClock;
-  /** `error: code` and `close`, in the order in which they were told. */
+  /**
+   * `error: code` and `close`, in the order in which they were told; without the error that comes with each close, for
+   * the statements accepted in between.
+   */
   readonly told: string[];
   /** Until the peer has this many bytes. */
   readonly arrived: (bytes: number) => Promise<void>;
@@ -41,7 +44,17 @@ async function openPair(): Promise<Pair> {
   const clock = createTestClock();
   const watch = watchSocket(socket, clock);
   socket.on("error", (error: NodeJS.ErrnoException) => told.push(`error: ${error.code ?? error.message}`));
-  socket.on("close", () => told.push("close"));
+  let errorOfThisTick: string | undefined;
+  socket.on("error", (error: NodeJS.ErrnoException) => {
+    errorOfThisTick = error.code;
+    queueMicrotask(() => (errorOfThisTick = undefined));
+  });
+  socket.on("close", () => {
+    // Nothing can be accepted between this error and the close.
+    if (errorOfThisTick === neverSentCode) told.pop();
+    else told.push("no error in the tick of the close");
+    told.push("close");
+  });
   socket.on("end", () => socket.destroy(Object.assign(new Error("ended"), { code: "ENDED" })));
   return {
     socket,
@@ -90,6 +103,25 @@ test("a connection that owes an answer is told of its end at once, with the reas
   while (!socket.destroyed) await Bun.sleep(1);
   await Bun.sleep(20);
   expect(told).toEqual(["error: ENDED", "close"]);
+});
+
+test("a close comes with an error for the statements that were accepted since the first one", async () => {
+  const { socket, peer, arrived } = await openIdle();
+  socket.write("statement");
+  await arrived(startup.length + "statement".length);
+  let unsettled = 1;
+  socket.on("error", () => (unsettled = 0));
+  const closed = new Promise<number>((resolve) => socket.on("close", () => resolve(unsettled)));
+  peer.end();
+  while (!socket.destroyed) await Bun.sleep(0);
+  // postgres.js accepts one at any moment until it is told of the close.
+  const accepting = setInterval(() => (unsettled += 1), 0);
+  toClose.push(() => clearInterval(accepting));
+  for (let tick = 0; tick < 10; tick += 1) {
+    unsettled += 1;
+    await new Promise(setImmediate);
+  }
+  expect(await closed).toBe(0);
 });
 
 test("a caller that ends an idle connection is told of its end", async () => {

@@ -28,9 +28,9 @@ const protocolVersion = 0x0003_0000;
  *   given a statement at any time, reports its end at the next write, and that statement fails with `neverSentCode`;
  * - a socket whose first write is not a start-up message is destroyed, until the old bytes are used up;
  * - `close` follows `error` by some ticks: a transaction that failed with its connection still sends its rollback, and
- *   without a socket that ends the process;
+ *   without a socket that ends the process; another `error` directly before `close` fails what was accepted meanwhile;
  * - an `ErrorResponse` during start-up destroys the socket with a `StartUpError` instead of being passed on: postgres.js
- *   would readChunk it for the answer to a statement that has already failed, and drop it.
+ *   would take it for the answer to a statement that has already failed, and drop it.
  *
  * Reports at github.com/porsager/postgres, all open in November 2026: #1209 (a write after the end of its connection,
  * for #1208), #1193 with the fix proposed in #1214 (a clean end during start-up: the statement is never settled and
@@ -43,7 +43,7 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
   let dueSinceMs = clock.nowMs();
   let lastDataAtMs = clock.nowMs();
   let heldEvents: [event: string, ...args: unknown[]][] | null = null;
-  const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean;
+  const emit = emitErrorBeforeClose(socket);
   const readChunk = createStartUpReader(
     (bytes) => emit("data", bytes),
     (error) => socket.destroy(error),
@@ -110,6 +110,15 @@ export function watchSocket(socket: Socket, clock: Clock): SocketWatch {
       if ((state === "answer-due" && silenceMs >= silentMs) || (state === "idle" && lastDataAtMs <= sinceMs))
         socket.destroy(error);
     },
+  };
+}
+
+/** The error is for the statements that postgres.js has accepted since the first one: it would forget them. */
+function emitErrorBeforeClose(socket: Socket): (event: string, ...args: unknown[]) => boolean {
+  const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean;
+  return (event, ...args) => {
+    if (event === "close") emit("error", neverSent());
+    return emit(event, ...args);
   };
 }
 
