@@ -29,7 +29,7 @@ export interface LinksService {
     actor: string;
     requestId?: string | undefined;
   }) => Promise<UserStatus & { mentoradoId: number }>;
-  /** Releases a mentorado. Its user is not linked automatically until `resolve`. @throws AppError `not_found`, `refused` */
+  /** Unlinks a mentorado from its user, to whom the sync links none until `resolve`. @throws AppError `not_found`, `refused` */
   readonly unlink: (input: {
     mentoradoId: number;
     actor: string;

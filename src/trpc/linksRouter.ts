@@ -4,7 +4,7 @@ import { clerkIdSchema, cursorSchema, limitSchema, mentoradoIdSchema, rowIdSchem
 
 /** Links between users and mentorados, for admins. */
 export const linksRouter = router({
-  /** Users whose mentorado could not be decided. */
+  /** Users whose mentorado an operator has to choose. */
   conflicts: adminProcedure
     .input(z.object({ cursor: cursorSchema(rowIdSchema), limit: limitSchema }).prefault({}))
     .query(async ({ ctx, input }) => {
@@ -13,11 +13,11 @@ export const linksRouter = router({
       const { items, nextCursor } = toPage(rows, limit, (row) => row.userId);
       return { items: items.map(({ userId: _userId, ...conflict }) => conflict), nextCursor };
     }),
-  /** Gives a mentorado to a user. */
+  /** Links a mentorado to a user. */
   resolve: adminProcedure
     .input(z.object({ clerkId: clerkIdSchema, mentoradoId: mentoradoIdSchema }))
     .mutation(({ ctx, input }) => ctx.services.links.resolve({ ...input, actor: ctx.actor, requestId: ctx.requestId })),
-  /** Takes a mentorado from its user; the sync does not link the pair again. */
+  /** Unlinks a mentorado from its user. The sync then links none to that user until an operator does. */
   unlink: adminProcedure
     .input(z.object({ mentoradoId: mentoradoIdSchema }))
     .mutation(({ ctx, input }) => ctx.services.links.unlink({ ...input, actor: ctx.actor, requestId: ctx.requestId })),

@@ -53,7 +53,7 @@ describe("of several users who wait for a released mentorado", () => {
     expect([await linkOf("user_WaitA"), await linkOf("user_WaitB")]).toEqual(["conflict", "conflict"]);
   });
 
-  test("one whose mentorado an operator released does not count as waiting", async () => {
+  test("a user whom an operator unlinked does not count as waiting", async () => {
     const id = await register("shared@example.com");
     await t.deliver(userEvent(clerkUser("user_Unlinked", { email: "shared@example.com" })));
     await t.services.links.unlink({ mentoradoId: id, actor: "operator:test" });

@@ -105,9 +105,9 @@ test("a conflict is shown with its candidates, and settled by linking the right 
     expect((await t.services.users.getUser(clerkId)).mentorado?.nomeCompleto).toBe("Twin Two");
     await panel.getByText("linked", { exact: true }).waitFor();
     // And taken back, which sticks.
-    await page.getByRole("button", { name: "Release…" }).click();
-    await page.getByRole("button", { name: "Release", exact: true }).click();
-    await page.getByText("Released: Twin Two has no user now.").waitFor();
+    await page.getByRole("button", { name: "Unlink…" }).click();
+    await page.getByRole("button", { name: "Unlink", exact: true }).click();
+    await page.getByText("Unlinked: Twin Two has no user now.").waitFor();
     expect(await t.services.users.getUser(clerkId)).toMatchObject({ link: "conflict", mentorado: null });
   });
 });

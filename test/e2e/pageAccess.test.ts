@@ -163,7 +163,7 @@ test("every button, link and field is at least 24 by 24 pixels, on a desktop and
         for (const clerkId of ["user_duda", "user_ana"]) {
           await findUser(page, clerkId);
           await page.getByRole("region", { name: clerkId }).getByText("History").waitFor();
-          for (const text of ["Another mentorado…", "Release…"])
+          for (const text of ["Another mentorado…", "Unlink…"])
             for (const opener of await page.getByText(text).all()) await opener.click();
           await expectLargeTargets(page);
         }

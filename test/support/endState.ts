@@ -10,7 +10,7 @@ import type { TestApp } from "./testApp.ts";
 export interface EventSet {
   readonly told: readonly Said[];
   readonly deletions: readonly { readonly clerkId: string; readonly atMs: number }[];
-  /** Users whose mentorado an operator released. */
+  /** Users whom an operator unlinked. */
   readonly held: ReadonlySet<string>;
 }
 

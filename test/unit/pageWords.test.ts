@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
 import { array, assert, integer, nat, property } from "fast-check";
 import { formatMs } from "../../src/domain/format.ts";
+import { explainConflict } from "../../src/page/conflicts/conflictWords.ts";
 import { formatAgo } from "../../src/page/shared/format.ts";
 import { outcomeNames, sumOf, toLagShare, toLagTicks, toPlotHours, toTicks } from "../../src/page/events/plotScale.ts";
+import { explainResync } from "../../src/page/user/userWords.ts";
 
 const nowMs = Date.UTC(2026, 4, 1, 12, 30);
 const hourMs = 3_600_000;
@@ -64,4 +66,31 @@ test("times are told as people tell them", () => {
     "4 minutes ago",
     "yesterday",
   ]);
+});
+
+test("a re-sync that changed no shown field says why", () => {
+  const stored = { deletedAt: null } as NonNullable<Parameters<typeof explainResync>[0]["before"]>;
+  const explain = (
+    outcome: "stale" | "unchanged" | "applied",
+    { before = stored, changed = [] as string[], dryRun = false },
+  ) => explainResync({ clerkId: "user_A", outcome, dryRun, before, after: before, changed });
+  const tombstone = { ...stored, deletedAt: ago(0) };
+  expect(explain("stale", { before: tombstone })).toEndWith("a deleted user stays deleted.");
+  expect(explain("unchanged", { before: tombstone })).toEndWith("a deleted user stays deleted.");
+  expect(explain("stale", {})).toEndWith("the stored version is newer than Clerk's answer.");
+  expect(explain("unchanged", {})).toEndWith("the stored user equals the user in Clerk.");
+  expect(explain("applied", {})).toBe("Only the stored JSON of Clerk's user (raw_json) was changed.");
+  expect(explain("applied", { dryRun: true })).toEndWith("would be changed.");
+  // A role of its own version, or a link, is written although the rest is stale.
+  expect(explain("stale", { changed: ["role"] })).toBe("1 field changed.");
+});
+
+test("a conflict names an operator's decision only where there must have been one", () => {
+  const candidate = (userId: number | null) => ({ id: 1, nomeCompleto: "Ana", email: "a@example.com", userId });
+  const explain = (...userIds: (number | null)[]) =>
+    explainConflict({ clerkId: "user_A", email: "a@example.com", candidates: userIds.map(candidate) });
+  expect(explain()).toStartWith("An operator unlinked this user, and no mentorado has the address.");
+  expect(explain(null)).toStartWith("An operator unlinked this user, or the mentorado with this address became free");
+  expect(explain(7)).toStartWith("The mentorado with this address belongs to another user.");
+  expect(explain(null, 7)).toStartWith("2 mentorados have the address.");
 });

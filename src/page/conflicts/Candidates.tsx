@@ -4,7 +4,7 @@ import type { Candidate } from "../shared/types.ts";
 import { Button } from "../shared/Button.tsx";
 import { FailureNotice } from "../shared/FailureNotice.tsx";
 import { useAction } from "../shared/useAction.ts";
-import { ReleaseButton } from "./ReleaseButton.tsx";
+import { UnlinkButton } from "./UnlinkButton.tsx";
 
 interface CandidatesProps {
   readonly clerkId: string;
@@ -32,7 +32,7 @@ export function Candidates({ clerkId, candidates, onDone }: CandidatesProps) {
           candidate={candidate}
           busy={action.busy}
           onLink={() => link(candidate.id, candidate.nomeCompleto)}
-          onReleased={onDone}
+          onUnlinked={onDone}
         />
       ))}
       <LinkByNumber
@@ -49,10 +49,10 @@ interface CandidateRowProps {
   readonly candidate: Candidate;
   readonly busy: boolean;
   readonly onLink: () => void;
-  readonly onReleased: (text: string) => void;
+  readonly onUnlinked: (text: string) => void;
 }
 
-function CandidateRow({ candidate, busy, onLink, onReleased }: CandidateRowProps) {
+function CandidateRow({ candidate, busy, onLink, onUnlinked }: CandidateRowProps) {
   const { id, nomeCompleto, email, userId } = candidate;
   const isTaken = userId !== null;
   const nameId = useId();
@@ -66,7 +66,7 @@ function CandidateRow({ candidate, busy, onLink, onReleased }: CandidateRowProps
         </span>
       </p>
       {isTaken ? (
-        <ReleaseButton mentoradoId={id} name={nomeCompleto} describedBy={nameId} onReleased={onReleased} />
+        <UnlinkButton mentoradoId={id} name={nomeCompleto} describedBy={nameId} onUnlinked={onUnlinked} />
       ) : (
         <Button describedBy={nameId} busy={busy} onClick={onLink}>
           Link

@@ -4,7 +4,7 @@ import { Empty } from "../shared/Empty.tsx";
 import { Section } from "../shared/Section.tsx";
 import type { PageData } from "../usePageData.ts";
 
-/** Verified events that could not be applied, each with its cause, payload and replay. */
+/** Verified events that were not applied, each with its cause, payload and replay. */
 export function DeadEvents({ data, onChanged }: { data: PageData | null; onChanged: () => void }) {
   const total = data?.status.events.dead ?? 0;
   const shown = data?.dead.length ?? 0;
@@ -12,13 +12,14 @@ export function DeadEvents({ data, onChanged }: { data: PageData | null; onChang
     <Section id="dead" title="Dead events" count={total}>
       {shown > 0 && (
         <p class="muted lead">
-          Verified events that could not be applied. They block no other event. Fix the cause, then replay the event.
+          Verified events that were not applied: invalid, or refused by a rule of the database. They block no other
+          event. Once the cause is fixed, replay the event; Svix retries a refused one for about a day.
         </p>
       )}
       {data && (
         <EventList
           events={data.dead}
-          empty={<Empty good>None. Every verified event could be applied.</Empty>}
+          empty={<Empty good>None. No verified event is invalid or refused.</Empty>}
           onChanged={onChanged}
         />
       )}

@@ -9,7 +9,7 @@ export const outcomeWords: Readonly<Record<OutcomeShown, { tone: Tone; meaning: 
   stale: { tone: "quiet", meaning: "older than what is stored, or the user is deleted" },
   duplicate: { tone: "quiet", meaning: "settled before" },
   ignored: { tone: "quiet", meaning: "another type or instance" },
-  dead: { tone: "bad", meaning: "cannot be applied" },
+  dead: { tone: "bad", meaning: "invalid, or refused by a rule of the database" },
 };
 
 const deadWords: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import { formatMs } from "../../domain/format.ts";
-import { ReleaseButton } from "../conflicts/ReleaseButton.tsx";
+import { UnlinkButton } from "../conflicts/UnlinkButton.tsx";
 import type { UserStatus } from "../shared/types.ts";
 import { Ago } from "../shared/Ago.tsx";
 import { Badge } from "../shared/Badge.tsx";
@@ -7,11 +7,11 @@ import { Facts } from "./Facts.tsx";
 
 interface UserFactsProps {
   readonly status: UserStatus;
-  readonly onReleased: (text: string) => void;
+  readonly onUnlinked: (text: string) => void;
 }
 
 /** The stored rows of `users` and `mentorados`. */
-export function UserFacts({ status, onReleased }: UserFactsProps) {
+export function UserFacts({ status, onUnlinked }: UserFactsProps) {
   const { user, mentorado, source, lagMs } = status;
   if (!user) return null;
   return (
@@ -55,11 +55,11 @@ export function UserFacts({ status, onReleased }: UserFactsProps) {
                 ["mentorados.id", String(mentorado.id)],
               ]}
             />
-            <ReleaseButton
+            <UnlinkButton
               mentoradoId={mentorado.id}
               name={mentorado.nomeCompleto}
               describedBy="mentorado-name"
-              onReleased={onReleased}
+              onUnlinked={onUnlinked}
             />
           </>
         ) : (

@@ -109,7 +109,7 @@ function UserBody({ found: { status, events }, conflict, onChanged }: UserBodyPr
       {status.state === "synced" && status.link !== "linked" && (
         <Candidates clerkId={status.clerkId} candidates={conflict?.candidates ?? []} onDone={onDecided} />
       )}
-      <UserFacts status={status} onReleased={onDecided} />
+      <UserFacts status={status} onUnlinked={onDecided} />
       <h3>History</h3>
       <EventList events={events} empty={<Empty>No event about this user.</Empty>} onChanged={onChanged} />
     </>

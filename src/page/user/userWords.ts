@@ -74,24 +74,29 @@ function explainLink({ link, mentorado, user }: UserStatus): Explanation {
         tone: "warn",
         title: "An operator has to choose this user's mentorado",
         meaning:
-          "The user is stored, but several mentorados have the address, or the mentorado belongs to another user, or an operator released it.",
-        todo: "Link one below. It takes effect at once.",
+          "The user is stored without a mentorado: an operator unlinked it, or several mentorados have the address, or the one that has it belongs to another user or became free after the user's last sync.",
+        todo: "Link one below; unlink it first if it belongs to another user. Both take effect at once.",
       };
     case "none":
       return {
         tone: "warn",
         title: "The user has no mentorado yet",
-        meaning: "The address is verified and no mentorado has it: the next change creates one.",
-        todo: "Press Re-sync to create it now.",
+        meaning:
+          "The address is verified and no mentorado has it. The user's next change creates one, if the user's turma or DEFAULT_TURMA is a label of the enum turma.",
+        todo: "Press Re-sync to create it now. If it creates none, set DEFAULT_TURMA to a label; the alarms name this problem.",
       };
   }
 }
 
 /** What a re-sync changed; of a dry run, what it would change. */
 export function explainResync({ outcome, dryRun, before, after, changed }: ResyncResult): string {
-  if (outcome === "stale") return "Nothing to do: a deleted user stays deleted.";
-  if (changed.length === 0) return "The stored user equals the user in Clerk. Nothing to write.";
   const would = dryRun ? "would be" : "was";
+  if (changed.length === 0) {
+    if (before?.deletedAt != null) return "Nothing to write: a deleted user stays deleted.";
+    if (outcome === "stale") return "Nothing to write: the stored version is newer than Clerk's answer.";
+    if (outcome === "applied") return `Only the stored JSON of Clerk's user (raw_json) ${would} changed.`;
+    return "Nothing to write: the stored user equals the user in Clerk.";
+  }
   if (before === null) return `The user ${would} written for the first time.`;
   if (before.deletedAt === null && after?.deletedAt != null) {
     return `Clerk no longer has this user: it ${would} marked as deleted.`;

@@ -15,7 +15,7 @@
 --                           apply_changes counts attempts, apply_deletions erases payloads
 --   public.event_counters, public.event_counters_recent  event figures by hour, and of the last second; written with the
 --                           ledger, folded by fold_counters and roll_up_counters
---   public.mentorado_links  audit trail: who linked or released what, when and why
+--   public.mentorado_links  audit trail: who linked, released or unlinked what, when and why
 --   public.sync_runs, public.sync_run_pages  backfills and reconciles; written by open_run, apply_run_page and the lease
 --
 -- Entry points: apply_user_changes, apply_and_report, apply_run_page, open_run, resolve_link, unlink_mentorado,

@@ -1,6 +1,6 @@
 -- Applies the deletions of a batch: writes tombstones, erases personal data in `users` and the ledger, releases mentorados
 -- and links them, and those of the users' own addresses, to waiting users. user_outcomes: by clerk_id.
--- Called by apply_user_changes, under its lock and settings.
+-- Called by apply_changes, under the lock and settings of apply_user_changes.
 create function clerk_sync.apply_deletions(
   changes clerk_sync.change[], settled_outcomes jsonb, applied_at timestamptz, out user_outcomes jsonb, out deleted bigint
 )

@@ -4,27 +4,27 @@ import { Button } from "../shared/Button.tsx";
 import { FailureNotice } from "../shared/FailureNotice.tsx";
 import { useAction } from "../shared/useAction.ts";
 
-interface ReleaseButtonProps {
+interface UnlinkButtonProps {
   readonly mentoradoId: number;
   readonly name: string;
   readonly describedBy: string;
-  readonly onReleased: (text: string) => void;
+  readonly onUnlinked: (text: string) => void;
 }
 
-/** Unlinks a mentorado from its user. Asks first: no later sync links the two again. */
-export function ReleaseButton({ mentoradoId, name, describedBy, onReleased }: ReleaseButtonProps) {
+/** Unlinks a mentorado from its user, after a question: no later sync links the two again. */
+export function UnlinkButton({ mentoradoId, name, describedBy, onUnlinked }: UnlinkButtonProps) {
   const action = useAction();
   const [asking, setAsking] = useState(false);
   if (!asking) {
     return (
       <Button describedBy={describedBy} onClick={() => setAsking(true)}>
-        Release…
+        Unlink…
       </Button>
     );
   }
   return (
     <span class="confirm">
-      <span class="small">Its user then has no mentorado until you decide.</span>
+      <span class="small">Its user then has no mentorado until an operator links one.</span>
       <Button
         kind="primary"
         describedBy={describedBy}
@@ -32,11 +32,11 @@ export function ReleaseButton({ mentoradoId, name, describedBy, onReleased }: Re
         onClick={() =>
           action.run(async () => {
             await client.links.unlink.mutate({ mentoradoId });
-            onReleased(`Released: ${name} has no user now.`);
+            onUnlinked(`Unlinked: ${name} has no user now.`);
           })
         }
       >
-        Release
+        Unlink
       </Button>
       <Button kind="bare" onClick={() => setAsking(false)}>
         Keep
