@@ -75,7 +75,7 @@ async function verify(token: string, options: SessionVerifierOptions): Promise<s
     return isClerkId(payload.sub) ? payload.sub : null;
   } catch (cause) {
     if (options.jwtKey !== undefined || (await isAboutToken(cause))) {
-      options.log.debug({ reason: toReason(cause) }, "[Session] Refused a token");
+      options.log.debug({ reason: toReason(cause) }, "[Session] Rejected a token");
       return null;
     }
     throw new AppError("clerk_unavailable", "Clerk's signing keys cannot be loaded; try again shortly.", { cause });

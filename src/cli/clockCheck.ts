@@ -2,7 +2,7 @@ import { failure, ok, warning, type Check } from "./output.ts";
 
 /** Clocks kept by NTP differ by far less. */
 const warningSeconds = 30;
-/** At 300 s every delivery is refused, and the difference grows. */
+/** At 300 s every delivery is rejected, and the difference grows. */
 const failureSeconds = 240;
 
 /** Compares this machine's clock with the `Date` headers of the answers that pass through `fetch`. */
@@ -22,8 +22,8 @@ export function createClockCheck() {
       const seconds = Math.abs(offsetSeconds);
       if (seconds <= warningSeconds) return ok(name, `${seconds} s from Clerk's`);
       const text = `${seconds} s ${offsetSeconds > 0 ? "behind" : "ahead of"} Clerk's: synchronise it (NTP)`;
-      if (seconds <= failureSeconds) return warning(name, `${text}; deliveries are refused from 300 s on`);
-      return failure(name, `${text}; deliveries more than 300 s off are refused`);
+      if (seconds <= failureSeconds) return warning(name, `${text}; deliveries are rejected from 300 s on`);
+      return failure(name, `${text}; deliveries more than 300 s off are rejected`);
     },
   };
 }

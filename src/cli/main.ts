@@ -104,7 +104,7 @@ program
 
 program
   .command("conflicts")
-  .description("list the users whose mentorado could not be decided")
+  .description("list the users whose mentorado an operator has to choose")
   .action(() =>
     withContext(env, async (ctx) => {
       const out = output();

@@ -19,8 +19,8 @@ const bodyBytesMax = 1024 * 1024;
 const webhookDeadlineMs = 8_000;
 /** Leaves the database half of the deadline. */
 const bodyDeadlineMs = 4_000;
-/** For a body that is refused for its timestamp and read only to check the clock here. */
-const refusedBodyDeadlineMs = 1_000;
+/** For the body of a delivery that is rejected for its timestamp; it is read only to check the clock here. */
+const rejectedBodyDeadlineMs = 1_000;
 
 /** What the webhook route works with. */
 export interface ClerkWebhookDeps {
@@ -46,7 +46,7 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
     const read = (timeoutMs: number) => readBody(req, { bytesMax: bodyBytesMax, timeoutMs, share, clock });
     if (!isWithinTolerance(headers, startedAtMs)) {
       // A body that cannot be read says nothing about the clock; the answer is the same.
-      await deps.clockWatch.onRefused(headers, () => read(refusedBodyDeadlineMs).catch(() => null));
+      await deps.clockWatch.onRefused(headers, () => read(rejectedBodyDeadlineMs).catch(() => null));
       throw new AppError("timestamp_out_of_tolerance", "The svix-timestamp is more than 5 minutes off.");
     }
     const body = deps.verifyBody(headers, await read(bodyDeadlineMs));
@@ -82,14 +82,14 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
       const isDead = error instanceof AppError && error.code === "invalid_event";
       const retriable = error instanceof AppError ? toPublicError(error) : toUnavailable(error);
       const res = toErrorResponse(retriable, isDead ? { "webhook-delivery": "abort-message" } : {});
-      if (res.status >= 500)
-        log.error({ err: error, requestId }, "[Webhook] A delivery was not settled; nothing is lost, Svix retries it");
-      else
-        log.warn(
-          { requestId, code: retriable.code, svixId: req.header("svix-id") },
-          `[Webhook] Refused a delivery: ${retriable.code}`,
-        );
       const { code } = retriable;
+      const svixId = req.header("svix-id");
+      if (res.status >= 500)
+        log.error(
+          { err: error, requestId, svixId },
+          `[Webhook] A delivery was answered ${res.status}; Svix retries it`,
+        );
+      else log.warn({ requestId, code, svixId }, `[Webhook] Rejected a delivery: ${code}`);
       deps.observer?.onDelivery?.({ ...endSpan(), status: res.status, outcome: null, code, lagMs: null });
       return res;
     } finally {

@@ -85,5 +85,5 @@ export function createClockWatch(deps: { secrets: readonly string[]; log: Log; c
 /** Text for log, `/readyz` and alarms. @param offsetSeconds by how much the senders are ahead of this server */
 export function toClockWarning(offsetSeconds: number): string {
   const direction = offsetSeconds > 0 ? "slow" : "fast";
-  return `The server's clock is off by about ${Math.abs(offsetSeconds)} s (${direction}): signed deliveries are refused for their timestamp`;
+  return `The server's clock is off by about ${Math.abs(offsetSeconds)} s (${direction}): signed deliveries are rejected for their timestamp`;
 }

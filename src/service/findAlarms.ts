@@ -119,7 +119,7 @@ function findConflicts({ links: { conflict } }: StoredFigures) {
     "conflicts",
     "warning",
     null,
-    `${formatCounted(conflict, "user")} whose mentorado could not be decided; link the right one to each on the operator page, or with links.resolve.`,
+    `${formatCounted(conflict, "user")} whose mentorado an operator has to choose; link the right one to each on the operator page, or with links.resolve.`,
   );
 }
 
@@ -164,7 +164,7 @@ function findLag({ lag: { p95Ms }, lagEvents }: StoredFigures) {
 function findWrongClock({ clockOffsetSeconds: offset }: ProcessFacts) {
   if (offset === null) return null;
   const direction = offset > 0 ? "slow" : "fast";
-  const text = `The server's clock is about ${Math.abs(offset)} s ${direction}, so deliveries are refused for their timestamp; synchronise it (NTP).`;
+  const text = `The server's clock is about ${Math.abs(offset)} s ${direction}, so deliveries are rejected for their timestamp; synchronise it (NTP).`;
   return toAlarm("clock", "critical", null, text);
 }
 

@@ -117,7 +117,7 @@ test("the role is read at each call: demotion, promotion and deletion take effec
   expect(await code()).toBe("FORBIDDEN");
 });
 
-test("without ADMIN_API_TOKEN and without keys every caller is refused, whatever it sends", async () => {
+test("without ADMIN_API_TOKEN and without keys every caller is rejected, whatever it sends", async () => {
   const own = await openForTest(openTestApp({ app: { adminToken: undefined } }));
   for (const token of ["undefined", "null", "", testAdminToken, signSession("user_Admin")]) {
     expect(await codeOf(connectTo(own, token).sync.status.query())).toBe("UNAUTHORIZED");

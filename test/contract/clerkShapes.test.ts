@@ -164,7 +164,7 @@ test.each<EnvelopeForm>(["current", "withoutInstance", "withoutAttributes", "bar
   },
 );
 
-test("a deletion without a user id is refused for good, and kept", async () => {
+test("a deletion without a user id is rejected for good (422), and kept", async () => {
   const answer = await deliver(toEvent("user.deleted", null, { deleted: true, object: "user" }, envelope()));
   expect(answer).toMatchObject({ status: 422, said: "invalid_event" });
   expect(answer.headers.get("webhook-delivery")).toBe("abort-message");

@@ -23,7 +23,7 @@ async function ledger(svixId: string) {
   return row;
 }
 
-test("one bit flipped anywhere in body, id, timestamp or signature is refused, and leaves no trace", async () => {
+test("one bit flipped anywhere in body, id, timestamp or signature is rejected, and leaves no trace", async () => {
   const body = JSON.stringify(userEvent(clerkUser("user_Flipped")));
   const svixId = "msg_flipped";
   const headers = signDelivery(body, { svixId });
@@ -150,7 +150,7 @@ test("compressed bodies are bytes like any other: no signature matches them", as
   });
 });
 
-test("doubled headers are refused, doubled signatures are several signatures", async () => {
+test("doubled headers are rejected, doubled signatures are several signatures", async () => {
   const body = JSON.stringify(userEvent(clerkUser("user_Doubled")));
   const headers = new Headers(signDelivery(body));
   const signature = headers.get("svix-signature") ?? "";

@@ -93,7 +93,7 @@ test("a declared length over the limit, however large, is 413 in JSON before a b
   }
 });
 
-test("wrong or contradictory lengths are refused, and other requests are unaffected", async () => {
+test("wrong or contradictory lengths are rejected, and other requests are unaffected", async () => {
   const body = eventOf("user_Lied");
   const signed = `${requestLine}${headersOf(body)}`;
   for (const headers of [

@@ -10,7 +10,7 @@ import { openTestApp, type DeliveryOptions } from "../support/testApp.ts";
 import { openForTest } from "../support/toClose.ts";
 
 const event = userEvent(clerkUser("user_Clock"));
-const said = "The server's clock is off by about 360 s (slow): signed deliveries are refused for their timestamp";
+const said = "The server's clock is off by about 360 s (slow): signed deliveries are rejected for their timestamp";
 
 async function openApp() {
   const clock = createTestClock();
@@ -34,7 +34,7 @@ async function openApp() {
   };
 }
 
-test("if all signed deliveries are refused for their timestamp, log and /readyz warn of a wrong clock until one is accepted", async () => {
+test("if all signed deliveries are rejected for their timestamp, log and /readyz warn of a wrong clock until one is accepted", async () => {
   const t = await openApp();
   for (let count = 0; count < 4; count++) await t.deliverAhead();
   expect(await t.warnings()).toEqual([]);

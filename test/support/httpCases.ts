@@ -7,7 +7,7 @@ const json = { "content-type": "application/json" };
 export const internalWords =
   /stack|node_modules|\.ts\b|at \w+ \(|select |postgres|zod|trpc|JSON Parse|Unexpected|hidden/i;
 
-/** What the contract says of routes, methods and refused calls, whatever serves them. */
+/** What the contract says of routes, methods and rejected calls, whatever serves them. */
 export function declareHttpCases(t: Pick<ContractApp, "app">): void {
   test("a wrong method on a known route is 405 and names the allowed ones", async () => {
     const routes = [
@@ -80,7 +80,7 @@ export function declareHttpCases(t: Pick<ContractApp, "app">): void {
     ["an input of another type", 'sync.user?input={"clerkId":7}', {}, 400],
     ["a list as input", "sync.user?input=[]", {}, 400],
     ["a batch of queries and mutations", "sync.status,sync.resync?batch=1", {}, 400],
-  ])("%s is refused without an internal word", async (_, path, init, status) => {
+  ])("%s is rejected without an internal word", async (_, path, init, status) => {
     const headers = { authorization, ...(init.headers as Record<string, string> | undefined) };
     const res = await t.app.request(`/api/trpc/${path}`, { ...init, headers });
     const text = await res.text();

@@ -118,7 +118,7 @@ export function declareWebhookCases(t: ContractApp): void {
     expect((await post(t.app, two, headers)).said).toBe("applied");
   });
 
-  test("a timestamp more than five minutes off is refused before the signature is checked", async () => {
+  test("a timestamp more than five minutes off is rejected before the signature is checked", async () => {
     for (const offMs of [-301_000, 303_000]) {
       const answer = await t.deliver("{}", {
         at: new Date(Date.now() + offMs),

@@ -139,7 +139,7 @@ test("each alarm is one sentence that says what is wrong and what to do, the cri
     "2 events refused by a rule of the database (users_email_team), the oldest for 1 h; fix",
   );
   expect(textOf("dead_events")).toStartWith("1 dead event, the oldest for 3 days; read");
-  expect(textOf("conflicts")).toStartWith("3 users whose mentorado could not be decided; link");
+  expect(textOf("conflicts")).toStartWith("3 users whose mentorado an operator has to choose; link");
   expect(textOf("failed_run")).toBe("The last backfill failed (Clerk said no); fix the cause, then start it again.");
   expect(textOf("wrong_key")).toBe(
     "CLERK_SECRET_KEY belongs to instance a, but b is expected; set the CLERK_SECRET_KEY of the right instance.",
