@@ -5,7 +5,7 @@ const clerkKeyPrefix = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA";
 
 /**
  * CLERK_JWT_KEY as the SDK reads it. Dashboards and .env files drop the line breaks of a PEM or write them as `\n`; the
- * SDK accepts such a key and then refuses every token.
+ * SDK accepts such a key and then rejects every token.
  * @throws Error with a text that never holds the value
  */
 export function parseJwtKey(text: string): string {

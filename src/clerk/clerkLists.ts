@@ -76,8 +76,8 @@ async function listOnce(
   if (createdAtAfterMs !== undefined) query.set("created_at_after", String(Math.trunc(createdAtAfterMs)));
   if (offset !== undefined) query.set("offset", String(offset));
   const answer = await request("/v1/users", query, options);
-  const refused = answer.status === 400 || answer.status === 404 || answer.status === 422;
-  if (startingAfter !== undefined && refused && findErrorCode(answer.body) !== undefined) {
+  const isRejected = answer.status === 400 || answer.status === 404 || answer.status === 422;
+  if (startingAfter !== undefined && isRejected && findErrorCode(answer.body) !== undefined) {
     throw new AppError("not_found", "Clerk does not know the user to start after.");
   }
   return toElements(answer, limit);

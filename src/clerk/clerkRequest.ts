@@ -167,7 +167,7 @@ function judge(res: Response, text: string, clock: Clock): ClerkAnswer {
   }
   if (status >= 500) throw new Retryable(unexpectedStatus(status), waitMs);
   if (status === 401 || status === 403) {
-    throw unavailable(`Clerk refuses CLERK_SECRET_KEY (status ${status}).`);
+    throw unavailable(`Clerk rejects CLERK_SECRET_KEY (status ${status}).`);
   }
   if (status !== 200 && (status < 400 || status === 408)) throw unexpectedStatus(status);
   return { status, body: parseJson(text) };

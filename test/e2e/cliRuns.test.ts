@@ -139,7 +139,7 @@ test("a run that failed or was cancelled elsewhere exits non-zero with the reaso
   c.clerk.setFault({ kind: "unauthorized" });
   const failed = await c.start(["--json", "reconcile"]).ended;
   expect(failed.code).toBeGreaterThan(0);
-  expect(lastLine(failed)).toMatchObject({ status: "failed", error: "Clerk refuses CLERK_SECRET_KEY (status 401)." });
+  expect(lastLine(failed)).toMatchObject({ status: "failed", error: "Clerk rejects CLERK_SECRET_KEY (status 401)." });
   c.clerk.setFault({ kind: "slow", ms: 4_000 });
   const cancelled = c.start(["--json", "backfill"]);
   await waitUntil(async () => (await c.db.sql`select from sync_runs where kind = 'backfill'`).length === 1, 20_000);

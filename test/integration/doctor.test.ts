@@ -147,11 +147,11 @@ test("a URL that does not enforce TLS to another machine is a warning, one for a
   expect(found["migration URL"]).toMatch(/^warning: DATABASE_URL_UNPOOLED names database other/);
 });
 
-test("a Clerk that refuses the key, or answers nonsense, is a failure in words", async () => {
-  const refusing = fakeClerk(() => Response.json({ errors: [] }, { status: 401 }));
+test("a Clerk that rejects the key, or answers nonsense, is a failure in words", async () => {
+  const rejecting = fakeClerk(() => Response.json({ errors: [] }, { status: 401 }));
   const nonsense = fakeClerk(() => new Response("<html>"));
   const ask = (apiUrl: string) => examine({ CLERK_SECRET_KEY: clerkKey, CLERK_API_URL: apiUrl });
-  expect((await ask(refusing.apiUrl))["Clerk key"]).toMatch(/^failure: Clerk refuses CLERK_SECRET_KEY \(status 401\)/);
+  expect((await ask(rejecting.apiUrl))["Clerk key"]).toMatch(/^failure: Clerk rejects CLERK_SECRET_KEY \(status 401\)/);
   expect((await ask(nonsense.apiUrl))["Clerk key"]).toMatch(/^failure: .*Check CLERK_SECRET_KEY/);
 });
 

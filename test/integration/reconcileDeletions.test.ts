@@ -80,7 +80,7 @@ const refusals: Record<string, (r: RunsTest) => void> = {
   "shows none after a while": (r) => (r.clerk.onList = (query) => (query.orderBy === "-updated_at" ? undefined : [])),
   "answers 401": (r) =>
     (r.clerk.onList = () =>
-      Promise.reject(new AppError("clerk_unavailable", "Clerk refuses CLERK_SECRET_KEY (status 401)."))),
+      Promise.reject(new AppError("clerk_unavailable", "Clerk rejects CLERK_SECRET_KEY (status 401)."))),
   "is unreadable when asked for a group": (r) =>
     (r.clerk.onOther = (what) => {
       if (what === "find") throw new AppError("clerk_unavailable", "Clerk's answer is not a list of users.");
