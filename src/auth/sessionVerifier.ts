@@ -96,6 +96,8 @@ function readClaims(
     const keyId = header["kid"];
     // Clerk signs with RSA; an HMAC made with the public key, or none at all, is an attack.
     if (typeof algorithm !== "string" || !/^RS(256|384|512)$/.test(algorithm)) return null;
+    // Extensions that a verifier must understand (RFC 7515, 4.1.11); the SDK ignores the list, and Clerk uses none.
+    if ("crit" in header) return null;
     return { keyId: typeof keyId === "string" ? keyId : "" };
   } catch {
     // Not three parts, not base64url, not JSON: no token.

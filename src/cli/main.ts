@@ -23,6 +23,11 @@ const program = new Command("clerk-neon-sync")
   .exitOverride()
   .configureHelp({ showGlobalOptions: true });
 
+// A reader that has seen enough (`| head`) does not end a command in the middle of its work.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 // commander reads no options after one that it does not know.
 const output = (): Output => createOutput(process.argv.includes("--json"));
 

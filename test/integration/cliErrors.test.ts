@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import manifest from "../../package.json" with { type: "json" };
 import { functionsSchema } from "../../src/store/migration/sqlFunctions.ts";
-import { startCli } from "../support/cli.ts";
+import { cli, startCli } from "../support/cli.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { openForTest } from "../support/toClose.ts";
 
@@ -100,4 +100,15 @@ test("status --check prints each alarm and ends with 1 if there is one; with --j
 test("--version is the version of package.json", async () => {
   const { code, stdout } = await startCli(["--version"], {}).ended;
   expect([code, stdout]).toEqual([0, `${manifest.version}\n`]);
+});
+
+test("a command whose reader has gone finishes its work and keeps its exit code", async () => {
+  const db = await openForTest(openTestDatabase({ migrated: false }));
+  const command = [...cli, "migrate"].map((word) => `'${word}'`).join(" ");
+  const child = Bun.spawn(["bash", "-c", `{ ${command}; echo "code $?" >&2; } | true`], {
+    env: { PATH: process.env["PATH"] ?? "", DATABASE_URL: db.url },
+    stderr: "pipe",
+  });
+  expect(await child.stderr.text()).toBe("code 0\n");
+  expect(await db.sql`select from users`).toHaveLength(0);
 });

@@ -130,6 +130,7 @@ test("a role with a search_path, an isolation level, a DateStyle and timeouts of
   await db.sql.unsafe(`create schema app; alter database ${db.name} set search_path = app;
     alter database ${db.name} set default_transaction_isolation = serializable;
     alter database ${db.name} set DateStyle = 'German'; alter database ${db.name} set timezone = 'America/Sao_Paulo';
+    alter database ${db.name} set plpgsql.extra_errors = 'all';
     alter database ${db.name} set lock_timeout = 1; alter database ${db.name} set statement_timeout = 20`);
   await migrate();
   expect(await db.sql`select from pg_class where relnamespace = 'app'::regnamespace`).toHaveLength(0);

@@ -74,6 +74,7 @@ test.each<[string, string]>([
   ["a token without signature", `${encode({ ...goodHeader, alg: "none" })}.${encode(goodClaims)}.`],
   ["an algorithm of none with a signature", sign({}, { alg: "none" })],
   ["an HMAC made with the public key", signHmac()],
+  ["an extension that has to be understood", sign({}, { crit: ["exp"], exp: 1 })],
   ["a machine's subject", sign({ sub: "mch_abc" })],
   ["a subject that is no id", sign({ sub: "user_a b" })],
   ["a subject that is no text", sign({ sub: 7 })],

@@ -12,46 +12,46 @@ create function clerk_sync.rehearse_step(step jsonb) returns jsonb
 language plpgsql
 as $$
 declare
-  found jsonb;
+  outcome jsonb;
   state jsonb;
   wanted_id bigint;
   failure jsonb;
 begin
   case step ->> 'does'
     when 'apply' then
-      found := clerk_sync.apply_user_changes(step -> 'batch', step ->> 'texts') -> 'outcomes';
+      outcome := clerk_sync.apply_user_changes(step -> 'batch', step ->> 'texts') -> 'outcomes';
       if step ? 'clerk_id' then
         state := clerk_sync.user_state(step ->> 'clerk_id');
-        found := found || jsonb_build_array(state -> 'state',
+        outcome := outcome || jsonb_build_array(state -> 'state',
           -- A column too narrow for the address (some 20 characters) stays empty; any other empty address is a failure.
           case when state #>> '{user,email}' is null and (clerk_sync.text_widths()).email < 30
                then to_jsonb('linked'::text) else state -> 'link' end);
       end if;
     when 'report' then
-      found := clerk_sync.apply_and_report(
+      outcome := clerk_sync.apply_and_report(
         jsonb_build_object('batch', step -> 'batch', 'dry_run', true), step ->> 'texts') -> 'outcomes';
     when 'link_decision' then
       select m.id into wanted_id from public.mentorados m join public.users u on u.id = m.user_id
       where u.clerk_id = step ->> 'clerk_id';
-      found := step -> 'expected';
+      outcome := step -> 'expected';
       if wanted_id is not null then
         perform clerk_sync.unlink_mentorado(jsonb_build_object('mentorado_id', wanted_id, 'actor', 'rehearsal'));
-        found := jsonb_build_array(clerk_sync.user_state(step ->> 'clerk_id') -> 'link');
+        outcome := jsonb_build_array(clerk_sync.user_state(step ->> 'clerk_id') -> 'link');
         perform clerk_sync.resolve_link(jsonb_build_object(
           'clerk_id', step ->> 'clerk_id', 'mentorado_id', wanted_id, 'actor', 'rehearsal'));
-        found := found || (clerk_sync.user_state(step ->> 'clerk_id') -> 'link');
+        outcome := outcome || (clerk_sync.user_state(step ->> 'clerk_id') -> 'link');
       end if;
     when 'run' then
       perform clerk_sync.open_run(step -> 'open');
       insert into public.sync_run_pages (run_id, step, user_ids) values ((step #>> '{open,run_id}')::uuid, 0, '{}');
-      found := clerk_sync.apply_run_page(step -> 'page', step ->> 'texts') - 'ms';
+      outcome := clerk_sync.apply_run_page(step -> 'page', step ->> 'texts') - 'ms';
     when 'retention' then
       delete from public.webhook_events
       where svix_id in (select jsonb_array_elements_text(step -> 'svix_ids'));
       -- Tests the rights only.
       perform clerk_sync.fold_counters('-infinity');
       perform clerk_sync.roll_up_counters('{"row_limit": 0}');
-      found := step -> 'expected';
+      outcome := step -> 'expected';
   end case;
   begin
     -- Checks deferred constraints as a commit would; rolled back at once, so that the next step has them deferred again.
@@ -60,8 +60,8 @@ begin
   exception when sqlstate 'DRYRN' then
     null;
   end;
-  if found is distinct from step -> 'expected' then
-    raise exception 'expected %, found %', step -> 'expected', found using errcode = 'UNEXP';
+  if outcome is distinct from step -> 'expected' then
+    raise exception 'expected %, found %', step -> 'expected', outcome using errcode = 'UNEXP';
   end if;
   return null;
 exception when others then
