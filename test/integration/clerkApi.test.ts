@@ -156,7 +156,7 @@ test("more ids or users than Clerk takes are refused before the call", async () 
   expect(requests).toHaveLength(0);
 });
 
-test("the count is a count or Clerk is unavailable", async () => {
+test("countUsers returns Clerk's count; an answer without a valid count is clerk_unavailable", async () => {
   const good = fakeClerk(() => Response.json({ object: "total_count", total_count: 12 }));
   expect(await openApi(good.apiUrl).countUsers()).toBe(12);
   expect(good.requests[0]?.url.pathname).toBe("/v1/users/count");
@@ -166,7 +166,7 @@ test("the count is a count or Clerk is unavailable", async () => {
   }
 });
 
-test("the instance of the key is named by Clerk, or nothing is", async () => {
+test("findInstanceId returns the instance that Clerk names, or null if Clerk names none", async () => {
   const good = fakeClerk(() => Response.json({ object: "instance", id: "ins_2abC", environment_type: "production" }));
   expect(await openApi(good.apiUrl).findInstanceId?.()).toBe("ins_2abC");
   expect(good.requests[0]?.url.pathname).toBe("/v1/instance");

@@ -135,7 +135,7 @@ test("the seed decides who comes twice and in which order, and nothing is lost",
   expect(await deliver(12)).not.toEqual(twice);
 });
 
-test("no more requests are under way than it was told", async () => {
+test("a courier has at most `concurrency` requests in flight", async () => {
   let underway = 0;
   let most = 0;
   answer = async () => {
@@ -149,16 +149,16 @@ test("no more requests are under way than it was told", async () => {
   expect(most).toBe(4);
 });
 
-test("stopped, it sends nothing more and drops what waits", async () => {
+test("after `stop` a courier sends nothing more and drops pending retries", async () => {
   answer = () => new Response(null, { status: 503 });
   const courier = open({ retryScale: 0.02 });
   const sent = courier.send(event()).then(
     () => "delivered",
-    () => "given up",
+    () => "dropped",
   );
   while (attempts.length === 0) await Bun.sleep(5);
   await courier.stop();
-  expect(await sent).toBe("given up");
+  expect(await sent).toBe("dropped");
   await Bun.sleep(200);
   expect(arrivals).toHaveLength(1);
 });

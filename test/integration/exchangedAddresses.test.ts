@@ -64,7 +64,7 @@ test("users who exchange addresses at the same moment are applied at once", asyn
   expect(await group.addresses()).toEqual([3, 0, 1, 2].map(group.at));
 });
 
-test("an address is not taken from a user whose refused event still lists it, or is none of a newer version", async () => {
+test("an address is not taken from a user whose refused event still lists it, nor by a stale event", async () => {
   const group = await openGroup(4);
   const takes = group.takes(0, 1);
   const addresses = takes.data["email_addresses"] as object[];

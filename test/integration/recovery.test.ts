@@ -100,14 +100,14 @@ test("a reconcile that was under way in the copy is ended by a dry run, and the 
   await expectEqualToClerk(r);
 }, 30_000);
 
-test("one that was last at work more than 15 minutes ago begins anew by itself", async () => {
+test("a reconcile of the copy that was interrupted more than 15 minutes ago is not resumed: a new one starts", async () => {
   const { r, runId } = await restoreMidway(16 * 60_000);
   expect(figuresOf(await r.run("reconcile"))).toMatchObject({ status: "done", applied: 1, deleted: 1, drift: 2 });
   expect(await r.runs.get(runId)).toMatchObject({ status: "failed" });
   await expectEqualToClerk(r);
 }, 30_000);
 
-test("one that goes on from the middle compares again what changed since it began, and the next run finds who is gone", async () => {
+test("a resumed reconcile of the copy compares again the users changed since it began, and the next run deletes those who are gone", async () => {
   const { r, runId } = await restoreMidway(60_000);
   const resumed = await r.run("reconcile");
   expect({ runId: resumed.runId, ...figuresOf(resumed) }).toMatchObject({

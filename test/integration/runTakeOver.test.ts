@@ -31,7 +31,7 @@ async function openOrphan(r: RunsTest) {
   return { runId, letGo: held.letGo };
 }
 
-test("is taken over within 10 s by a start, goes on where it was, and is done with whole figures", async () => {
+test("a run whose process died is taken over within 10 s by a start, resumes from its cursor, and ends with the right figures", async () => {
   const r = await openRunsTest(1_200);
   await r.t.sql`insert into users (clerk_id) values ('user_Gone'), (${pagedId(1)})`;
   const { runId, letGo } = await openOrphan(r);
@@ -50,7 +50,7 @@ test("is taken over within 10 s by a start, goes on where it was, and is done wi
   expect(r.clerk.asked.filter((what) => what === "list +created_at").length).toBe(1);
 }, 20_000);
 
-test("is not gone on with by a dry start, nor a dry one by a real start: it ends as failed", async () => {
+test("a run whose process died is not resumed by a start with another dryRun value: it ends as failed", async () => {
   const r = await openRunsTest(600);
   const { runId, letGo } = await openOrphan(r);
   letGo();
@@ -75,7 +75,7 @@ test("a process that was only slow writes nothing more once another has taken ov
   expect(row?.["count"]).toBe(500);
 });
 
-test("a process that shuts down lets its run go at once, and another goes on", async () => {
+test("a process that shuts down releases its run at once, and another process resumes it", async () => {
   const r = await openRunsTest(1_200);
   const held = holdPages(r);
   const leaving = r.otherProcess();

@@ -32,7 +32,7 @@ test("while nothing listens the client reports unavailable", async () => {
   expect((await failureOf(api.countUsers())).code).toBe("clerk_unavailable");
 });
 
-test("while it is slow the answer comes late, while it is empty it has no users", async () => {
+test("a slow simulated Clerk answers late, an empty one lists no users", async () => {
   const api = await open(3);
   clerk.setFault({ kind: "slow", ms: 80 });
   const startedAt = performance.now();

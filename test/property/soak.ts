@@ -76,7 +76,7 @@ function isOver(): boolean {
   return histories >= wanted.histories || Date.now() - startedAtMs >= wanted.minutes * 60_000;
 }
 
-/** Some 200 events a day. With the defaults it takes a quarter of an hour on two cores. */
+/** Some 200 events a day. With the defaults it took 30 minutes on two cores. */
 async function soakYear(): Promise<never> {
   const report = await simulateYear({
     days: Number(values.days),

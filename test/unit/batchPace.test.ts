@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { createBatchPace } from "../../src/service/batchPace.ts";
 
-test("a batch holds what fits into 200 ms by the pace of the last commits, after one commit nearly", () => {
+test("a batch has as many changes as the last commits did in 200 ms; one commit is enough to adjust it", () => {
   const pace = createBatchPace();
   expect(pace.itemsMax()).toBe(50);
   pace.committed(50, 500);
@@ -12,7 +12,7 @@ test("a batch holds what fits into 200 ms by the pace of the last commits, after
   expect(pace.itemsMax()).toBe(1);
 });
 
-test("on a fast database it is a full batch after three commits, whatever the first call cost", () => {
+test("on a fast database batches reach their full size within four commits, even if the first commit was slow", () => {
   const pace = createBatchPace();
   pace.committed(1, 60);
   pace.committed(pace.itemsMax(), 1.2);
@@ -21,7 +21,7 @@ test("on a fast database it is a full batch after three commits, whatever the fi
   expect(pace.itemsMax()).toBeGreaterThan(500);
 });
 
-test("batches that fail become smaller, to one change at least, and full again soon after", () => {
+test("failures make batches smaller, down to one change; four commits bring back the full size", () => {
   const pace = createBatchPace();
   for (let n = 0; n < 20; n += 1) pace.failed();
   expect(pace.itemsMax()).toBe(1);
