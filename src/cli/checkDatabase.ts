@@ -11,7 +11,7 @@ import { hasDefaultTurma } from "../store/migration/turma.ts";
 import { findDatabaseAdvice } from "./findDatabaseAdvice.ts";
 import { failure, ok, warning, type Check } from "./output.ts";
 
-/** Of each query; doctor as a whole ends within 20 s. */
+/** Deadline of each query; doctor as a whole ends within 20 s. */
 const queryDeadlineMs = 6_000;
 const rehearsalDeadlineMs = 4_000;
 
@@ -27,7 +27,7 @@ export async function checkDatabase(config: Config, log: Log): Promise<Check[]> 
     checkMigrationUrl(config.migrationDsn ?? dsn, dsn),
   ];
   const database = openDatabase({ dsn, databasePoolMax: 1 }, { log });
-  // Each needs the ones before it.
+  // Each query needs the ones before it.
   const queries: [string, (database: Database) => Promise<Check[]>][] = [
     ["database", checkServer],
     ["migrations", (asked) => checkSchema(asked, config.defaultTurma)],
@@ -112,7 +112,7 @@ async function checkRights(database: Database): Promise<Check[]> {
     : [ok("rights", "the role has every right that the server needs")];
 }
 
-/** Made-up users through the real functions with the server's own role, rolled back. */
+/** Sends made-up users through the real functions with the server's own role, and rolls all of it back. */
 async function checkRehearsal(database: Database, defaultTurma: string | undefined): Promise<Check[]> {
   const name = "rehearsal";
   const deadlineMs = rehearsalDeadlineMs;
@@ -127,7 +127,7 @@ async function checkRehearsal(database: Database, defaultTurma: string | undefin
   return [ok(name, "made-up users were stored, linked and deleted, without an obstacle; all of it was rolled back")];
 }
 
-/** With Postgres' own message where no advice is known: it names roles and hosts, never a password. */
+/** Shows Postgres' own message if no advice is known: it may name roles and hosts, never a password. */
 function toAdvice(error: unknown): string {
   const known = findDatabaseAdvice(error);
   if (known !== undefined) return known;

@@ -2,7 +2,7 @@ import { failure, ok, warning, type Check } from "./output.ts";
 
 /** Clocks kept by NTP differ by far less. */
 const warningSeconds = 30;
-/** At 300 s every delivery is rejected, and the difference grows. */
+/** From 300 s on every delivery is rejected, and the difference grows. */
 const failureSeconds = 240;
 
 /** Compares this machine's clock with the `Date` headers of the answers that pass through `fetch`. */
@@ -12,7 +12,7 @@ export function createClockCheck() {
     fetch: async (url: string, init: RequestInit): Promise<Response> => {
       const res = await fetch(url, init);
       const dateMs = Date.parse(res.headers.get("date") ?? "");
-      // The header has whole seconds, cut off.
+      // The header is cut off to whole seconds, by half a second on average.
       if (!Number.isNaN(dateMs)) offsetSeconds = Math.round((dateMs + 500 - Date.now()) / 1000);
       return res;
     },

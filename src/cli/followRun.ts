@@ -28,7 +28,7 @@ interface RunRequest {
 export async function followRun(ctx: SyncParts, request: RunRequest, output: Output): Promise<RunStatus> {
   const { runs } = ctx.services;
   const stopping = new AbortController();
-  // A second Ctrl-C ends the process at once; then the lease ends a few seconds later.
+  // A second Ctrl-C ends the process at once; then the lease of the run expires a few seconds later.
   const forgetSignals = onStopSignal(() => stopping.abort());
   const progress = openProgress(output, request.kind);
   try {
@@ -39,14 +39,14 @@ export async function followRun(ctx: SyncParts, request: RunRequest, output: Out
     void countUsers(ctx, stopping.signal).then(progress.setTotal);
     const ended = runs.waitFor(runId).then(() => true);
     while (!(await Promise.race([ended, sleep(progress.everyMs, false)]))) {
-      // The run itself retries; without an answer only a line of progress is missing.
+      // If the run cannot be read, only a line of progress is missing.
       await runs.get(runId).then(progress.show, () => undefined);
     }
     const run = await runs.get(runId);
     progress.close(run);
     output.answer(run, toLines(run));
     if (stopping.signal.aborted && run.status !== "done") {
-      console.error(`Stopped. Nothing is lost: the next \`${request.kind}\` goes on from here.`);
+      console.error(`Stopped. Nothing is lost: the next \`${request.kind}\` resumes the run.`);
     }
     return run.status;
   } finally {
@@ -55,7 +55,7 @@ export async function followRun(ctx: SyncParts, request: RunRequest, output: Out
   }
 }
 
-/** Starts the run. If one of its kind is running, retries until that one makes progress or its lease has ended. */
+/** Starts the run. If one of its kind is running, retries until that one makes progress or its lease has expired. */
 async function startRun(ctx: SyncParts, request: RunRequest, signal: AbortSignal): Promise<string> {
   const retriesUntilMs = systemClock.nowMs() + takeOverWithinMs;
   let seen: SyncRun | undefined;

@@ -28,7 +28,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
 
-// commander reads no options after one that it does not know.
+// Not commander's own result: it reads no options after an unknown one.
 const output = (): Output => createOutput(process.argv.includes("--json"));
 
 program
@@ -180,7 +180,7 @@ try {
     const failure = toFailure(error);
     const answered = failure ?? { code: "internal", message: "Unexpected error; standard error has its stack." };
     if (output().json) output().answer({ error: answered }, []);
-    // commander has said it with the usage.
+    // commander has already printed its own errors with the usage.
     if (!usage) console.error(failure?.message ?? error);
   }
 }

@@ -72,13 +72,13 @@ function checkEnvironments(config: Config): Check[] {
   const [published, secret] = keys.map((key) => /^[ps]k_(test|live)_/.exec(key ?? "")?.[1]);
   if (published === undefined || secret === undefined || published === secret) return [];
   const difference = `CLERK_PUBLISHABLE_KEY is a ${published} key, CLERK_SECRET_KEY a ${secret} one`;
-  return [warning("session tokens", `${difference}: take both from one instance, whose sessions alone are known here`)];
+  return [warning("session tokens", `${difference}: take both from the instance whose users are stored here`)];
 }
 
 /** @param named the instance of the key, null where Clerk names none */
 async function checkInstance(config: Config, log: Log, named: string | null): Promise<Check> {
   const name = "Clerk instance";
-  if (named === null) return ok(name, "Clerk does not name it: runs and re-syncs look for users in common instead");
+  if (named === null) return ok(name, "Clerk does not name it: runs check instead that Clerk knows a user stored here");
   let expected;
   try {
     expected = await findExpected(config, log);

@@ -13,7 +13,7 @@ export function toErasureLines({ findings, ...report }: ErasureReport): string[]
     ...findings.map(toLine),
     "",
     report.erased ? "Nothing personal is left." : toAdvice(report),
-    "identifier: the Clerk id alone. It stays, so that the deletion stays final and the audit trail complete.",
+    "identifier: the Clerk id alone. It is kept for the audit trail, and so that no late event restores the user.",
     ...(ids === ""
       ? []
       : [`released: a deletion keeps the mentorado, without its user. Erase by hand: mentorados.id ${ids}.`]),

@@ -12,12 +12,12 @@ export function toFailure(error: unknown): { code: string; message: string } | u
   }
   if (error instanceof ConfigError) return { code: "bad_configuration", message: error.message };
   const advice = findDatabaseAdvice(error);
-  // A server that refuses the log-in says why; a waking one only that it is to be asked again.
+  // A server that refuses the log-in gives the reason; one that is starting up only asks for a retry.
   const refused = error instanceof AppError ? findStartUpError(error.cause) : findStartUpError(error);
   if (!(error instanceof AppError) || (refused && !isStartingUp(refused))) {
     if (advice !== undefined) return { code: "precondition_failed", message: `Database: ${advice}.` };
     const refusal = findPostgresError(error) ?? refused;
-    // Without its detail, which may quote a row.
+    // Leaves out Postgres' detail, which may quote a row.
     return refusal && { code: "internal", message: `Postgres says: ${refusal.message} (${refusal.code}).` };
   }
   const { code, message } = error;

@@ -3,7 +3,7 @@ import { parseConfig, type Environment } from "../config.ts";
 import { logLevelSchema } from "../configSchema.ts";
 import { createLog, type Log } from "../log.ts";
 
-/** The log of a command: to standard error, because standard output is the answer; errors alone, unless LOG_LEVEL says more. */
+/** The log of a command. Writes to standard error, because standard output has the answer; default level: error. */
 export function createCliLog(env: Environment): Promise<Log> {
   const asked = logLevelSchema.safeParse(env["LOG_LEVEL"]?.trim());
   // An unknown level is reported with the rest of the configuration.

@@ -91,7 +91,7 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     const end = await stopped.ended;
     expect(performance.now() - askedAt).toBeLessThan(5_000);
     expect(end.code).toBeGreaterThan(0);
-    expect(end.stderr).toContain("goes on from here");
+    expect(end.stderr).toContain("resumes the run");
     const run = lastLine(end);
     expect(run).toMatchObject({ status: "cancelled", error: null });
     expect(run.seen).toBeWithin(500, 2_400);
@@ -175,6 +175,6 @@ test("on a terminal a progress bar is drawn; Ctrl-C stops the run and leaves the
   cli.terminal?.write("\u0003");
   expect(await cli.exited).toBe(1);
   expect(screen).toMatch(/status +cancelled/);
-  expect(screen).toContain("the next `backfill` goes on from here");
+  expect(screen).toContain("the next `backfill` resumes the run");
   expect(screen.lastIndexOf("\u001b[?25h")).toBeGreaterThan(screen.lastIndexOf("\u001b[?25l"));
 }, 60_000);
