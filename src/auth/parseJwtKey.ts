@@ -1,6 +1,6 @@
 import { createPublicKey } from "node:crypto";
 
-/** What an RSA key of 2048 bits with exponent 65537 begins with: the SDK cuts exactly this off to find the modulus. */
+/** Start of every RSA key of 2048 bits with exponent 65537. The SDK cuts exactly this off to find the modulus. */
 const clerkKeyPrefix = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA";
 
 /**

@@ -4,32 +4,32 @@ import { createRateLimit } from "../rateLimit.ts";
 
 /** Limits of one process; with more replicas more calls are allowed in total. */
 export interface RateLimitOptions {
-  /** Per address. Bounds the cost of misconfigured clients; guessing a token of 32 characters is hopeless at any rate. */
+  /** Per client address. Bounds the cost of misconfigured clients; a token of 32 characters is never guessed anyway. */
   readonly failuresPerMinute: number;
-  /** Far above what scripts and the operator page need; stops an endless loop. */
+  /** For all calls with the admin token. Far above what scripts and the operator page need; stops an endless loop. */
   readonly machineCallsPer10s: number;
-  /** Per user, whose browser makes a few calls a second. */
+  /** Per user; a browser makes a few calls a second. */
   readonly sessionCallsPer10s: number;
 }
 
-/** The reason for each is at its field. */
+/** Values in production; their reasons are at the fields above. */
 export const defaultRateLimits: RateLimitOptions = {
   failuresPerMinute: 300,
   machineCallsPer10s: 30_000,
   sessionCallsPer10s: 1_000,
 };
 
-/** Counts what callers do and refuses what is beyond the limits. */
+/** Counts calls and failed authentications, and rejects those beyond the limits. */
 export interface RateLimits {
   /** @throws AppError `too_many_requests` once the address has failed too often in this minute */
   readonly countFailure: (clientAddress: string) => Promise<void>;
-  /** One call of a batch or alone. @throws AppError `too_many_requests` */
+  /** Counts one call; each call of a batch counts. @throws AppError `too_many_requests` */
   readonly countCall: (caller: { kind: "machine" } | { kind: "session"; clerkId: string }) => Promise<void>;
 }
 
 /**
- * Webhooks and health checks are never counted. Nor is a valid token refused because of failures from its address:
- * behind a proxy all clients have the same one, and an outsider must not be able to lock the operators out.
+ * Webhooks and health checks are never counted. Failures from an address do not block a valid token from it: behind a
+ * proxy all clients have the same address, and an outsider must not be able to lock the operators out.
  */
 export function createRateLimits(options: RateLimitOptions = defaultRateLimits): RateLimits {
   const failed = "Too many failed attempts to authenticate.";

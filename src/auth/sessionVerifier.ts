@@ -6,30 +6,31 @@ import type { Log } from "../log.ts";
 import { createRateLimit } from "../rateLimit.ts";
 import { parseJwtKey } from "./parseJwtKey.ts";
 
-/** Loading Clerk's signing keys, the SDK's own retries included: a caller is waiting. */
+/** Deadline for loading Clerk's signing keys, the SDK's own retries included; short, because a caller is waiting. */
 const jwksDeadlineMs = 5_000;
-/** A key id not seen before costs a request to Clerk, and any caller can invent key ids. */
+/** Limit on key ids not seen before: each costs a request to Clerk, and any caller can invent key ids. */
 const newKeysPer10s = 10;
 
 /** The user of a session token; null if the token is not valid. */
 export type VerifySession = (token: string) => Promise<{ clerkId: string } | null>;
 
-/** Which key verifies tokens: `jwtKey`, else those that `secretKey` fetches. */
+/** Options of `createSessionVerifier`. Tokens are verified with `jwtKey`, else with the keys fetched from Clerk. */
 export interface SessionVerifierOptions {
   /** PEM of the instance's public key; with it no network is needed. */
   readonly jwtKey?: string | undefined;
-  /** Else the keys are fetched from the Backend API with this, and kept by the SDK for 5 minutes. */
+  /** `CLERK_SECRET_KEY`, with which the SDK fetches the keys from the Backend API; it keeps them for 5 minutes. */
   readonly secretKey?: string | undefined;
   readonly apiUrl: string;
-  /** Origins the token may come from. With any, a token without `azp` is refused, as the SDK decides. */
+  /** Origins that the token's `azp` may name. If there are any, the SDK rejects a token without `azp`. */
   readonly authorizedParties?: readonly string[] | undefined;
   readonly log: Log;
   readonly clock?: Clock | undefined;
 }
 
 /**
- * Without either key no token is valid.
- * @throws Error if `jwtKey` is no key. The built function throws AppError `clerk_unavailable` if Clerk's signing keys could not be loaded.
+ * Creates the verifier. Without either key it accepts no token. It throws AppError `clerk_unavailable` if Clerk's
+ * signing keys cannot be loaded.
+ * @throws Error if `jwtKey` is not a valid key
  */
 export function createSessionVerifier(options: SessionVerifierOptions): VerifySession {
   const { secretKey } = options;
@@ -39,7 +40,7 @@ export function createSessionVerifier(options: SessionVerifierOptions): VerifySe
   const knownKeyIds = new Set<string>();
   const countNewKey = createRateLimit({ usesMax: newKeysPer10s, windowSeconds: 10 });
   return async (token) => {
-    // The SDK costs 40 ms and 12 MB to load, which a server that sees no sessions need not pay.
+    // Loaded at the first token: the SDK takes 40 ms and 12 MB.
     const { decodeJwt } = await import("@clerk/backend/jwt");
     const claims = readClaims(token, decodeJwt);
     if (claims === null) return null;
@@ -70,7 +71,7 @@ async function verify(token: string, options: SessionVerifierOptions): Promise<s
       }),
       late,
     ]);
-    // Clerk demands a task before the sign-in is complete (a second factor, a new password): no session yet, as in the SDK.
+    // The sign-in is not complete until the user has done a task (a second factor, a new password): no session yet.
     if (payload["sts"] === "pending") return null;
     return isClerkId(payload.sub) ? payload.sub : null;
   } catch (cause) {
@@ -84,7 +85,7 @@ async function verify(token: string, options: SessionVerifierOptions): Promise<s
   }
 }
 
-/** Checked before any network call: a token that cannot name a user must not cost a request for keys. */
+/** Runs before any network call: a token that cannot name a user must not cost a request for keys. */
 function readClaims(
   token: string,
   decodeJwt: (token: string) => { header: unknown; payload: unknown },
@@ -105,7 +106,7 @@ function readClaims(
   }
 }
 
-/** Whether the SDK's failure is the token's fault, rather than that Clerk's keys did not come. */
+/** Whether the SDK rejected the token; false if it could not load Clerk's keys. */
 async function isAboutToken(error: unknown): Promise<boolean> {
   const { TokenVerificationError, TokenVerificationErrorReason: reason } = await import("@clerk/backend/errors");
   // Any other error comes from the SDK's request for the keys.

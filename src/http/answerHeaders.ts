@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 
-/** The headers of hono's `secureHeaders` that matter here; TLS, and so HSTS, is the proxy's. */
+/** Those headers of hono's `secureHeaders` that apply to this app. HSTS is left to the proxy that provides TLS. */
 const safetyHeaders = Object.entries({
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
@@ -11,7 +11,7 @@ const safetyHeaders = Object.entries({
 /** The rule of hono's `requestId`; any other value could forge a log line or flood the log. */
 const acceptedRequestId = /^[\w\-=]{1,255}$/;
 
-/** The id of the request: that of the app around this one, else the sender's `x-request-id`, else a new one. */
+/** The id of the request: the one that the host app has set, else the sender's `x-request-id`, else a new one. */
 export function getRequestId(c: Context): string {
   const known: unknown = c.get("requestId");
   if (typeof known === "string") return known;
@@ -22,8 +22,8 @@ export function getRequestId(c: Context): string {
 }
 
 /**
- * Adds what every answer carries. Hono's own middleware for it (`requestId`, `secureHeaders`) costs a request 5 to 9 µs
- * and, in an app that is mounted, would run for the routes of the app around it too; this costs 3.
+ * Adds the headers of every answer in 3 µs. Hono's own middleware (`requestId`, `secureHeaders`) takes 5 to 9 µs and,
+ * when this app is mounted, would also run for the routes of the host app.
  */
 export function addAnswerHeaders(c: Context, res: Response): Response {
   for (const [name, value] of safetyHeaders) res.headers.set(name, value);

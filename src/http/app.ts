@@ -23,7 +23,7 @@ import { createMetricsRoute } from "./metricsRoute.ts";
 import { createOperatorPage } from "./operatorPage.ts";
 import { createTrpcRoute } from "./trpcRoute.ts";
 
-/** What the HTTP side is made of; each optional part has a default or a route less. */
+/** Dependencies of `createApp`. Without an optional one a default is used, or its route does not exist. */
 export interface AppDeps {
   readonly services: Services;
   readonly database: Database;
@@ -36,21 +36,21 @@ export interface AppDeps {
   readonly verifySession?: ContextDeps["verifySession"];
   /** True while the server drains: `/readyz` is then 503. */
   readonly isDraining?: (() => boolean) | undefined;
-  /** What a rehearsal has found, for `/readyz`; see `startRehearsal`. */
+  /** Report of the last rehearsal, for `/readyz`; see `startRehearsal`. */
   readonly findRehearsal?: (() => TimedReport | undefined) | undefined;
   /** Called before each answer of `/readyz`. */
   readonly onReadinessAsked?: (() => void) | undefined;
-  /** What `/metrics` shows; by default a registry of this app's own, which then knows only what passes through HTTP. */
+  /** Metrics for `/metrics`; default: a registry of this app alone, which counts only what passes through HTTP. */
   readonly metrics?: Metrics | undefined;
-  /** Told of every delivery; by default the metrics. */
+  /** Called for every delivery; default: the metrics' own. */
   readonly observer?: SyncObserver | undefined;
   readonly rateLimits?: RateLimits | undefined;
   readonly clock?: Clock | undefined;
-  /** False: `/` and its assets are left to the app this one is mounted in. */
+  /** False: `/` and its assets are left to the host app. */
   readonly hasPage?: boolean | undefined;
   /** `POST /api/schedule`, for a process that has no timers of its own; by default there is no such route. */
   readonly dueWork?: Pick<DueWork, "perform"> | undefined;
-  /** Origins whose pages may call `/api/trpc`; none: nothing is added, so that an app around may do it. */
+  /** Origins whose pages may call `/api/trpc`; none: no CORS header is added, so that the host app can add its own. */
   readonly corsOrigins?: readonly string[] | undefined;
 }
 
@@ -138,7 +138,7 @@ function routePage(app: Hono): void {
 
 type Handler = (c: Context) => Response | Promise<Response>;
 
-/** Any other method on the path is 405 and names the allowed ones. */
+/** Any other method on the path is answered 405 with the allowed methods. */
 function route(app: Hono, path: string, handlers: Partial<Record<"GET" | "POST", Handler>>): void {
   const allow = Object.keys(handlers)
     .flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))

@@ -1,11 +1,11 @@
 import { AppError } from "../errors.ts";
 
-/** All bodies that are being read or wait for their answer. Enough for 5,000 deliveries of 2 to 3 KB, which may queue. */
+/** Limit on all bodies of unanswered requests. Enough for the 5,000 deliveries of 2 to 3 KB that may be queued. */
 const heldBytesMax = 24 * 1024 * 1024;
 /**
  * The limit when a large body is added, so that small ones still find room. A large body is in memory several times for
- * a while (bytes, text, signed text, JSON, user, payload, batch), twice as long if it is not Latin-1: with 3 MiB,
- * 300 deliveries of 900 KB at once take a process to 170 to 255 MiB, with 12 MiB to 400, without a bound to 830.
+ * a while (bytes, text, signed text, JSON, user, payload, batch), as text in twice the bytes if it is not Latin-1. With
+ * 300 deliveries of 900 KB at once a process reaches 170 to 255 MiB; with a limit of 12 MiB 400, without any 830.
  */
 const largeHeldBytesMax = 3 * 1024 * 1024;
 /** A larger body is a large one; an ordinary delivery has 2 to 3 KB. */
@@ -17,7 +17,7 @@ export interface BodyShare {
   readonly checkRoom: (bodyBytes: number) => void;
   /** @throws AppError `unavailable`, and nothing is taken */
   readonly take: (bytes: number) => void;
-  /** Gives back all that was taken; once the request is answered. */
+  /** Gives back all bytes that were taken. Call it once the request is answered. */
   readonly close: () => void;
 }
 

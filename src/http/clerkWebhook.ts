@@ -15,14 +15,14 @@ import { readBody } from "./readBody.ts";
 
 /** Clerk's largest user is a few hundred KiB of metadata. */
 const bodyBytesMax = 1024 * 1024;
-/** The whole answer: under Bun's idle timeout, Svix's 15 s, and the 10 s promised. */
+/** Deadline of the whole answer: less than Bun's idle timeout, Svix's 15 s and the promised 10 s. */
 const webhookDeadlineMs = 8_000;
-/** Leaves the database half of the deadline. */
+/** Deadline for reading the body; leaves half of the whole deadline for the database. */
 const bodyDeadlineMs = 4_000;
-/** For the body of a delivery that is rejected for its timestamp; it is read only to check the clock here. */
+/** Deadline for reading the body of a delivery with a wrong timestamp; it is read only to check this server's clock. */
 const rejectedBodyDeadlineMs = 1_000;
 
-/** What the webhook route works with. */
+/** Dependencies of the webhook route. */
 export interface ClerkWebhookDeps {
   readonly verifyBody: VerifyBody;
   readonly userService: Pick<UserService, "applyChange">;
@@ -39,14 +39,14 @@ export interface ClerkWebhookDeps {
 export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, requestId: string) => Promise<Response> {
   const { clock, log, userService } = deps;
 
-  /** A function of its own, so that bytes and text can be freed while the change waits in the queue. */
+  /** Verifies and parses a delivery. A separate function, so that the bytes can be freed while the change is queued. */
   async function receive(req: HonoRequest, share: BodyShare, startedAtMs: number): Promise<UserChange> {
     // Cheap checks first: a flood of unsigned requests costs no reading and no hashing.
     const headers = parseSignatureHeaders(req.raw.headers);
     const read = (timeoutMs: number) => readBody(req, { bytesMax: bodyBytesMax, timeoutMs, share, clock });
     if (!isWithinTolerance(headers, startedAtMs)) {
       // A body that cannot be read says nothing about the clock; the answer is the same.
-      await deps.clockWatch.onRefused(headers, () => read(rejectedBodyDeadlineMs).catch(() => null));
+      await deps.clockWatch.onRejected(headers, () => read(rejectedBodyDeadlineMs).catch(() => null));
       throw new AppError("timestamp_out_of_tolerance", "The svix-timestamp is more than 5 minutes off.");
     }
     const body = deps.verifyBody(headers, await read(bodyDeadlineMs));
@@ -54,7 +54,7 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
     return toUserChange({ svixId: headers.svixId, body, receivedAtMs: startedAtMs }, deps);
   }
 
-  async function settle(
+  async function applyDelivery(
     { req, share, requestId }: { req: HonoRequest; share: BodyShare; requestId: string },
     startedAtMs: number,
   ): Promise<{ outcome: Outcome; lagMs: number | null }> {
@@ -72,7 +72,7 @@ export function createClerkWebhook(deps: ClerkWebhookDeps): (req: HonoRequest, r
     const endSpan = startSpan();
     const share = deps.bodyBudget.openShare();
     try {
-      const { outcome, lagMs } = await settle({ req, share, requestId }, startedAtMs);
+      const { outcome, lagMs } = await applyDelivery({ req, share, requestId }, startedAtMs);
       if (outcome === "dead")
         throw new AppError("invalid_event", "The delivery is verified, but it is not an event that can be applied.");
       deps.observer?.onDelivery?.({ ...endSpan(), status: 200, outcome, code: null, lagMs });
@@ -103,10 +103,10 @@ const hasLag: ReadonlySet<Outcome> = new Set(["applied", "unchanged", "stale"]);
 
 /** An unexpected error is answered 503, so that Svix retries. */
 function toUnavailable(cause: unknown): AppError {
-  return new AppError("unavailable", "The delivery could not be settled.", { cause });
+  return new AppError("unavailable", "The delivery could not be processed.", { cause });
 }
 
-/** Without the rule's name, which only operators see, in the ledger. */
+/** Removes the rule's name from a `refused` error: only operators see it, in the ledger. */
 function toPublicError(error: AppError): AppError {
   if (error.code !== "refused") return error;
   return new AppError(

@@ -22,7 +22,7 @@ const httpStatusOf: Readonly<Record<ErrorCode, number>> = {
   clerk_unavailable: 503,
 };
 
-/** Gives a database that wakes up some time; short against Svix's schedule. */
+/** Enough time for a database to wake up, and short compared with Svix's schedule. */
 const defaultRetryAfterSeconds = 5;
 
 /** `{"error":{"code","message"}}` with the status of the code. Anything but an AppError is `internal`, without its text. */

@@ -5,8 +5,8 @@ const lingerMs = 1_000;
 /**
  * The same request with a body that may be left unread or cancelled without harm to the answer. On Node, cancelling the
  * body ends the connection before the answer is written, and an unread body blocks the next request on the connection.
- * Here the rest is read and discarded meanwhile.
- * @param bytesMax up to here a declared body is read to its end anyway, and the request is left as it is
+ * The rest of this body is read and discarded in the background.
+ * @param bytesMax a body that declares at most this size is read to its end anyway: the request is returned unchanged
  */
 export function withLingeringBody(req: Request, bytesMax: number): Request {
   const declared = req.headers.get("content-length");

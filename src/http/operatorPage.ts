@@ -14,19 +14,19 @@ interface PageFile {
 
 /** Answers the requests for the operator page. */
 export interface OperatorPage {
-  /** The HTML; its scripts and styles come from `/assets/…`. Needs no token: all it shows comes from tRPC. */
+  /** The HTML; its scripts and styles come from `/assets/…`. It needs no token, because all data on it comes from tRPC. */
   readonly getIndex: (req: Request) => Promise<Response>;
   /** Null: not a file of the page. Names carry a hash of their content. */
   readonly findAsset: (req: Request) => Promise<Response | null>;
 }
 
-/** Only names like the page's own are looked up: a program this app is mounted in may have assets too. */
+/** Only names of the page's own form are looked up: the host app may have assets too. */
 const assetPath = /\/assets\/(sync-page-[a-z0-9]+\.(?:js|css|svg))$/;
-/** Where the HTML refers to its files; replaced by a path relative to where the page is asked for. */
+/** The folder of the files in the HTML; replaced by a path relative to the request's. */
 const assetsFolder = "./assets/";
 
 /**
- * Nothing of another origin, nothing inline, and no text becomes markup: a name that holds a script stays a name.
+ * Forbids inline code and anything from other origins, and keeps scripts from turning text (a user's name) into HTML.
  * https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
  */
 const contentSecurityPolicy = [
@@ -47,7 +47,7 @@ const safetyHeaders = {
   "cross-origin-opener-policy": "same-origin",
 };
 
-/** From sources the page is bundled at the first request; then it is kept in memory. */
+/** Loads the page at the first request and keeps it in memory. */
 export function createOperatorPage(): OperatorPage {
   let files: Promise<PageFiles> | undefined;
 
@@ -62,7 +62,7 @@ export function createOperatorPage(): OperatorPage {
   return {
     getIndex: async (req) => {
       const { html } = await getFiles();
-      // Relative, for any base path; `/base` and `/base/` resolve relative paths differently.
+      // Paths are relative, so that any base path works; `/base` and `/base/` resolve relative paths differently.
       const folder = toPath(req).split("/").pop() ?? "";
       const text = folder === "" ? html : html.replaceAll(assetsFolder, `./${folder}/assets/`);
       return toResponse(req, toPageFile(new TextEncoder().encode(text), "text/html;charset=utf-8", "no-cache"));
@@ -93,7 +93,7 @@ async function loadFiles(): Promise<PageFiles> {
     assetNames.set(name, assetName);
     assets.set(assetName, toPageFile(body, type, "public, max-age=31536000, immutable"));
   }
-  // The bundler refers to them as `./name`, `/name` or `../../name`, depending on where it was called.
+  // The bundler's HTML refers to the assets as `./name`, `/name` or `../../name`, depending on where it was called.
   const html = new TextDecoder().decode(index.body).replaceAll(/"[./]*([\w.-]+)"/g, (reference, name: string) => {
     const assetName = assetNames.get(name);
     return assetName === undefined ? reference : `"${assetsFolder}${assetName}"`;

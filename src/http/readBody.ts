@@ -19,7 +19,7 @@ const exactCaches = ["arrayBuffer", "text", "blob"] as const;
  * The exact bytes of a request's body, also where a middleware of the host app has read it through Hono.
  * @throws AppError `payload_too_large` as soon as more than `bytesMax` are declared or have come; `unavailable`
  * if the bodies of all requests leave no room; `request_timeout` if the sender needs longer than `timeoutMs` or hangs up;
- * `internal` if the body was read in a way that keeps nothing
+ * `internal` if the host app has read the body in a way that does not keep its bytes
  */
 export function readBody(req: HonoRequest, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   return req.raw.bodyUsed ? readKept(req, limits) : readUnread(req.raw, limits);
@@ -68,7 +68,7 @@ interface BodyReading {
   readonly cancel: () => void;
 }
 
-/** In one piece, which costs less than a stream. It cannot be cancelled, but ends with the connection. */
+/** Reads the body in one piece, which costs less than a stream. Cannot be cancelled, but ends with the connection. */
 function readWhole(req: Request, { bytesMax, share }: BodyLimits): BodyReading {
   // Not `bytes()`: adapters from Node's request to `Request` may lack it.
   const bytes = req.arrayBuffer().then((buffer) => {
@@ -83,7 +83,7 @@ function readWhole(req: Request, { bytesMax, share }: BodyLimits): BodyReading {
 
 function readStream(body: NonNullable<Request["body"]>, limits: BodyLimits): BodyReading {
   const reader = body.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
-  // Tells the runtime that the rest is not read; whether the sender still listens does not matter.
+  // `cancel` tells the runtime that the rest is not read; it may fail, because the sender may have disconnected.
   return { bytes: readAll(reader, limits), cancel: () => void reader.cancel().catch(() => undefined) };
 }
 

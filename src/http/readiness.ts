@@ -11,7 +11,7 @@ import { hasDefaultTurma } from "../store/migration/turma.ts";
 
 /** Below the timeout of a probe (5 s in the recipe for Kubernetes). */
 const readyDeadlineMs = 3_000;
-/** Age up to which a sleeping database's last answer is used. */
+/** Age up to which the last answer of an unused database is used. */
 const answerAgeMsMax = 24 * 3_600_000;
 
 const turmaWarning =
@@ -19,17 +19,17 @@ const turmaWarning =
 
 /** The answer of `/readyz`. */
 export interface Readiness {
-  /** Of the program that answers. */
+  /** Version of this program. */
   readonly version: string;
   readonly ready: boolean;
   /**
-   * `ok`, or what is wrong, by the name of the check. `rehearsal` names what is in the way, without Postgres' words; it
-   * is `unknown` until one has ended, and that alone makes no server not ready.
+   * For each check `ok` or what is wrong. `rehearsal` names the obstacles, without Postgres' messages; until the first
+   * rehearsal has ended it is `unknown`, which does not make the server unready.
    */
   readonly checks: Readonly<Record<"server" | "database" | "migrations" | "rehearsal", string>>;
   /** Problems that an operator should fix; the server stays ready. */
   readonly warnings: readonly string[];
-  /** When the database was asked, if not now: while it is right and unused, so that probes do not keep it awake. */
+  /** When the database was asked; set if its last answer is used again, so that probes do not keep it awake. */
   readonly databaseAskedAt?: string;
 }
 
@@ -43,16 +43,16 @@ interface ReadinessDeps {
   readonly isDraining: () => boolean;
 }
 
-/** What the database said; `schema` is null if it could not be asked. */
+/** Answer of the database; `schema` is null if it did not answer. */
 interface DatabaseAnswer {
   readonly schema: SchemaState | null;
   readonly askedAtMs: number;
 }
 
 /**
- * What `/readyz` answers. Probes that come at the same time share one query. A database that was ready at the last query
- * and that deliveries and operators have not used for as long as it takes Neon to suspend it is not queried. A failure is
- * logged when it begins, not at every probe.
+ * Creates the check behind `/readyz`. Simultaneous probes share one query. A database that was ready at the last query,
+ * and that deliveries and operators have not used for as long as it takes Neon to suspend it, is not queried. A failure
+ * is logged when it begins, not at every probe.
  */
 export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   const { database, log, clock } = deps;

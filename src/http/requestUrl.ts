@@ -7,7 +7,7 @@ export function toParseableUrl(url: string): string {
   return `http://localhost${/^(?:\w+:\/\/[^/?#]*)?(.*)$/s.exec(url)?.[1] ?? "/"}`;
 }
 
-/** The same request under a URL that can be parsed; itself, if it has one. */
+/** The request with a URL that can be parsed; unchanged if it has one. */
 export function withParseableUrl(req: Request): Request {
   const url = toParseableUrl(req.url);
   return url === req.url ? req : new Request(url, req);

@@ -20,10 +20,10 @@ export function createTrpcRoute(
   { bodyBudget, clock }: { bodyBudget: BodyBudget; clock: Clock },
 ): Record<"GET" | "POST", (c: Context) => Promise<Response>> {
   let loading: ReturnType<typeof load> | undefined;
-  // By context, because the `Request` made below from the body that was read has no connection.
+  // The client's address of each call. Kept here, because the new `Request` that `POST` makes from the body has none.
   const addresses = new WeakMap<Context, string | undefined>();
 
-  /** At the first call, so that the first webhook waits neither for tRPC nor for the procedures. */
+  /** Loads tRPC and the procedures at the first call, so that no webhook waits for them. */
   async function load() {
     const [{ trpcServer }, { servedRouter }] = await Promise.all([
       import("@hono/trpc-server"),

@@ -13,9 +13,9 @@ import type { BatchPace } from "./batchPace.ts";
 import { bisect } from "./bisect.ts";
 import { createCommitBatch, type PreparedChange } from "./commitBatch.ts";
 
-/** Limit on bisecting for a locked change; the changes not applied by then are answered 503 and retried by Svix. */
+/** Time limit for isolating locked changes; the changes not applied by then are answered 503 and retried by Svix. */
 const lockSearchMsMax = 500;
-/** Lock wait while bisecting; the first call has already waited. */
+/** Lock wait of each call of that search; the call before it has already waited longer. */
 const lockSearchWaitMs = 5;
 
 /** Resolves with one outcome or error per item, in order. */
@@ -54,13 +54,13 @@ export function createApplyBatch(deps: {
       refusal: { rule, version },
       delivery,
     };
-    const [kept] = await settle([{ change: dead, batchItem: toBatchItem(dead, { replay }) }], (_, error) =>
+    const [kept] = await applyBisected([{ change: dead, batchItem: toBatchItem(dead, { replay }) }], (_, error) =>
       Promise.resolve(toUnavailable(error)),
     );
     return kept instanceof Error ? kept : toRefusedError(rule, cause);
   }
 
-  function settle(
+  function applyBisected(
     items: readonly PreparedChange[],
     onCulprit: (item: PreparedChange, error: unknown) => Promise<Outcome | Error>,
   ): Promise<(Outcome | Error)[]> {
@@ -83,17 +83,17 @@ export function createApplyBatch(deps: {
   }
 
   return async (items) => {
-    // A concurrent write of another program looks like a bad row, so a single item gets a second attempt. In a larger
-    // batch the bisection is the second attempt.
-    if (items.length > 1) return settle(items, recordRefused);
-    return settle(
+    // A simultaneous write of another program can fail like a rule that refuses the row, so every change gets a second
+    // attempt. In a batch of several changes the bisection makes it.
+    if (items.length > 1) return applyBisected(items, recordRefused);
+    return applyBisected(
       items,
-      async (item) => (await settle([item], recordRefused))[0] ?? new Error("A change had no outcome"),
+      async (item) => (await applyBisected([item], recordRefused))[0] ?? new Error("A change had no outcome"),
     );
   };
 }
 
-/** The error if not even the ledger row can be written: Svix retries the delivery. */
+/** The error if the refused event cannot be written to the ledger either; Svix retries the delivery. */
 function toUnavailable(cause: unknown): AppError {
   return new AppError("unavailable", "The event cannot be written to the ledger.", { cause, retryAfterSeconds: 60 });
 }

@@ -2,7 +2,7 @@
 const writerMsMax = 200;
 /** Initial estimate per item; a fast database reaches full batches after a few commits. */
 const firstItemMs = 4;
-/** A batch costs as much as so many changes beside its own: Postgres starts the plans of its statements. Measured: 4 to 7. */
+/** Fixed cost of a batch, in changes: Postgres initialises the plans of its statements. Measured: 4 to 7. */
 const fixedItems = 5;
 /** Weight of earlier batches in the moving average, per batch. */
 const decay = 0.5;
@@ -11,7 +11,7 @@ const decay = 0.5;
 export interface BatchPace {
   /** At least 1; no upper limit. */
   readonly itemsMax: () => number;
-  /** Expected database time of a batch of so many changes, milliseconds; of 0: what every batch costs. */
+  /** Expected database time of a batch of `items` changes, milliseconds; of 0 changes: the fixed cost of a batch. */
   readonly findWorkMs: (items: number) => number;
   /** @param writerMs database time of the changes, without round trip and the wait for the writer's lock */
   readonly committed: (items: number, writerMs: number) => void;

@@ -1,14 +1,14 @@
 import type { Clock } from "../clock.ts";
 
 /**
- * A batch starts early by this share of the work of the one before it: Postgres reads its texts while it waits for the
- * writer's lock, and an estimate that is slightly too long leaves no gap.
+ * A batch starts early by this share of the expected time of the batch before it: Postgres parses its texts while it
+ * waits for the writer's lock, and an estimate that is slightly too long does not leave the writer idle.
  */
 const leadShare = 0.25;
 /** Weight of the earlier round trips in the moving average. */
 const decay = 0.5;
 
-/** Decides when a batch may start while others are in flight: so that it arrives when the writer is about to be free. */
+/** Decides when a batch may start while others are in flight, so that it arrives shortly before the writer is free. */
 export interface BatchStarts {
   /** Milliseconds until the next batch may start; 0 or less: now. */
   readonly findWaitMs: () => number;
@@ -22,7 +22,7 @@ export interface BatchStarts {
 /** Create one per queue. */
 export function createBatchStarts(clock: Clock): BatchStarts {
   const inFlight = new Set<{ readonly startedMs: number; readonly workMs: number }>();
-  /** A commit without the database time of its own batch. */
+  /** Moving average of the time of a commit without the database time of its batch. */
   let roundTripMs = 0;
   let lastEndMs = 0;
   return {
@@ -43,7 +43,7 @@ export function createBatchStarts(clock: Clock): BatchStarts {
         inFlight.delete(batch);
         lastEndMs = clock.monotonicMs();
         const restMs = Math.max(0, lastEndMs - batch.startedMs - workMs);
-        // A batch that started behind another has also waited for its lock, so it is an upper limit only.
+        // A batch that started behind another has also waited for the writer's lock, so `restMs` is an upper limit.
         roundTripMs = isAlone ? roundTripMs * decay + restMs * (1 - decay) : Math.min(roundTripMs, restMs);
       };
     },

@@ -1,7 +1,7 @@
 /**
  * Commits a batch. If it fails because of an item, bisects it until each poison item is isolated.
  * @param options.isItemAtFault whether the error is about an item of the batch; any other error is rethrown
- * @param options.onCulprit settles an isolated poison item
+ * @param options.onCulprit gives the result of an isolated poison item
  * @returns the results of `commit` and `onCulprit`, in the order of the items
  */
 export async function bisect<Item, Result>(
@@ -12,7 +12,7 @@ export async function bisect<Item, Result>(
     readonly onCulprit: (item: Item, error: unknown, place: number) => Promise<Result>;
   },
 ): Promise<Result[]> {
-  async function settle(part: readonly Item[], startPlace: number): Promise<readonly Result[]> {
+  async function commitPart(part: readonly Item[], startPlace: number): Promise<readonly Result[]> {
     try {
       return await options.commit(part, startPlace);
     } catch (error) {
@@ -20,9 +20,9 @@ export async function bisect<Item, Result>(
       if (first === undefined || !options.isItemAtFault(error)) throw error;
       if (part.length === 1) return [await options.onCulprit(first, error, startPlace)];
       const middle = part.length >> 1;
-      const before = await settle(part.slice(0, middle), startPlace);
-      return [...before, ...(await settle(part.slice(middle), startPlace + middle))];
+      const before = await commitPart(part.slice(0, middle), startPlace);
+      return [...before, ...(await commitPart(part.slice(middle), startPlace + middle))];
     }
   }
-  return [...(await settle(items, 0))];
+  return [...(await commitPart(items, 0))];
 }

@@ -21,7 +21,7 @@ export interface PreparedChange {
 
 /** Two attempts fit into the webhook's deadline of 8 s. */
 const batchDeadlineMs = 3_500;
-/** If several connections were cut at once, all have been detected by then. */
+/** Pause before the retry: if several connections were cut at once, the pool has noticed all of them by then. */
 const retryPauseMs = 20;
 
 /**
@@ -57,7 +57,7 @@ export function createCommitBatch(deps: {
       return outcomes.map((outcome) => (outcome === "busy" ? toLockedError() : outcome));
     } catch (error) {
       const isUnavailable = error instanceof AppError && error.code === "unavailable";
-      // A single item is never too large a batch, and an outage says nothing about the pace.
+      // A failed batch was perhaps too large; not so a single item, or any batch during an outage.
       if (items.length > 1 && isUnavailable && deps.database.state() === "closed") pace.failed();
       throw error;
     } finally {

@@ -33,7 +33,7 @@ export interface EventsService {
   readonly series: (input: { hours: number }) => Promise<EventHour[]>;
 }
 
-/** Not with the start, of which drizzle would be a tenth. */
+/** Loaded at the first use: drizzle would take a tenth of the start time. */
 const loadEvents = () => import("../store/events/webhookEvents.ts");
 
 /** @param deps.instanceId `CLERK_INSTANCE_ID`: a replay ignores events of another instance */

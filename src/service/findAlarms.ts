@@ -7,19 +7,19 @@ import { wrongKeyAdvice } from "./instanceCheck.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-/** Minimum silence for a warning, and for critical: an instance of a few hundred users is rarely silent overnight. */
+/** Minimum silence for a warning and for critical: even an instance of a few hundred users is rarely silent so long. */
 const silenceWarningMsMin = 6 * hourMs;
 const silenceCriticalMsMin = dayMs;
-/** Svix disables an endpoint after five days of failures only: an alarm a day before leaves time to act. */
+/** Svix disables an endpoint after five days in which all attempts failed: an alarm a day before leaves time to act. */
 const silenceMsMax = 4 * dayMs;
 /** Thresholds once a reconcile has found missed changes: Svix retries three times within 36 min, again after 2.6 h. */
 const missedWarningMs = hourMs;
 const missedCriticalMs = 6 * hourMs;
-/** Svix's last retry is some 27 hours after the first attempt. */
+/** From this age a refused event is critical: Svix's last retry is some 27 hours after the first attempt. */
 const refusedMsMax = dayMs;
 /** A user who waits longer takes the sign-up for failed. */
 const lagMsMax = 60_000;
-/** With fewer events the p95 is the maximum. */
+/** With fewer events the p95 is the maximum, so that one late event would raise the alarm. */
 const lagEventsMin = 20;
 
 /** Alarm input from the database. */
@@ -67,7 +67,7 @@ function findSilence(stored: StoredFigures, nowMs: number) {
   if (lastEventAt === null) {
     if (Object.values(events).some((count) => count > 0))
       return toAlarm("silence", "critical", null, `No webhook within the retention of the ledger; ${check}.`);
-    // On the first day the endpoint is still to be added.
+    // On the first day the endpoint may not have been added yet.
     if (firstRunAt === null || nowMs - Date.parse(firstRunAt) < silenceCriticalMsMin) return null;
     return toAlarm("silence", "warning", firstRunAt, noWebhookYet);
   }

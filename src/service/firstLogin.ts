@@ -7,7 +7,7 @@ import type { UserStatus } from "../domain/userStatus.ts";
 import type { InstanceCheck } from "./instanceCheck.ts";
 import type { UserService } from "./userService.ts";
 
-/** `me.get`. */
+/** The service behind `me.get`. */
 export interface FirstLoginService {
   /**
    * Status of an authenticated caller. A user who is not stored yet is fetched from Clerk and applied; concurrent calls
@@ -34,7 +34,7 @@ export function createFirstLogin(deps: {
     const client = withDeadline(requireClerk(clerk), clock);
     const [user, instance] = await Promise.all([
       client.getUser(clerkId),
-      // Nothing is deleted here, and many users may sign up at once: one request to Clerk for each is enough.
+      // A first login deletes nothing, so a remembered match is enough; it saves requests while many users sign up.
       instanceCheck.requireSameInstance(client, { mayBeRemembered: true }),
     ]);
     if (user === null) throw new AppError("not_found", errorTexts.unknownUser);

@@ -21,7 +21,7 @@ export interface GroupCommitOptions<Item, Result> {
   /** Bounds the memory of the queue. */
   readonly queueSizeMax: number;
   readonly batchesInFlightMax: number;
-  /** Expected database time of a batch, milliseconds; of 0 items: what every batch costs. */
+  /** Expected database time of a batch of `items` items, milliseconds; of 0 items: the fixed cost of a batch. */
   readonly findWorkMs: (items: number) => number;
 }
 
@@ -49,8 +49,9 @@ interface Waiter<Item, Result> {
 /**
  * While a batch is in flight, arriving items are queued and become the next batch; with none in flight, an item is
  * committed at once. So an idle server has no added latency, and batches grow with the load. The next batch starts when
- * the writer is about to be free: short round trip, shortly before the end of the batch in flight; long one, several overlap.
- * Behind others in flight a batch waits for as long as its fixed cost at least, because one more batch costs as much.
+ * the writer is about to be free. Short round trip: shortly before the end of the batch in flight. Long round trip:
+ * several batches overlap. While others are in flight, a batch gathers items for at least the time of its fixed cost,
+ * because a further batch would cost that time anyway.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
   let queue: Waiter<Item, Result>[] = [];
@@ -67,7 +68,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     while (batchesInFlight < options.batchesInFlightMax && queue.length > 0) {
       const itemsMax =
         batchesInFlight === 0 ? Math.max(1, options.itemsInFlightMax()) : options.itemsInFlightMax() - itemsInFlight;
-      // The end of a batch or the next item calls again.
+      // The end of a batch in flight, or the next item, calls this function again.
       if (itemsMax <= 0) return;
       const waitMs = batchesInFlight === 0 ? 0 : Math.max(starts.findWaitMs(), findGatherMs());
       if (waitMs > 0) {
@@ -90,7 +91,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     batchesInFlight += 1;
     itemsInFlight += batch.length;
     const ended = starts.started(options.findWorkMs(batch.length));
-    void settleBatch(batch, options.flush).finally(() => {
+    void flushBatch(batch, options.flush).finally(() => {
       batchesInFlight -= 1;
       itemsInFlight -= batch.length;
       ended();
@@ -119,15 +120,15 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       const waiter = { item, keys: options.keysOf(item), size, queuedAtMs, cancelDeadline, resolve, reject };
       queue.push(waiter);
       queueSize += size;
-      // Otherwise the planned batch will contain the item.
+      // A start that is already planned will take the item.
       if (cancelStart === undefined) startBatches();
       return promise;
     },
   };
 }
 
-/** Commits a batch and settles each waiter's promise. Never throws. */
-async function settleBatch<Item, Result>(
+/** Commits a batch, then resolves or rejects each waiter's promise. Never throws. */
+async function flushBatch<Item, Result>(
   batch: readonly Waiter<Item, Result>[],
   flush: GroupCommitOptions<Item, Result>["flush"],
 ): Promise<void> {

@@ -20,7 +20,7 @@ export interface InstanceCheck {
    * Compares the instance that Clerk names with `CLERK_INSTANCE_ID`, else with the instance of the ledger's events.
    * `unnamed`: Clerk names no instance. `unexpected`: it names one, but neither configuration nor ledger says which is
    * expected.
-   * @param options.mayBeRemembered an earlier match of this process is enough: Clerk is not asked again
+   * @param options.mayBeRemembered an earlier match in this process is enough: Clerk is not asked again
    * @throws AppError `precondition_failed` naming both if they differ; errors of `ClerkApi` and the database
    */
   readonly requireSameInstance: (
@@ -30,7 +30,7 @@ export interface InstanceCheck {
   /**
    * The check if one of the two instances is unknown: Clerk must know at least one active user of this database. Passes
    * if there is no active user.
-   * @param options.except the user to be written or deleted, who proves nothing
+   * @param options.except the user to be written or deleted, who is left out of the check
    * @throws AppError `precondition_failed` if Clerk knows none; errors of `ClerkApi` and the database
    */
   readonly requireKnownUser: (clerk: ClerkApi, options?: { readonly except?: string }) => Promise<void>;

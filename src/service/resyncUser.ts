@@ -49,8 +49,8 @@ export async function resyncUser(input: {
   if (user === null || instance === "unexpected") {
     const isMissing = (await input.findStatus(clerkId)).state === "missing";
     if (user === null && isMissing) throw new AppError("not_found", errorTexts.unknownUser);
-    // A user known to both sides is proof enough. If Clerk names no instance, a user whom it returns is written without
-    // proof: only an erasure cannot be undone.
+    // A user whom both Clerk and the database know is proof enough. If Clerk names no instance, a user whom it returns
+    // is written without proof, because a write can be undone; a deletion cannot.
     if (instance !== "proved" && (user === null || isMissing)) {
       await instanceCheck.requireKnownUser(clerk, { except: clerkId });
     }

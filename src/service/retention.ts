@@ -5,9 +5,9 @@ import { rollUpCounters } from "../store/events/oldCounters.ts";
 import { deleteEvents, erasePayloads } from "../store/events/oldEvents.ts";
 import { deleteRuns } from "../store/runs/oldRuns.ts";
 
-/** Takes a few milliseconds of database time, so that deliveries do not wait long for a batch. */
+/** A batch takes a few milliseconds of database time, so that deliveries do not wait long. */
 const batchRows = 500;
-/** Between batches, so that other work on the database is not starved. */
+/** Pause between batches, for other work on the database. */
 const pauseMs = 20;
 
 /** Removes data whose retention is over. */

@@ -10,7 +10,7 @@ import { hasFunctions } from "../store/migration/sqlFunctions.ts";
 const rehearsalDeadlineMs = 5_000;
 /** Pause while the database is unreachable, busy or not migrated. */
 const unknownPauseMs = 5_000;
-/** Pause while there is an obstacle: the server gets ready without a restart. Each try holds the writer's lock. */
+/** Pause while there is an obstacle: once it is removed, the server gets ready. Each try holds the writer's lock. */
 const obstaclePauseMs = 30_000;
 /** While nothing else uses the database the pause doubles up to this, so that Neon can suspend it. */
 const pauseMsMax = 12 * 3_600_000;
@@ -27,7 +27,7 @@ export interface BackgroundRehearsal {
 
 interface RehearsalDeps {
   readonly database: Database;
-  /** Until the first try, milliseconds; by default it is made at once. */
+  /** Delay of the first try, milliseconds; default: none. */
   readonly afterMs?: number | undefined;
   readonly defaultTurma?: string | undefined;
   readonly log: Log;
@@ -86,7 +86,7 @@ export function startRehearsal(deps: RehearsalDeps): BackgroundRehearsal {
   };
 }
 
-/** By names: the sentences contain made-up addresses, which differ between rehearsals. */
+/** The key by which reports are compared: names only, because the sentences contain made-up addresses, which differ. */
 function toKey({ obstacles, warnings }: RehearsalReport): string {
   return JSON.stringify([listNames(obstacles), listNames(warnings)]);
 }
@@ -97,7 +97,7 @@ function logReport(log: Log, { obstacles, warnings }: RehearsalReport): void {
   if (obstacles.length === 0) log.info("[Rehearsal] Made-up users were stored, linked and deleted without obstacles");
 }
 
-/** What may be shown to any client and logged, each once. */
+/** The names of the findings, each once. Unlike the sentences they may be logged and shown to any client. */
 export function listNames(findings: readonly RehearsalFinding[]): string[] {
   return [...new Set(findings.map(({ names }) => names))];
 }

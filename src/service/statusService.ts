@@ -9,8 +9,8 @@ import { findAlarms, type ProcessFacts, type StoredFigures } from "./findAlarms.
 import type { InstanceCheck } from "./instanceCheck.ts";
 
 /**
- * Counting a million users takes 0.4 s of one core, so the figures are cached. They may be two seconds old in an answer,
- * of which half a second is left for the other queries.
+ * Counting a million users takes 0.4 s of one core, so the figures are cached. An answer promises figures at most 2 s
+ * old; this leaves 0.5 s for its other queries.
  */
 const userFiguresMaxAgeMs = 1_500;
 
@@ -48,7 +48,7 @@ export function createStatusService(deps: {
 
   function listKnownAlarms(): readonly Alarm[] {
     const facts = { ...findServerFacts(), wrongKey: deps.instanceCheck?.findRefusal() ?? null };
-    // Ages are as of the figures: later deliveries are not in them.
+    // Computes ages as of the time of the figures, which lack all later deliveries.
     return findAlarms(known?.figures ?? null, facts, known?.atMs ?? clock.nowMs());
   }
   let cached: { figures: Promise<UserFigures>; atMs: number; isUnderWay: boolean } | undefined;
@@ -57,13 +57,13 @@ export function createStatusService(deps: {
     for (;;) {
       if (cached && clock.nowMs() - cached.atMs < userFiguresMaxAgeMs) return cached.figures;
       if (!cached?.isUnderWay) return startCounting();
-      // Too old to share, but two counts at once would slow each other down. An error goes to that count's own caller.
+      // The count under way is too old for this caller, but a second one would slow both down: waits until it ends.
       await cached.figures.catch(() => undefined);
     }
   }
 
   function startCounting(): Promise<UserFigures> {
-    // Taken before the query, because the figures are as of its start.
+    // The time before the query, because the figures are as of its start.
     const entry = { atMs: clock.nowMs(), figures: findUserFigures(database), isUnderWay: true };
     cached = entry;
     entry.figures.then(
@@ -81,7 +81,7 @@ export function createStatusService(deps: {
       findServerFacts = findFacts;
     },
     getStatus: async () => {
-      // Not with the start, of which drizzle would be a tenth.
+      // Loaded at the first use: drizzle would take a tenth of the start time.
       const { findLastReconcile, listRuns } = await import("../store/runs/syncRuns.ts");
       const atMs = clock.nowMs();
       const [userFigures, eventFigures, alarmFigures, [lastRun = null], lastReconcile, labels] = await Promise.all([

@@ -19,7 +19,7 @@ import { createGroupCommit } from "./groupCommit.ts";
 import type { InstanceCheck } from "./instanceCheck.ts";
 import { resyncUser, type ResyncResult } from "./resyncUser.ts";
 
-// A batch of 500 takes 30 ms of the writer's time: large enough for its round trip, short enough for the next batch.
+// A batch of 500 takes 30 ms of the writer's time: long compared with its fixed cost, short for those that wait for it.
 const batchItemsMax = 500;
 /** UTF-16 units of text in a batch. A single delivery may have 2 MiB (payload and user). */
 const batchSizeMax = 4 * 1024 * 1024;
@@ -27,7 +27,7 @@ const batchSizeMax = 4 * 1024 * 1024;
 const queueItemsMax = 5_000;
 /** Bounds the memory of the queue if deliveries are large. */
 const queueSizeMax = 64 * 1024 * 1024;
-/** Half of the connections. */
+/** Half of the default `DATABASE_POOL_MAX`. */
 const batchesInFlightMax = 5;
 /** Less than the promised 10 s, Bun's idle timeout and Svix's timeout of 15 s. */
 const defaultDeadlineMs = 8_000;
@@ -133,7 +133,7 @@ export function createUserService(deps: UserServiceDeps): UserService {
   };
 }
 
-/** One line per change, with ids only; for runs at level debug, because their records have the figures. */
+/** Logs one line per change, with ids only. Changes of runs have level debug: the run's record has their figures. */
 function logOutcome(
   log: Log,
   { change, outcome, requestId }: { change: UserChange; outcome: Outcome; requestId: string | undefined },

@@ -1,5 +1,5 @@
 // `bun run build:function [folder]`: the program as a Neon Function. One file for plain Node with the page inside, which
-// needs no node_modules where it runs, and beside it what declares it to Neon.
+// needs no node_modules where it runs, and beside it the files that declare it to Neon.
 import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { loadPageFiles } from "../http/pageFiles.ts";
@@ -16,9 +16,9 @@ const result = await Bun.build({
   naming: "index.mjs",
   target: "node",
   format: "esm",
-  // Else the folders of this machine; the threads that pino could start from there are not used.
+  // Otherwise `__dirname` would be a path of this machine. Only pino's worker threads need it, and none is started.
   define: { __dirname: '"."' },
-  // Names stay, for the stacks in the log.
+  // Identifiers are kept, so that stacks in the log are readable.
   minify: { whitespace: true, syntax: true },
   plugins: [
     {

@@ -88,17 +88,17 @@ function createPopulationSequence({ population, overridden }: Directory, query: 
     atMs: field === "created_at" ? population.createdAtMs(index) : population.updatedAtMs(index),
     clerkId: () => population.idAt(index),
   });
-  const settle = () => {
+  const skipOverridden = () => {
     while (at >= first && at < end && overridden.has(at)) at += step;
     place = at >= first && at < end ? placeAt(at) : undefined;
   };
-  settle();
+  skipOverridden();
   return {
     peek: () => place,
     user: () => population.userAt(at),
     advance: () => {
       at += step;
-      settle();
+      skipOverridden();
     },
     seek: (start) => {
       if (descending)
@@ -112,7 +112,7 @@ function createPopulationSequence({ population, overridden }: Directory, query: 
           firstIndex(population.size, (i) => compare(placeAt(i), start) > 0),
         );
       at = descending ? end - 1 : first;
-      settle();
+      skipOverridden();
     },
   };
 }

@@ -15,7 +15,7 @@ import { createDeferredUsers } from "./deferredUsers.ts";
 export interface ChunkOptions {
   /** See `RunWriter.apply`. */
   readonly countsAsSeen: boolean;
-  /** Cursor changes once the first `count` items are written. */
+  /** The cursor's changes once the first `count` items are written. */
   readonly advance: (count: number) => CursorChanges;
   /** Set for the retry at the end of a run: all deferred items. An item that is still refused is then recorded. */
   readonly leaving?: readonly BatchItem[];
@@ -36,7 +36,7 @@ export interface ChunkWriter {
   readonly takeDeferred: () => BatchItem[];
 }
 
-/** Uses `pages` for every write. */
+/** Create one per run: it holds the deferred users. */
 export function createChunkWriter(
   { log, run }: Pick<PageWriterDeps, "log" | "run">,
   { cursor, write }: Pick<PageWriter, "cursor" | "write">,

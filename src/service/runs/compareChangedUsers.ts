@@ -11,7 +11,7 @@ const pageUsersMax = 500;
 const overlapUsers = 50;
 /** Overlap with the last run: changes may become visible out of the order of their times. */
 const overlapMs = 10 * 60_000;
-/** Then the list is inconsistent: 20 times more than 50 deletions between two requests do not happen. */
+/** After more steps back the list counts as inconsistent: 20 times 50 deletions between two requests do not happen. */
 const stepsBackMax = 20;
 
 /**
@@ -48,7 +48,7 @@ export async function compareChangedUsers(
       options,
     );
     const last = users.at(-1);
-    // End of the list; its users are those of the page before, moved down by newer changes.
+    // End of the list: this page repeats users of the page before, moved down by newer changes.
     if (fresh.length === 0 && elements.length < pageUsersMax) return;
     repeatedPages = fresh.length === 0 ? repeatedPages + 1 : 0;
     if (repeatedPages > stepsBackMax) {

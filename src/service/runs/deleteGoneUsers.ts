@@ -12,7 +12,7 @@ const deletionsShare = 0.1;
 const deletionsShareMax = 0.5;
 /** The most that Clerk answers in one request. */
 const groupUsers = 100;
-/** Rows per query, each of which compares the whole table. */
+/** Rows per query; many, because each query reads the whole table. */
 const unseenUsersMax = 10_000;
 /** Concurrent requests, one per absent id. */
 const confirmationsAtOnce = 8;

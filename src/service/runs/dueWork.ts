@@ -10,7 +10,7 @@ import type { RunsService } from "./runsService.ts";
 const workMsMax = 10 * 60_000;
 /** A run stopped within the last day is resumed, because calls may be rare; changes since then are compared again. */
 const resumeMs = 24 * 3_600_000;
-/** After that the database is asked even if Clerk reports no change: for retention and for runs of other copies. */
+/** After this time the database is used even if Clerk reports no change: for retention and for runs of other copies. */
 const restMsMax = 24 * 3_600_000;
 /** Tolerance for a trigger that calls too early: its call counts as due. */
 const earlyMs = 60_000;
@@ -41,7 +41,7 @@ export interface DueWork {
    * @throws AppError `conflict` while another call or reconcile is in progress; `unavailable`, also if a run failed
    */
   readonly perform: () => Promise<DueWorkReport>;
-  /** Starts nothing more; `RunsService.close` stops the runs. */
+  /** From now on no run is started; `RunsService.close` stops the runs in progress. */
   readonly stop: () => void;
 }
 
@@ -85,7 +85,7 @@ export function createDueWork(deps: DueWorkDeps): DueWork {
     const ended = await takeOver(signal);
     if (everyMs === 0 || signal.aborted) return { ended, dueInMs: everyMs === 0 ? null : everyMs };
     const { dueInMs, runId } = await runs.startScheduled({ everyMs, firstDueInMs: 0 });
-    // Not due, perhaps because another process has just started it: then this is a conflict.
+    // Without `runId` the reconcile is not due. If another process has just started it, `takeOver` throws the conflict.
     ended.push(...(runId === null ? await takeOver(signal) : await work([runId], signal)));
     return { ended, dueInMs };
   }
@@ -116,7 +116,7 @@ export function createDueWork(deps: DueWorkDeps): DueWork {
         if (known) return known;
         const startedAtMs = clock.nowMs();
         const report = await perform(AbortSignal.any([stopping.signal, deadline.signal]));
-        rest.learn(startedAtMs, report);
+        rest.record(startedAtMs, report);
         return report;
       } finally {
         isUnderWay = false;
@@ -144,12 +144,12 @@ function createRest({ runs, database, reconcileEveryMs: everyMs, hasClerkKey, cl
       }
       const dueInMs = isReconciling ? asksClerkAtMs - nowMs : null;
       if (isAsleep && dueInMs !== 0) return { runs: [], dueInMs, note: resting };
-      // Until `learn` reports that this call succeeded.
+      // Unless `record` reports that this call succeeded, the next call uses the database too.
       asksDatabaseAtMs = 0;
       return null;
     },
     /** Called after a call that used the database. */
-    learn: (startedAtMs: number, { runs: ended, dueInMs }: DueWorkReport): void => {
+    record: (startedAtMs: number, { runs: ended, dueInMs }: DueWorkReport): void => {
       const isPaused = ended.some(({ status }) => status === "paused");
       asksDatabaseAtMs = isPaused ? 0 : startedAtMs + restMsMax;
       asksClerkAtMs = startedAtMs + (dueInMs ?? 0);

@@ -101,7 +101,7 @@ export const toClerkId = ({ clerkId }: BatchItem): string => clerkId ?? "";
 function toCursor(saved: RunCursor | null): RunCursor {
   // A cursor saved by an older version lacks newer fields.
   const cursor = { ...initialCursor, ...saved, position: { ...initialCursor.position, ...saved?.position } };
-  // The process that would have retried these users died, and their items with it.
+  // The process that would have retried these users has ended, and their items are lost: they are recorded as refused.
   const named = cursor.busyIds.reduce((former, clerkId) => ({ ...former, ...refuse(former, clerkId) }), cursor);
   return { ...named, busyIds: [] };
 }

@@ -63,8 +63,8 @@ async function becomeFull(ctx: RunContext): Promise<void> {
 }
 
 /**
- * The watermark by Clerk's clock, epoch milliseconds: changes made during this run are at or after it. A user dated
- * ahead must not hide other users' changes, so the watermark is never later than now.
+ * The watermark by Clerk's clock, epoch milliseconds: changes made during this run are at or after it. It is never
+ * later than now, so that a user whose `updated_at` is in the future does not hide the changes of other users.
  */
 function toWatermarkMs({ newest }: ClerkSnapshot, clock: Clock): number | null {
   const updatedAtMs = newest === undefined || newest.id === null ? null : toEpochMs(newest["updated_at"]);

@@ -4,7 +4,7 @@ import { toRunItem } from "./runWriter.ts";
 
 /** The most that Clerk answers in one request. */
 const groupUsers = 100;
-/** Rows per query, each of which compares the whole table. */
+/** Rows per query; many, because each query reads the whole table. */
 const linkableUsersMax = 10_000;
 
 /**

@@ -7,7 +7,7 @@ import { retry } from "../../retry.ts";
 
 /** How long one call may wait for Clerk's rate limit. */
 const limitWaitMsMax = 10 * 60_000;
-/** Retries after those of the client: a run of many minutes is worth one more. */
+/** Retries on top of those of the client, because a failed call can cost a run of many minutes. */
 const failuresMax = 1;
 
 /** A client for runs: waits as long as the rate limit demands, retries any other failure once, and ends with `signal`. */

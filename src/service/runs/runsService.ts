@@ -68,7 +68,7 @@ type OpenInput = Omit<Parameters<typeof openRun>[1], "runId" | "owner" | "kind" 
   resumeMs?: number;
 };
 
-/** Not with the start, of which drizzle would be a tenth. */
+/** Loaded at the first use: drizzle would take a tenth of the start time. */
 const loadRuns = () => import("../../store/runs/syncRuns.ts");
 
 /** Create one per process: it owns the leases of the runs that it works on. */
@@ -95,8 +95,8 @@ export function createRunsService(deps: RunsServiceDeps): RunsService {
       resumeMs: resumeWithinMs[kind],
       ...input,
     });
-    const learnFromRun = sleepPlan.learnFromOpening(answer);
-    if ("run" in answer) ownRuns.work(answer.run, clerk, learnFromRun);
+    const recordDone = sleepPlan.recordOpenRun(answer);
+    if ("run" in answer) ownRuns.work(answer.run, clerk, recordDone);
     return answer;
   }
 
@@ -164,7 +164,7 @@ function createOwnRuns(deps: Omit<RunsWorkerDeps, "clerk">) {
         .then((cursor) => void (cursor && onDone(cursor)))
         .finally(() => runs.delete(run.runId));
       runs.set(run.runId, { controller, ended });
-      // The lease was taken after `close` was called.
+      // `openRun` took the lease after `close` was called.
       if (isClosed) controller.abort(new RunStopped("shutdown"));
     },
     stop,

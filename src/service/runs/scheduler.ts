@@ -4,13 +4,13 @@ import type { Database } from "../../store/connection/database.ts";
 import type { RetentionService } from "../retention.ts";
 import type { RunsService } from "./runsService.ts";
 
-/** From the start of the process: by then the lease of the process before it has expired, and its run is taken over. */
+/** Delay of the takeover of runs: by then the lease of the process before this one has expired. */
 const takeOverAfterMs = 10_000;
-/** First check after the start, so that a process restarted more often than the interval also reconciles. */
+/** Delay of the first check, so that a process that is restarted more often than the interval also reconciles. */
 const firstCheckAfterMs = 5 * 60_000;
 /** Pause while the database is unavailable. */
 const retryAfterMs = 60_000;
-/** Erasure of a payload may be late by this, or by a quarter of its retention if that is shorter. */
+/** A payload is erased late by at most this, or by a quarter of its retention if that is shorter. */
 const sweepEveryMsMax = 24 * 3_600_000;
 const sweepEveryMsMin = 1_000;
 

@@ -13,10 +13,10 @@ const dayMs = 24 * 3_600_000;
 /** Decides for how long the schedule need not use the database, so that Neon can suspend it. */
 export interface SleepPlan {
   /**
-   * Takes over the schedule's state from an answer of `openRun`, if it has one.
-   * @returns a function to be called with the last cursor of the opened run, once it is done
+   * Records from an answer of `openRun` when a full reconcile is due, and the Clerk snapshot of the last run.
+   * @returns a function to be called with the last cursor of that run once the run is done
    */
-  readonly learnFromOpening: (answer: OpenRunAnswer) => (cursor: RunCursor) => void;
+  readonly recordOpenRun: (answer: OpenRunAnswer) => (cursor: RunCursor) => void;
   /**
    * Asks Clerk whether anything has changed since the last finished reconcile.
    * @returns milliseconds for which no run is needed; 0: the database has to be asked now
@@ -30,7 +30,7 @@ export function createSleepPlan({ database, log, clock }: { database: Database; 
   let fullDueAtMs = 0;
 
   return {
-    learnFromOpening: (answer) => {
+    recordOpenRun: (answer) => {
       if (answer.fullInMs === undefined) return () => undefined;
       const openedAtMs = clock.nowMs();
       fullDueAtMs = openedAtMs + answer.fullInMs;
@@ -50,7 +50,7 @@ export function createSleepPlan({ database, log, clock }: { database: Database; 
         return text === snapshot ? sleepMs : 0;
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
-        // The run is opened, so that its record shows the error.
+        // 0 makes the caller open the run, whose record then shows the error.
         log.debug({ err: error }, "[Scheduler] Clerk's changes are unknown; the reconcile runs");
         return 0;
       }

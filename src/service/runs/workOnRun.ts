@@ -22,7 +22,7 @@ const renewEveryMs = 2_000;
 const finishTriesMax = 5;
 const finishRetryMs = 1_000;
 
-/** What working on a run needs. */
+/** Dependencies of `workOnRun`. */
 export interface RunsWorkerDeps {
   readonly database: Database;
   readonly writer: Pick<UserWriter, "applyRunPage">;
@@ -47,8 +47,7 @@ interface RunEnd {
 
 /**
  * Works on a run until it ends or `controller` is aborted with a `RunStopped`. Never throws.
- * @returns the last cursor of a run that is `done`, else null
- * @returns the last cursor of a run that is `done`; of any other, null
+ * @returns the last cursor of a run that is `done`; null for any other run
  */
 export async function workOnRun(
   deps: RunsWorkerDeps,

@@ -57,7 +57,7 @@ export function createSocketSource(dsn: Dsn, clock: Clock): SocketSource {
     });
     opening.set(socket, nowMs);
     try {
-      await settle(socket, "connect", { clock, timeoutMs: dsn.connectTimeoutSeconds * 1000 });
+      await waitForEvent(socket, "connect", { clock, timeoutMs: dsn.connectTimeoutSeconds * 1000 });
       return dsn.tls === "off" ? socket : await startTls(socket, dsn, clock);
     } finally {
       opening.delete(socket);
@@ -97,7 +97,7 @@ async function startTls(socket: Socket, dsn: Dsn, clock: Clock): Promise<Socket>
   let answer: Buffer | undefined;
   socket.once("data", (data: Buffer) => (answer = data));
   socket.write(sslRequest);
-  await settle(socket, "data", limit);
+  await waitForEvent(socket, "data", limit);
   if (answer?.[0] !== 0x53 || answer.length !== 1) {
     if (dsn.tls === "if-offered" && answer?.[0] === 0x4e) return socket;
     socket.destroy();
@@ -112,11 +112,11 @@ async function startTls(socket: Socket, dsn: Dsn, clock: Clock): Promise<Socket>
     ...(isIP(dsn.host) === 0 ? { servername: dsn.host } : {}),
     rejectUnauthorized: dsn.tls === "verified",
   });
-  return settle(secure, "secureConnect", limit);
+  return waitForEvent(secure, "secureConnect", limit);
 }
 
 /** The socket once it emits `event`; rejects and destroys it on an error, a close or after `timeoutMs`. */
-function settle<S extends Socket>(
+function waitForEvent<S extends Socket>(
   socket: S,
   event: string,
   { clock, timeoutMs }: { clock: Clock; timeoutMs: number },
