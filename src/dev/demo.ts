@@ -90,7 +90,7 @@ interface Delivered {
 
 async function deliver(url: string, plan: readonly DemoDelivery[]): Promise<Delivered[]> {
   const openCourier = (secret: string) =>
-    // Without retries, for which the demo would have to wait.
+    // No retries: the demo would have to wait for them.
     createCourier({ url: `${url}/api/webhooks/clerk`, secrets: [secret], attemptsMax: 1 });
   const [clerks, forgers] = [openCourier(developmentWebhookSecret), openCourier(wrongSecret)];
   const deliveries: Delivered[] = [];
@@ -136,7 +136,7 @@ function printRows(rows: readonly Readonly<Record<string, unknown>>[]): void {
 bypassProxyOnLoopback(process.env);
 onStopSignal(() => {
   isStopping = true;
-  // Once the data folder is complete: it then ends with this process, while a half-made one would stay behind.
+  // Exits once the data folder is complete, because only then it is removed at the end of this process.
   void Promise.allSettled([opening]).then(() => process.exit(130));
 });
 const problems = await run().catch((error: unknown) => {

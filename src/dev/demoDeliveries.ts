@@ -82,7 +82,7 @@ export function makeDemoDeliveries({ changes, directory, instanceId }: Simulated
     },
     { what: "signed, but without a user", event: event("user.updated", {}), expected: "422 invalid_event" },
   ];
-  // Sends no webhook: this one is lost.
+  // A change in the directory sends no webhook: it is the lost one.
   directory.update(lostWebhookUser, { first_name: "Gilberto", last_name: "Perdido" });
   return deliveries;
 }

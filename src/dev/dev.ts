@@ -7,10 +7,10 @@ import { migrateDatabase } from "../store/migration/migrate.ts";
 import { bypassProxyOnLoopback } from "./bypassProxyOnLoopback.ts";
 import { openDevParts, writeEnvFile, type DevParts } from "./devParts.ts";
 
-/** The server itself ends within 10 s. */
+/** Longer than the 10 s within which the server ends by itself. */
 const serverEndsWithinMs = 11_000;
 const root = join(import.meta.dir, "../..");
-/** Tests use another one than the developer. */
+/** Tests set another folder than the developer's. */
 const dataFolder = process.env["DEV_DATA_FOLDER"] || join(root, ".data");
 
 bypassProxyOnLoopback(process.env);
@@ -71,7 +71,7 @@ async function isPortFree(port: number): Promise<boolean> {
     await Bun.serve({ port, hostname: "127.0.0.1", fetch: () => new Response() }).stop(true);
     return true;
   } catch {
-    // In use, or not ours to listen on.
+    // The port is in use, or this account may not listen on it.
     return false;
   }
 }

@@ -10,7 +10,7 @@ import { developmentAdminToken, developmentSeed, developmentWebhookSecret } from
 import { openEmbeddedPostgres } from "./postgres/embeddedPostgres.ts";
 import { openSimulatedClerk } from "./clerk/simulatedClerk.ts";
 
-/** Enough to page through, few enough to look at. */
+/** Enough for several pages, few enough to look at. */
 const simulatedUsers = 1_000;
 const databaseName = "clerk_neon_sync";
 /** Svix's retry delays of 5 s to 10 h become 25 ms to 3 min. */
@@ -27,7 +27,7 @@ export interface DevParts {
 
 /**
  * Opens stand-ins for what the configuration lacks: Postgres in `.data/`, a simulated Clerk, keys for development.
- * @param options.env as it was given, to see what is set
+ * @param options.env the environment, which shows what is set
  */
 export async function openDevParts(options: {
   config: Config;
@@ -104,7 +104,7 @@ async function openClerkPart({ config, log }: { config: Config; log: Log }): Pro
   let isClosing = false;
   clerk.changes.onEvent((event) => {
     courier.send(event).catch((err: unknown) => {
-      // Retries end with `dev`.
+      // `close` ends pending retries, which is no error.
       if (!isClosing)
         log.error({ err, svixId: event.svixId }, "[Dev] An event of the simulated Clerk was not delivered");
     });

@@ -79,7 +79,7 @@ export async function runSimulation(
   return report.failed === 0 && !interrupted;
 }
 
-/** Sends all events, or until Ctrl-C. Resolves with how many the server accepted. */
+/** Sends all events, or stops at Ctrl-C. Resolves with the number that the server accepted. */
 async function sendAll(
   courier: Courier,
   events: readonly ClerkEvent[],
@@ -98,7 +98,7 @@ async function sendAll(
     void courier.stop();
   });
   try {
-    // The first alone, so that an absent server or a wrong secret is noticed before the rest is sent.
+    // Sends the first event alone, so that an absent server or a wrong secret is noticed before the rest is sent.
     const [first, ...rest] = events;
     if (first !== undefined && (await send(first))) await Promise.all(rest.map(send));
     await courier.idle();

@@ -6,12 +6,12 @@ import { createRateLimits, type RateLimits } from "../auth/rateLimits.ts";
 /** Who calls: a machine with the admin token, or a person with a Clerk session. */
 export type Actor = { readonly kind: "machine" } | { readonly kind: "session"; readonly clerkId: string };
 
-/** What every procedure gets. */
+/** Context of every procedure. */
 export interface SyncContext {
   readonly services: Services;
-  /** With the request's id in each line, if it has one. */
+  /** Writes the request's id in each line, if there is one. */
   readonly log: Log;
-  /** Of the HTTP request; in an error's `data` too. */
+  /** Id of the HTTP request; also in the `data` of errors. */
   readonly requestId?: string | undefined;
   /** Null: no known caller. @throws AppError `too_many_requests` when the client's address failed too often */
   readonly findActor: () => Promise<Actor | null>;
@@ -21,7 +21,7 @@ export interface SyncContext {
   readonly countCall: (actor: Actor) => Promise<void>;
 }
 
-/** What the contexts of all requests share. */
+/** Dependencies that the contexts of all requests share. */
 export interface ContextDeps {
   readonly services: Services;
   readonly log: Log;

@@ -10,13 +10,13 @@ const pageUsersMax = 500;
 const pageUsersDefault = 10;
 const idFilterMax = 100;
 
-/** The instance that the API answers for. */
+/** Options of `createBackendApi`. */
 export interface BackendApiOptions {
   readonly directory: ClerkDirectory;
   readonly changes: ClerkChanges;
   readonly secretKey: string;
   readonly instanceId: string;
-  /** Clerk's are 100 for development, 1000 for production; `Infinity`: none. */
+  /** Rate limit. Clerk's is 100 for development instances, 1000 for production; `Infinity`: none. */
   readonly requestsPer10s: number;
   readonly sessions: () => Promise<SessionTokens>;
   readonly now: () => number;

@@ -4,7 +4,7 @@ import { emailAddress, type Json } from "./clerkUserParts.ts";
 import { baseUser } from "./clerkUserShapes.ts";
 import type { SessionTokens } from "./sessionTokens.ts";
 
-/** Fields that `POST` and `PATCH` set, besides the addresses. */
+/** Fields other than addresses that `POST` and `PATCH` set. */
 const settable = [
   "first_name",
   "last_name",

@@ -23,7 +23,7 @@ export interface ClerkChanges {
 export function createClerkChanges(options: {
   directory: ClerkDirectory;
   seed: number;
-  /** Of the events, which makes their ids. */
+  /** Sequence number of the first event; the events' ids are made from it. */
   firstSequence: number;
   instanceId: string;
   /** Epoch milliseconds. */

@@ -21,7 +21,7 @@ export interface ClerkDirectory {
 }
 
 /**
- * @param options.firstSequence of people who sign up, at least `users`
+ * @param options.firstSequence sequence number of the first person who signs up, at least `users`
  * @param options.now epoch milliseconds
  */
 export function createClerkDirectory(options: {

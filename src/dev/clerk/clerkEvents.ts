@@ -11,10 +11,10 @@ export interface ClerkEvent {
   readonly body: string;
 }
 
-/** `current`: as live traffic has it; the others lack what older events lack, `seconds` is as in the OpenAPI examples. */
+/** `current`: as in live traffic; `seconds`: as in the OpenAPI examples; the others lack fields as older events do. */
 export type EnvelopeForm = "current" | "withoutInstance" | "withoutAttributes" | "bare" | "seconds";
 
-/** What an event has besides its data. */
+/** The parts of an event other than its data. */
 export interface EnvelopeOptions {
   readonly svixId: string;
   /** Epoch milliseconds; live, 10–60 ms after the user's `updated_at`. */
@@ -27,7 +27,7 @@ const eventAttributes = {
   http_request: { client_ip: "192.0.2.1", user_agent: "Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0.0.0" },
 };
 
-/** Carries the user in the form of webhooks, see `toWebhookUser`. */
+/** An event with the user in the form of webhooks, see `toWebhookUser`. */
 export function userEvent(
   type: "user.created" | "user.updated",
   user: ClerkUser,
@@ -45,7 +45,7 @@ export function deletionEvent(
   return toEvent("user.deleted", clerkId, { deleted: true, id: clerkId, object: "user", ...changes }, options);
 }
 
-/** Any event, in the envelope asked for. */
+/** An event of any type. */
 export function toEvent(type: string, clerkId: string | null, data: unknown, options: EnvelopeOptions): ClerkEvent {
   const { svixId, timestampMs, instanceId, form = "current" } = options;
   const rest = {

@@ -13,7 +13,7 @@ function verification(person: Person, fields: Json): Json {
   return { status: "verified", attempts: 1, expire_at: person.createdAtMs + expiryMs, ...fields };
 }
 
-/** `address` undefined: the person's own. `status` as in Clerk's specification. */
+/** An element of `email_addresses`. `address`: default the person's own; `status`: as in Clerk's specification. */
 export function emailAddress(
   person: Person,
   options: {

@@ -62,7 +62,7 @@ export function baseUser(person: Person, changes: Json = {}): ClerkUser {
   };
 }
 
-/** For users who sign in by something else. */
+/** Fields of users who sign in without an address. */
 const withoutEmail = { email_addresses: [], primary_email_address_id: null };
 
 function oauthUser(person: Person, provider: "oauth_google" | "oauth_github", changes: Json = {}): ClerkUser {

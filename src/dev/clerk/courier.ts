@@ -4,9 +4,9 @@ import { isObject, parseJson } from "../../domain/json.ts";
 import type { ClerkEvent } from "./clerkEvents.ts";
 import { createRandom } from "./seeded.ts";
 
-/** Before each attempt, in seconds (Svix's documentation): at once, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h. */
+/** Delay before each attempt, in seconds (Svix's documentation): none, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h. */
 const retryAfterSeconds = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
-/** Svix takes no answer within this as a failure. */
+/** An attempt without an answer within this time is a failure for Svix. */
 const attemptDeadlineMs = 15_000;
 
 /** One delivery (HTTP attempt) and its answer. */
@@ -22,15 +22,15 @@ export interface DeliveryAttempt {
   readonly willRetry: boolean;
 }
 
-/** How a courier delivers. */
+/** Options of `createCourier`. */
 export interface CourierOptions {
-  /** Of the endpoint, such as `http://localhost:3000/api/webhooks/clerk`. */
+  /** Address of the endpoint, such as `http://localhost:3000/api/webhooks/clerk`. */
   readonly url: string;
-  /** One, or, while it is being rotated, several `whsec_…`: all of them sign. */
+  /** `whsec_…`; several during a rotation: each of them signs. */
   readonly secrets: readonly string[];
-  /** Of random delays and duplicates; default 1. */
+  /** Seed of random delays and duplicates; default 1. */
   readonly seed?: number;
-  /** The share of events that are sent twice though they arrived; default 0. */
+  /** Share of events that are sent again after they have arrived; default 0. */
   readonly duplicateShare?: number;
   /** Each event is delayed by 0 to this, so that events arrive out of order; default 0. */
   readonly delayMsMax?: number;
@@ -43,16 +43,16 @@ export interface CourierOptions {
   readonly onAttempt?: (attempt: DeliveryAttempt) => void;
 }
 
-/** Delivers events as Svix does: at least once, in no order, again until the endpoint takes them. */
+/** Delivers events as Svix does: at least once, in any order, with retries until the endpoint accepts them. */
 export interface Courier {
   /**
    * Resolves with the last attempt when the endpoint accepted the event or no further attempt is due.
-   * `delayMs`: instead of a random delay; `copies`: how many duplicates, each with `attempt` counted on.
+   * `delayMs` replaces the random delay; `copies` is the number of duplicates, whose `attempt` continues the count.
    */
   readonly send: (event: ClerkEvent, options?: { delayMs?: number; copies?: number }) => Promise<DeliveryAttempt>;
   /** Resolves when nothing is in flight or pending, duplicates included. */
   readonly idle: () => Promise<void>;
-  /** Sends nothing more; pending retries are dropped. */
+  /** From now on the courier sends nothing; pending retries are dropped. */
   readonly stop: () => Promise<void>;
 }
 
@@ -104,7 +104,7 @@ export function createCourier(options: CourierOptions): Courier {
       const extra = copies ?? (random() < duplicateShare ? 1 : 0);
       const first = track(deliver(event, delayMs ?? random() * delayMsMax, 0));
       for (let copy = 1; copy <= extra; copy++) {
-        // The answers to a duplicate are reported to `onAttempt` alone.
+        // Only `onAttempt` is told the answers to a duplicate.
         track(deliver(event, random() * delayMsMax, copy)).catch(unlessStopped);
       }
       return first;

@@ -22,7 +22,7 @@ interface Row {
 /**
  * Compares the tables with a simulated Clerk: one line for each difference. It implements the rules a second time, because
  * the program's own mapper would agree with itself.
- * @param deleted the ids Clerk once had
+ * @param deleted ids of the deleted users
  */
 export async function findDifferences(
   sql: Sql,

@@ -72,7 +72,7 @@ interface Sequence {
   readonly peek: () => Place | undefined;
   readonly user: () => ClerkUser;
   readonly advance: () => void;
-  /** To the first place after this one. */
+  /** Moves to the first place after `place`. */
   readonly seek: (place: Place) => void;
 }
 
@@ -155,7 +155,7 @@ function createOverrideSequence({ overrides, sorted }: Directory, query: PageQue
   };
 }
 
-/** Bytewise on ids, as their digits are in the order of their bytes. */
+/** Compares times, then ids by bytes: the digits of an id are in the order of their bytes. */
 function compare(a: Place, b: Place): number {
   if (a.atMs !== b.atMs) return a.atMs - b.atMs;
   const [aId, bId] = [a.clerkId(), b.clerkId()];

@@ -2,7 +2,7 @@ const windowMs = 10_000;
 
 /** Counts requests in a sliding window of 10 s; answers the seconds to wait when the limit is reached, else 0. */
 export function createRateLimit(requestsPer10s: number, now: () => number): () => number {
-  /** When each of the last requests came, as a ring. */
+  /** Times of the last requests, as a ring buffer. */
   const cameAtMs = new Float64Array(requestsPer10s).fill(-Infinity);
   let oldest = 0;
   return () => {

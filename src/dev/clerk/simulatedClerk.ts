@@ -4,28 +4,28 @@ import { createClerkDirectory, type ClerkDirectory } from "./clerkDirectory.ts";
 import { findFreePort } from "../findFreePort.ts";
 import { createSessionTokens, type SessionTokens } from "./sessionTokens.ts";
 
-/** What a simulated instance begins with. */
+/** Options of `openSimulatedClerk`. */
 export interface SimulatedClerkOptions {
-  /** Of everything random; default 1. */
+  /** Seed of everything random; default 1. */
   readonly seed?: number;
   /** How many users the instance begins with, up to millions; default 0. */
   readonly users?: number;
   /**
-   * First sequence number of the ids of sign-ups and events; default `users`. With a database that keeps the users of an
-   * earlier simulated Clerk it has to be another, or ids repeat.
+   * First sequence number of the ids of sign-ups and events; default `users`. For a database that keeps the users of an
+   * earlier simulated Clerk it must be another number, or ids repeat.
    */
   readonly firstSequence?: number;
   /** Begins with `sk_test_` or `sk_live_`; default `sk_test_simulated`. */
   readonly secretKey?: string;
-  /** What its events and `/v1/instance` say; default `ins_simulated`. */
+  /** Id in the events and in the answer of `/v1/instance`; default `ins_simulated`. */
   readonly instanceId?: string;
-  /** Of the Backend API, on 127.0.0.1; default: one that is free. */
+  /** Port of the Backend API on 127.0.0.1; default: a free one. */
   readonly port?: number;
-  /** Default: Clerk's own, 100 with an `sk_test_` key and 1000 with another; `Infinity`: none. */
+  /** Rate limit; default as at Clerk: 100 with an `sk_test_` key, 1000 with another. `Infinity`: none. */
   readonly requestsPer10s?: number;
   /** Epoch milliseconds; default the machine's clock. */
   readonly now?: () => number;
-  /** Answers in place of the Backend API, or after it. */
+  /** Gives the answer to a request, instead of the Backend API (`answer`) or after it. */
   readonly answerAround?: (answer: () => Promise<Response>) => Promise<Response>;
 }
 

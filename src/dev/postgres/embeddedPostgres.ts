@@ -12,41 +12,41 @@ import { findPostgresUser, type PostgresUser } from "./postgresUser.ts";
 const startAttemptsMax = 20;
 const startPauseMs = 250;
 
-/** Where and how the server keeps its data. */
+/** Options of `openEmbeddedPostgres`. */
 export interface EmbeddedPostgresOptions {
-  /** Where a persistent server keeps its data; if the server's account cannot get there, elsewhere, which is logged. */
+  /** Folder of a persistent server's data. If the server's account cannot reach it, another is used and logged. */
   readonly dataFolder?: string;
   /** Keeps the data; otherwise they are in a temporary folder, which `stop` removes. */
   readonly persistent: boolean;
   readonly log: Log;
-  /** Default: one that is free. */
+  /** Default: a free one. */
   readonly port?: number;
   /** Server settings by name, beside or instead of the ones chosen here. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Whether commits reach the disk before they are answered; default: what is persistent is durable. */
+  /** Whether commits reach the disk before they are answered; default: true for a persistent server. */
   readonly durable?: boolean;
-  /** Where the programs of another version are, see `findPostgresBinaries`. */
+  /** Folder of another version's programs, see `findPostgresBinaries`. */
   readonly packageFolder?: string | undefined;
 }
 
 /** A Postgres server of our own, on 127.0.0.1 only. */
 export interface EmbeddedPostgres {
-  /** Of the database `postgres`, as its superuser. */
+  /** URL of the database `postgres`, with its superuser. */
   readonly url: string;
   readonly port: number;
   readonly dataFolder: string;
-  /** Of the server's main process; another one after `restart`. */
+  /** Process id of the server's main process; another one after `restart`. */
   readonly pid: number;
   urlFor(databaseName: string): string;
   /** `template` must have no connections. */
   createDatabase(name: string, template?: string): Promise<void>;
-  /** Ends its connections; no error if it does not exist. */
+  /** Ends the database's connections and drops it; no error if it does not exist. */
   dropDatabase(name: string): Promise<void>;
   /** Ends the server in order; a temporary data folder is removed. May be called twice. */
   stop(): Promise<void>;
-  /** As by `kill -9` of the server and all its processes; data stay for `restart`. */
+  /** Kills the server and all its processes as `kill -9` does; the data stay for `restart`. */
   kill(): Promise<void>;
-  /** Starts again after `kill`, or stops and starts: same port, same data. */
+  /** Starts the server again, after stopping it if it runs: same port, same data. */
   restart(): Promise<void>;
 }
 

@@ -22,7 +22,7 @@ export interface PostgresBinaries {
 export async function findPostgresBinaries(options: {
   user: PostgresUser;
   log: Log;
-  /** Of another version's platform package; by default the one in node_modules. */
+  /** Folder of another version's platform package; default: the one in node_modules. */
   packageFolder?: string | undefined;
 }): Promise<PostgresBinaries> {
   const { user, log, packageFolder } = options;
@@ -94,7 +94,7 @@ async function copyBinaries(folder: string, version: string, user: PostgresUser)
   try {
     await cp(folder, join(draft, "native"), {
       recursive: true,
-      // Else the links would lead back to where they were copied from.
+      // Otherwise the copied links would point to the original folder.
       verbatimSymlinks: true,
       filter: (path) => !path.endsWith(".a"),
     });

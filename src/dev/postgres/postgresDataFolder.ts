@@ -10,7 +10,7 @@ import { findProcess } from "./processTable.ts";
 
 /** initdb takes half a second; a slow disk takes longer. */
 const initdbDeadlineMs = 120_000;
-/** How long a server whose program has just died needs to see it and end. */
+/** Time within which a server whose program has just died notices that and ends. */
 const orphanGraceMs = 5_000;
 const passwordFile = "embedded_password";
 
@@ -49,8 +49,8 @@ interface DataFolderOptions {
 }
 
 /**
- * Makes the data folder if there is none and returns the superuser's password. A half-made one never stays: it is
- * built beside and moved into place.
+ * Makes the data folder if there is none and returns the superuser's password. The folder is built under another name
+ * and then moved, so that an unfinished one is never used.
  * @throws Error if the folder holds something else, or data of another major version
  */
 export async function ensureDataFolder(options: DataFolderOptions): Promise<string> {

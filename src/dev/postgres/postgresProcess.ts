@@ -40,7 +40,7 @@ wait
 
 /** A running server. */
 export interface PostgresProcess {
-  /** Of the postmaster. */
+  /** Process id of the postmaster. */
   readonly pid: number;
   /** Disconnects clients, writes a checkpoint, ends; resolves when the process is gone. */
   stop(): Promise<void>;
@@ -162,7 +162,7 @@ export function isAlive(pid: number): boolean {
   return signal(pid, 0);
 }
 
-/** Whether there was a process to send it to. */
+/** Sends a signal. @returns whether there is such a process */
 export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, name);

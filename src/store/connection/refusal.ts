@@ -3,7 +3,7 @@ import { functionsSchema } from "../migration/sqlFunctions.ts";
 import type { Database } from "./database.ts";
 import { findPostgresError, isRefusal, type PostgresError } from "./pgErrors.ts";
 
-/** Counts against the deadline of the delivery. */
+/** Short, because the delivery waits for the name. */
 const lookupDeadlineMs = 1_000;
 
 /** Runs `work` and turns a refusal by a rule of the database into an AppError `refused` that names the rule. */

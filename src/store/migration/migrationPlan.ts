@@ -4,8 +4,8 @@ import { migrationJournal, migrationTexts } from "./migrationFiles.ts";
 import { planFunctions } from "./sqlFunctions.ts";
 
 /**
- * Same columns as drizzle's table of migrations, but a table of our own: if a team's program shared it, each program would skip
- * migrations older than the other's newest.
+ * Same columns as drizzle's table of migrations, but a table of our own: if a team's program shared it, each program
+ * would skip migrations older than the other's newest.
  */
 const migrationsTable = "drizzle.clerk_neon_sync_migrations";
 /** The migrations' SQL has unqualified names. */

@@ -23,8 +23,8 @@ const kinds: Readonly<Record<string, string>> = {
 
 /**
  * Finds objects in `public` with a name of the pending migrations that are not this program's: `create … if not exists`
- * would silently use them. An object with the same definition counts as
- * this program's: that happens after a restore without the table of migrations.
+ * would silently use them. An object with the same definition counts as this program's: that happens after a restore
+ * without the table of migrations.
  * @param tags of the pending migrations
  * @returns one sentence for the operator per name
  */

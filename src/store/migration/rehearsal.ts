@@ -16,7 +16,7 @@ export interface RehearsalReport {
   readonly warnings: readonly RehearsalFinding[];
 }
 
-/** Further labels are not tried. */
+/** Limit on the labels of `turma` that are tried. */
 const labelsTriedMax = 50;
 
 /** Where a rehearsal runs: on a pool or inside a transaction. */
@@ -44,7 +44,7 @@ export function rehearse(
   return rehearseOn(connection, defaultTurma);
 }
 
-/** The same inside a transaction (read committed), by a savepoint. */
+/** Rehearses inside a transaction (read committed) and rolls back to a savepoint. */
 export function rehearseIn(
   tx: TransactionSql,
   { defaultTurma }: { readonly defaultTurma?: string | undefined },

@@ -15,7 +15,8 @@ export interface BatchItem {
 }
 
 /**
- * Serialises one change. With `replay` a `dead` or `ignored` event is reprocessed; without it, one that is not refused is a repetition.
+ * Serialises one change. With `replay` an event that the ledger has as `dead` or `ignored` is reprocessed; without it
+ * only a refused one is, and any other is a repetition.
  */
 export function toBatchItem(change: UserChange, { replay = false }: { replay?: boolean } = {}): BatchItem {
   const { clerkId, delivery } = change;

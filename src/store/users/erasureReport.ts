@@ -1,7 +1,7 @@
 import type { UserStatus } from "../../domain/userStatus.ts";
 import type { Database } from "../connection/database.ts";
 
-/** Scans all payloads, because no index finds the ids in them. Used by the command line only. */
+/** The report reads all payloads, because no index finds the ids in them; only the command line asks for it. */
 const deadlineMs = 300_000;
 
 /**

@@ -1,8 +1,8 @@
 -- Applies the created and updated users of a batch; each is compared with its row. Called by apply_changes, under the lock
 -- and settings of apply_user_changes.
 --
--- parts: three texts for each change, see there. settled_outcomes: outcomes of deliveries settled before, by svix_id.
--- widths: see text_widths. user_outcomes: by clerk_id, before linking. vacated_keys: formerly verified addresses
+-- parts: three texts for each change, see apply_user_changes. settled_outcomes: outcomes of deliveries settled before, by
+-- svix_id. widths: see text_widths. user_outcomes: by clerk_id, before linking. vacated_keys: formerly verified addresses
 -- (clerk_email_key) that their users have left. unlinked_clerk_ids: users without a mentorado, null if there are none.
 -- created, changed: rows inserted, rows with new content.
 create function clerk_sync.apply_upserts(
@@ -34,7 +34,7 @@ begin
                   and (u.email::text collate "C" is distinct from f.email collate "C" or not f.email_verified)
                 then public.clerk_email_key(u.email) end as vacated_key,
            u.raw_json is not distinct from k.raw as is_same_raw,
-           -- By bytes, whatever the collations of the columns take for equal.
+           -- Compares bytes, because a column's collation may treat different texts as equal.
            (u.name::text collate "C", u.email::text collate "C", u.email_verified, u.image_url::text collate "C",
             u.login_method::text collate "C", clerk_sync.from_column(u.clerk_created_at))
              is not distinct from
@@ -50,8 +50,8 @@ begin
       -- `offset 0`: a plan made while the table was empty and analyzed would read all of it.
       left join lateral (select * from public.users u where u.clerk_id = c.clerk_id offset 0) u on true
       cross join lateral (
-        -- An older table may have narrower columns than ours. A name that is too long is
-        -- cut. An address that is too long is left out, because a cut one could belong to another person.
+        -- An older table may have narrower columns than ours. A name that is too long is cut. An address that is too
+        -- long is left out, because a cut one could belong to another person.
         select case when length(c.name) > widths.name then left(c.name, widths.name) else c.name end as name,
                case when length(c.email) > widths.email then null else c.email end as email,
                c.email_verified and c.email is not null and length(c.email) > widths.email is not true as email_verified,

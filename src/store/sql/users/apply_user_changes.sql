@@ -2,9 +2,8 @@
 -- unlink_mentorado) and retention are written by functions of their own.
 --
 -- batch: {"default_turma": text or null, "separator": text, "has_deletions": boolean, "has_upserts": boolean,
--- "has_replays": boolean,
--- "lock_wait_ms": number or null, "leaving": [`change` rows as text, …] or absent}; lock_wait_ms: how long a locked row is
--- waited for, if not as in lock_writer; leaving: see release_addresses.
+-- "has_replays": boolean, "lock_wait_ms": number or null, "leaving": [`change` rows as text, …] or absent}. lock_wait_ms:
+-- how long a locked row is waited for; null: as in lock_writer. leaving: see release_addresses.
 -- texts: three for each change, with the separator between them: a `change` as Postgres writes rows, the Clerk user as
 -- JSON and the ledger's payload. As JSON all of them are expensive to read.
 -- The caller ensures that each clerk_id and each svix_id occurs at most once in a batch.
