@@ -1,4 +1,4 @@
-/** Time, as an argument: the program reads it and waits on it only through this, so that a test can move it. */
+/** The program reads the time and sets timers only through a `Clock`, so that a test can move the time. */
 export interface Clock {
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
@@ -6,8 +6,8 @@ export interface Clock {
   readonly monotonicMs: () => number;
   /**
    * Calls `action` once, after `ms`.
-   * @param options.isBackground the process may end before
-   * @returns cancels the call
+   * @param options.isBackground the timer does not keep the process alive
+   * @returns a function that cancels the call
    */
   readonly setTimer: (ms: number, action: () => void, options?: { readonly isBackground?: boolean }) => () => void;
 }
@@ -46,7 +46,7 @@ export function repeat(clock: Clock, everyMs: number, action: () => void): () =>
   return () => cancel();
 }
 
-/** A signal that is aborted after `ms`. It keeps no process alive; `cancel` is to be called when the work has ended. */
+/** A signal that is aborted after `ms`. Its timer keeps no process alive. Call `cancel` when the work has ended. */
 export function startDeadline(clock: Clock, ms: number): { readonly signal: AbortSignal; readonly cancel: () => void } {
   const controller = new AbortController();
   const abort = () => controller.abort(new DOMException("The deadline has passed.", "TimeoutError"));

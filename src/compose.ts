@@ -103,7 +103,7 @@ export function createUserService(deps: SyncDeps): UserService {
 
 /**
  * The HTTP side, to serve or to mount: `app.route("/", createApp(deps))`. Mounted it answers its own routes and leaves
- * all others, their 404s included, to the app around it.
+ * all others, their 404s included, to the host app.
  */
 export function createApp(deps: SyncDeps & SyncAppOptions): Hono {
   const { webhookSecrets, defaultTurma, clerkInstanceId, corsOrigins } = deps.config;
@@ -129,7 +129,7 @@ export function startSchedule(deps: SyncDeps & { readonly services: Services }):
   };
 }
 
-/** The same work for a process without timers: an external call starts it. */
+/** The work of `startSchedule` for a process without timers: an external call starts it. */
 export function createDueWork(deps: SyncDeps & { readonly services: Services }): DueWork {
   return createWork(toScheduleDeps(deps));
 }
@@ -162,7 +162,7 @@ function toClerk({ config, clerk, log = silentLog, observer, clock }: Omit<SyncD
   return secretKey === undefined ? null : createClerkApi({ secretKey, apiUrl, log, observer, clock });
 }
 
-/** Who may call what, and the services that answer. */
+/** Dependencies that `createApp` and `createContextFactory` share: services and the checks of access. */
 function toAccess(deps: SyncDeps) {
   const { config, clock } = deps;
   const log = toSafeLog(deps);

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { configSchema } from "./configSchema.ts";
 import type { Dsn } from "./store/connection/dsn.ts";
 
-/** Unless `EVENT_RETENTION_DAYS` is longer. */
+/** Used unless `EVENT_RETENTION_DAYS` is longer. */
 const ledgerRetentionDaysDefault = 365;
 
 /** Everything configurable, parsed once. `undefined`: not configured. */
@@ -29,7 +29,7 @@ export interface Config {
   readonly defaultTurma: string | undefined;
   /** How long the payload of a settled event is kept. */
   readonly eventRetentionDays: number;
-  /** How long its row is kept; 0: for ever. */
+  /** How long the row of a settled event is kept; 0: for ever. */
   readonly ledgerRetentionDays: number;
   /** 0: no scheduled reconcile. */
   readonly reconcileEveryMinutes: number;
@@ -71,7 +71,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the environment; pure. An empty value counts as absent.
- * @param options.mode `start` also demands what a production server cannot do without
+ * @param options.mode `start` also requires the variables that a production server needs
  * @throws ConfigError with every problem at once
  */
 export function parseConfig(env: Environment, options: { mode: "start"; isTty?: boolean }): StartConfig;
@@ -90,14 +90,14 @@ export function parseConfig(env: Environment, options: { mode?: "start"; isTty?:
   return toConfig(parsed.data, options.isTty ?? false);
 }
 
-/** Checked apart from the other variables, so that it is reported together with their problems. */
+/** Compares the two retentions; not in the schema, so that the result is reported together with other problems. */
 function findRetentionProblems(given: Environment): ConfigProblem[] {
   const { data } = configSchema.pick({ EVENT_RETENTION_DAYS: true, LEDGER_RETENTION_DAYS: true }).safeParse(given);
   if (!data?.LEDGER_RETENTION_DAYS || data.LEDGER_RETENTION_DAYS >= data.EVENT_RETENTION_DAYS) return [];
   return [{ name: "LEDGER_RETENTION_DAYS", message: "must not be less than EVENT_RETENTION_DAYS" }];
 }
 
-/** What a `StartConfig` has beyond a `Config`. */
+/** The variables that a `StartConfig` needs and that are missing. */
 function findMissing(given: Environment): ConfigProblem[] {
   const hasSecret = given["CLERK_WEBHOOK_SECRET"] ?? given["CLERK_WEBHOOK_SIGNING_SECRET"];
   const missing = [...(given["DATABASE_URL"] ? [] : ["DATABASE_URL"]), ...(hasSecret ? [] : ["CLERK_WEBHOOK_SECRET"])];
@@ -111,7 +111,7 @@ function toConfig(data: z.infer<typeof configSchema>, isTty: boolean): Config {
     databasePoolMax: data.DATABASE_POOL_MAX,
     webhookSecrets: [...new Set([...(data.CLERK_WEBHOOK_SECRET ?? []), ...(data.CLERK_WEBHOOK_SIGNING_SECRET ?? [])])],
     clerkSecretKey: data.CLERK_SECRET_KEY,
-    // Often copied with `/v1`, which the paths have too; with both a healthy API answers 404.
+    // The address is often copied with `/v1`, which the paths have too; with both the API answers 404.
     clerkApiUrl: data.CLERK_API_URL.replace(/\/+$/, "").replace(/\/v1$/, ""),
     clerkPublishableKey: data.CLERK_PUBLISHABLE_KEY,
     clerkJwtKey: data.CLERK_JWT_KEY,

@@ -9,9 +9,9 @@ const adminTokenCharsMin = 32;
 const secretBytesMin = 24;
 /** A JavaScript timer holds 2^31 - 1 ms and fires at once beyond; a longer interval is taken as this one. */
 const reconcileEveryMinutesMax = 35_791;
-/** A date that far back still has a positive year, as ISO texts need it. */
+/** A date this many days ago still has a positive year, which ISO 8601 needs. */
 const retentionDaysMax = 700_000;
-/** Svix retries for a day and a half, and an operator can recover messages for some days: till then the row tells duplicates. */
+/** Svix retries for 27 hours, and an operator can recover messages for some days: their rows identify duplicates. */
 const ledgerRetentionDaysMin = 7;
 
 /** `parse` throws an Error whose message says what is wrong, without the value. */
@@ -45,7 +45,7 @@ export const logLevelSchema = z.enum(
   "must be fatal, error, warn, info, debug, trace or silent",
 );
 
-/** Each variable by itself: its form, its default, and what is said if it is malformed, without its value. */
+/** The form and default of each variable, and the message if it is malformed, which never contains the value. */
 export const configSchema = z.object({
   DATABASE_URL: parsedBy(parseDsn).optional(),
   DATABASE_URL_UNPOOLED: parsedBy(parseDsn).optional(),

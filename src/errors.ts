@@ -1,4 +1,4 @@
-/** Every way a request can fail, as the outside sees it. */
+/** Codes of all errors, as clients see them. */
 export type ErrorCode =
   | "missing_headers"
   | "invalid_signature"

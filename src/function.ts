@@ -42,7 +42,7 @@ async function open(): Promise<Fetch> {
     ...program,
     dueWork,
     isDraining: () => isDraining,
-    // With the first request for readiness, not at each start: a function starts often, and a rehearsal delays deliveries.
+    // Rehearses at the first readiness request: a function starts often, and a rehearsal delays deliveries.
     onReadinessAsked: () => {
       rehearsal ??= startRehearsal({ ...program, defaultTurma: config.defaultTurma });
     },
@@ -54,7 +54,7 @@ async function open(): Promise<Fetch> {
     rehearsal?.stop();
     dueWork.stop();
     const endsAtMs = Date.now() + answerMs;
-    // Releases its runs, which the next trigger resumes, while deliveries are still answered.
+    // Releases this process's runs, which the next trigger resumes, while deliveries are still answered.
     const runsEnded = program.services.runs.close();
     while (cutShort.size > 0 && Date.now() < endsAtMs) await sleep(10);
     for (const answer of cutShort) answer(toErrorResponse(new AppError("unavailable", "This copy is shutting down.")));

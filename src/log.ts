@@ -5,7 +5,7 @@ export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" |
 export type LogFormat = "pretty" | "json";
 
 /**
- * Where the program's lines go; a pino logger is one. Only ids go into it: never names, addresses, payloads or secrets.
+ * The program's logger; a pino logger is one. The program logs only ids: never names, addresses, payloads or secrets.
  */
 export interface Log extends Pick<BaseLogger, "trace" | "debug" | "info" | "warn" | "error"> {
   readonly child: (fields: Record<string, unknown>, options?: Pick<ChildLoggerOptions, "serializers">) => Log;
@@ -40,7 +40,7 @@ export function createJsonLog(level: LogLevel, write: (line: string) => void): L
 let lastMs = 0;
 let lastMember = "";
 
-/** The time as ISO 8601 as it stands in a line, made once a millisecond. */
+/** The time as the part of a line (ISO 8601), formatted once per millisecond. */
 function toTimeMember(): string {
   const nowMs = Date.now();
   if (nowMs !== lastMs) {
@@ -50,20 +50,20 @@ function toTimeMember(): string {
   return lastMember;
 }
 
-/** Loaded here alone: a server in production writes JSON and need not wait for it. */
+/** Loads the pretty format only if it is used: a server in production writes JSON. */
 async function loadFormat(format: LogFormat): Promise<(line: string) => string> {
   if (format === "json") return (line) => line;
   const { prettyFactory } = await import("pino-pretty");
   return prettyFactory({
     colorize: process.stdout.isTTY,
     ignore: "pid,hostname",
-    // A delivery is two lines and not ten.
+    // Otherwise the two lines of a delivery would be ten.
     singleLine: true,
     translateTime: "SYS:HH:MM:ss.l",
   });
 }
 
-/** The logger with our form of errors, which quotes no row: for one that was made elsewhere. */
+/** Gives a logger that was created elsewhere this program's form of errors, which quotes no row. */
 export function withSafeErrors(log: Log): Log {
   return log.child({}, { serializers: errorSerializers });
 }
@@ -74,7 +74,7 @@ const errorSerializers = {
 };
 
 const causesMax = 8;
-/** Of an error of Postgres: what tells where it comes from, without a value. */
+/** Fields of a Postgres error that show its origin and contain no value. */
 const postgresNames = ["code", "severity", "schema_name", "table_name", "column_name", "constraint_name", "routine"];
 
 /** An error as it is logged, each cause apart. */
@@ -84,7 +84,7 @@ function toLoggedError(error: unknown, depth = 0): unknown {
   const type = error.constructor.name;
   if ("severity" in fields) return toLoggedPostgresError(error, fields);
   const cause = error.cause === undefined ? {} : { cause: toLoggedError(error.cause, depth + 1) };
-  // drizzle's own, whose text has the statement's values.
+  // An error of drizzle, whose message contains the statement's values.
   if ("params" in fields) return { type, query: fields["query"], ...cause };
   const others = Object.entries(fields).map(([name, value]) => [name, toLoggedError(value, depth + 1)]);
   const aggregate =
@@ -93,8 +93,8 @@ function toLoggedError(error: unknown, depth = 0): unknown {
 }
 
 /**
- * Names and SQLSTATE alone where a rule of the database may have said it (a trigger, a constraint, a type): such a text
- * may quote a row. Those errors have a call stack (`where`) or one of these classes; the rest are about the database.
+ * Names and SQLSTATE only, if a rule of the database (a trigger, a constraint, a type) may have raised the error: its
+ * message may quote a row. Such errors have a call stack (`where`) or one of these classes.
  */
 function toLoggedPostgresError({ message }: Error, fields: Readonly<Record<string, unknown>>): object {
   const isOfRule = "where" in fields || /^(?:2[23]|44|P0)/.test(String(fields["code"]));

@@ -1,10 +1,10 @@
 import { write } from "node:fs";
 
-/** UTF-16 units; some seconds of the highest throughput. What comes beyond is dropped and counted. */
+/** Limit of the buffer, UTF-16 units: some seconds of the highest throughput. Further lines are dropped and counted. */
 const bufferedCharsMax = 4 * 1024 * 1024;
-/** Characters handed to the system at once: what a pipe takes. */
+/** Characters per write: the capacity of a pipe. */
 const chunkCharsMax = 64 * 1024;
-/** After a write that failed or was refused for now. */
+/** Pause after a failed write, such as one to a full pipe. */
 const retryMs = 100;
 const flushMs = 500;
 
@@ -13,20 +13,20 @@ export interface LogWriter {
   readonly write: (line: string) => void;
   /** Calls `done` when all is written, or after half a second; for the end of the process. */
   readonly flush: (done: () => void) => void;
-  /** Lines that found no room so far. */
+  /** Number of lines dropped so far. */
   readonly droppedLines: () => number;
 }
 
 /**
- * Several lines that wait become one write.
- * @param toText what a line of JSON is written as
+ * Joins waiting lines into one write.
+ * @param toText converts a line of JSON to the text to be written
  */
 export function createLogWriter(fd: number, toText: (line: string) => string = (line) => line): LogWriter {
   let lines: string[] = [];
   let bufferedChars = 0;
   let dropped = 0;
   let droppedSaid = 0;
-  /** Of a write under way, or of one to be tried again. */
+  /** Bytes of the write in flight, or of the one to be retried. */
   let chunk: Buffer | undefined;
 
   function next(): void {

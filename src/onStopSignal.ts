@@ -1,9 +1,9 @@
-/** `bun run` passes a Ctrl-C on that the terminal has sent already, so one press arrives as two signals. */
+/** `bun run` forwards a Ctrl-C that the terminal has also sent to the program, so one press arrives as two signals. */
 const samePressMs = 500;
 
 /**
  * Calls `stop` at the first SIGINT or SIGTERM. A later one ends the process at once.
- * @returns removes the handlers; to be called when there is nothing left to stop
+ * @returns a function that removes the handlers; call it when there is nothing left to stop
  */
 export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void {
   const signals = ["SIGINT", "SIGTERM"] as const;

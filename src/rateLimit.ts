@@ -2,13 +2,13 @@ import type { RateLimiterMemory } from "rate-limiter-flexible";
 
 /**
  * Counts a use of `key`.
- * @returns 0 if it is let through, else the milliseconds until the next one is
+ * @returns 0 if the use is within the limit, else the milliseconds until the next one is
  */
 export type RateLimit = (key: string) => Promise<number>;
 
 /**
- * A fixed window per key, which begins with its first use; per process, by the library's own clock.
- * The library is loaded when there is something to count, so that the first webhook does not wait for it.
+ * Counts in a fixed window per key, which begins with the first use; per process, by the library's own clock. The
+ * library is loaded at the first use, so that the first webhook does not wait for it.
  */
 export function createRateLimit(options: { readonly usesMax: number; readonly windowSeconds: number }): RateLimit {
   let limiter: RateLimiterMemory | undefined;

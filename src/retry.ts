@@ -1,6 +1,6 @@
 import { sleep, type Clock } from "./clock.ts";
 
-/** When and how often `retry` tries again. */
+/** Options of `retry`. */
 export interface RetryOptions {
   readonly clock: Clock;
   /**

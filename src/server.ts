@@ -9,7 +9,7 @@ import { startRehearsal } from "./service/startRehearsal.ts";
 const drainProbeMs = 500;
 /** Deliveries in flight are answered within their own 8 s; then connections are closed. */
 const shutdownMs = 8_500;
-/** The first deliveries come first: a rehearsal takes the processor and the writer's lock. */
+/** Delay of the rehearsal: it needs the processor and the writer's lock, and would delay the first deliveries. */
 const rehearseAfterMs = 1_000;
 
 /** A server that listens. */
@@ -46,7 +46,7 @@ export function startServer(
     stop: async () => {
       isDraining = true;
       rehearsal.stop();
-      // Releases its runs, so that another process resumes them, while deliveries are still answered.
+      // Releases this process's runs, so that another one resumes them, while deliveries are still answered.
       const runsEnded = schedule.stop();
       const endsAtMs = Date.now() + shutdownMs;
       const probesUntilMs = Date.now() + drainProbeMs;

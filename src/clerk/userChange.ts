@@ -103,7 +103,7 @@ export function toUserUpsert(
   };
 }
 
-/** Deletion of a user whom Clerk does not know, asked at `requestedAtMs` (epoch milliseconds). */
+/** Deletion of a user whom Clerk did not know when it was asked at `requestedAtMs` (epoch milliseconds). */
 export function toUserDeletion(
   clerkId: string,
   from: { source: Exclude<SyncSource, "webhook">; requestedAtMs: number },

@@ -28,7 +28,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
 
-// Not commander's own result: it reads no options after an unknown one.
+// Read from argv, because commander reads no options after one that it does not know.
 const output = (): Output => createOutput(process.argv.includes("--json"));
 
 program

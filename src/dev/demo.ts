@@ -136,7 +136,7 @@ function printRows(rows: readonly Readonly<Record<string, unknown>>[]): void {
 bypassProxyOnLoopback(process.env);
 onStopSignal(() => {
   isStopping = true;
-  // Exits once the data folder is complete, because only then it is removed at the end of this process.
+  // Exits once the data folder is complete: only a complete one is removed when this process ends.
   void Promise.allSettled([opening]).then(() => process.exit(130));
 });
 const problems = await run().catch((error: unknown) => {

@@ -16,7 +16,7 @@ export const alarmCodes = [
 /** One of `alarmCodes`. */
 export type AlarmCode = (typeof alarmCodes)[number];
 
-/** The next step after the installation, not an alarm on the first day. */
+/** Text for the first day after the installation, on which a missing webhook is not an alarm yet. */
 export const noWebhookYet = "No webhook has arrived yet; add the endpoint in Clerk's dashboard.";
 
 /** A condition that an operator has to act on. At most one alarm per code. */

@@ -4,12 +4,12 @@ const minuteMs = 60 * secondMs;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
-/** With thousands separators: `1,204`. */
+/** A count with thousands separators: `1,204`. */
 export function formatCount(count: number): string {
   return numbers.format(count);
 }
 
-/** With its noun: `1 event`, `1,204 events`. */
+/** A count with its noun: `1 event`, `1,204 events`. */
 export function formatCounted(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }

@@ -57,7 +57,7 @@ export interface LedgerOnly {
   readonly clerkId: string | null;
   /** Why the event is dead. `refused`: by a rule of the database; it is retried. */
   readonly errorCode: string | null;
-  /** Of a refused event: the rule, and the version of the user it would have stored (null: a deletion). */
+  /** Set for a refused event: the rule, and the version of the user that it would have stored (null: a deletion). */
   readonly refusal?: { readonly rule: string; readonly version: string | null };
   readonly delivery: Delivery;
 }

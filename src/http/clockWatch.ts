@@ -7,7 +7,7 @@ import type { Log } from "../log.ts";
 /** The clock counts as wrong after so many deliveries in a row with a wrong timestamp, over at least this time. */
 const offsetSamplesMin = 5;
 const episodeMsMin = 5_000;
-/** Number of deliveries of whose offsets the median is taken: the first one and the newest. */
+/** The offset is the median of at most so many deliveries: the first one and the newest. */
 const offsetSamplesMax = 50;
 /** Each check reads and hashes a body; the limit bounds what made-up timestamps cost. */
 const checksPerSecondMax = 5;

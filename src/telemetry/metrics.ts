@@ -57,7 +57,7 @@ export function createMetrics(options: { clock?: Clock; droppedLogLines?: () => 
       sources = newest;
     },
     read: async () => {
-      // They instrument event loop and garbage collector: a cost only for servers that are scraped.
+      // Collected from the first scrape on, because they instrument event loop and garbage collector, which has a cost.
       collectsDefaults ??= collectDefaults(registry);
       await collectsDefaults;
       return { text: await registry.metrics(), contentType: registry.contentType };
