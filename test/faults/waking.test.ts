@@ -65,7 +65,7 @@ test("reads over tRPC and readiness wait until the database is awake", async () 
   expect([user.state, status.users.total, events.items.length, ready.status]).toEqual(["synced", 1, 1, 200]);
 });
 
-test("a backfill goes on when the database falls asleep at its start and between its pages", async () => {
+test("a backfill continues when the database is suspended at its start and between its pages", async () => {
   const clerk = createPagedClerk(1_200);
   const { t, link } = await openApp({ clerk: clerk.api });
   clerk.onList = ({ startingAfter }) => (startingAfter === undefined ? undefined : fallAsleep(link));

@@ -148,7 +148,7 @@ test("users that were not asked for mean that the filter was ignored, not that t
   expect((await failureOf(openApi(apiUrl).findUsers([ada]))).code).toBe("clerk_unavailable");
 });
 
-test("more ids or users than Clerk takes are refused before the call", async () => {
+test("more ids or users than Clerk takes are rejected before the call", async () => {
   const { requests, apiUrl } = fakeClerk(() => Response.json([]));
   const ids = Array.from({ length: 101 }, (_, n) => `user_${n}`);
   expect((await failureOf(openApi(apiUrl).findUsers(ids))).code).toBe("bad_request");

@@ -79,7 +79,7 @@ test("a body beyond the limit is not read", async () => {
   expect(requests).toHaveLength(1);
 });
 
-test("no listener is Clerk unavailable", async () => {
+test("an API address without a listener is clerk_unavailable", async () => {
   const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
   const { origin } = server.url;
   await server.stop(true);

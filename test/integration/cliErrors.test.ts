@@ -5,7 +5,7 @@ import { cli, startCli } from "../support/cli.ts";
 import { openTestDatabase, testServerUrl } from "../support/testDatabase.ts";
 import { openForTest } from "../support/toClose.ts";
 
-test("what refuses a command's connection is said in a sentence with what to do, not as a stack", async () => {
+test("a refused connection is reported by a sentence with what to do, not by a stack", async () => {
   const nowhere = new URL(await testServerUrl());
   nowhere.pathname = "/nowhere";
   for (const args of [["migrate"], ["status"]]) {

@@ -112,7 +112,7 @@ test("an endpoint that asks for it is not tried again", async () => {
   expect(arrivals).toHaveLength(1);
 });
 
-test("no connection is an attempt without a status", async () => {
+test("an attempt without a connection has no status", async () => {
   await server.stop(true);
   expect(await open({ attemptsMax: 1 }).send(event())).toMatchObject({ status: null, said: "" });
 });

@@ -77,7 +77,7 @@ test("an address is not taken from a user whose refused event still lists it, no
   for (const id of group.ids) await t.deliver(deletedEvent(id));
 });
 
-test("a mentorado of an address that is left on the way goes to the user who waits for it", async () => {
+test("a mentorado whose address becomes free during an exchange goes to the user who waits for it", async () => {
   const group = await openGroup(2);
   const [first = "", second = ""] = group.ids;
   await t.sql`delete from mentorados where email in ${t.sql([group.at(0), group.at(1)])}`;
@@ -140,7 +140,7 @@ test.each([
   expect(figuresOf(await r.run("reconcile"))).toEqual({ status: "done", seen: users, unchanged: users });
 });
 
-test("one reconcile gives an address of a deleted user to the next, and names who cannot have theirs", async () => {
+test("one reconcile gives the address of a deleted user to its new holder, and names the user whose address is still taken", async () => {
   const r = await openRuns(60);
   await r.t.sql`insert into users (clerk_id, email) values ('legacy_1', 'legacy@example.com')`;
   r.clerk.users.delete(pagedId(1));

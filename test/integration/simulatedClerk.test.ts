@@ -79,7 +79,7 @@ test("deleted, changed and added users are in their places in both orders, behin
   expect(await api.getUser(a)).toBeNull();
 });
 
-test("an unknown user is Clerk's own 404, an unknown cursor is told from Clerk being away", async () => {
+test("an unknown user is Clerk's own 404; an unknown cursor is not_found, not an outage", async () => {
   const api = await open({ users: 3 });
   expect(await api.getUser("user_nobody")).toBeNull();
   const res = await ask("/v1/users/user_nobody");

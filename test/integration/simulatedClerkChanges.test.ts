@@ -34,7 +34,7 @@ async function ask(method: string, path: string, body?: unknown) {
   return { status: res.status, body: (await res.json()) as Record<string, unknown> & { id: string } };
 }
 
-test("each change is told once, 10 to 60 ms after the user's version, under an id of its own, and versions rise", async () => {
+test("each change emits one event, 10 to 60 ms after the user's version, with an id of its own, and versions rise", async () => {
   const { changes, directory } = await open(() => Date.UTC(2026, 3, 1));
   for (let n = 0; n < 50; n++) {
     const user = currentShapes.google(directory.newPerson());
@@ -81,7 +81,7 @@ test("webhooks carry Google accounts in their own form, the API in its own", asy
   expect(Object.keys(data)).toEqual(Object.keys(data).toSorted());
 });
 
-test("what is written through the API is in the directory, and told", async () => {
+test("a write through the API changes the directory and emits an event", async () => {
   await open();
   const { body: made } = await ask("POST", "/v1/users", { email_address: ["new@example.com"], first_name: "New" });
   expect(clerk.directory.find(made.id)).toMatchObject({

@@ -45,7 +45,7 @@ test("an error response of the database does not count as a failure of the break
   expect(CircuitState[breaker.state]).toBe("Closed");
 });
 
-test("while it is open one call a second is made, and the first that succeeds closes it", async () => {
+test("an open breaker lets one call a second through, and the first that succeeds closes it", async () => {
   const { clock, breaker, database, ask, openBreaker } = open();
   await openBreaker();
   for (let second = 0; second < 3; second += 1) {

@@ -49,7 +49,7 @@ test("the plot has every hour, those without a delivery too, and loses none", ()
   expect(outcomeNames.map((name) => sumOf(hours, name))).toEqual([6, 0, 3, 9, 0, 3]);
 });
 
-test("times are told as people tell them", () => {
+test("durations are shown in their largest unit", () => {
   expect([3, 480, 1000, 3250, 59_000, 90_000, 2 * hourMs, 72 * hourMs].map(formatMs)).toEqual([
     "3 ms",
     "480 ms",

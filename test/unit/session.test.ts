@@ -169,7 +169,7 @@ test("if Clerk's keys do not arrive within 5 s, Clerk is unavailable", async () 
   expect(await answer).toMatchObject({ code: "clerk_unavailable" });
 });
 
-test("no listener is Clerk unavailable", async () => {
+test("an API address without a listener is clerk_unavailable", async () => {
   const error: unknown = await open({ secretKey: freshSecret() })(sign()).catch((cause: unknown) => cause);
   expect(error).toMatchObject({ code: "clerk_unavailable" });
 }, 15_000);
