@@ -71,7 +71,8 @@ async function compare(): Promise<void> {
   console.log(markdown);
   await publish({ markdown, summary: toSummary(findings.cells), svg });
   const history = findings.history.get("this");
-  const mistakes = (findings.wrong.get("this")?.wrong ?? 0) + (history ? countMistakes(history) : 0);
+  const wrongIn = (name: "this" | "pooled") => findings.wrong.get(name)?.wrong ?? 0;
+  const mistakes = wrongIn("this") + wrongIn("pooled") + (history ? countMistakes(history) : 0);
   const missed = [
     ...toGoalFigures(findings)
       .filter(isBelowFloor)

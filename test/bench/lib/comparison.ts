@@ -44,7 +44,8 @@ export async function runComparison(tools: BenchTools, plan: Plan): Promise<Find
     for (const [name, check] of result.wrong) addCheck(wrong, name, check);
   };
   for (const stored of plan.stored) {
-    let databases = await openDatabases(tools, rivals, stored);
+    const pooled = tools.pooler && stored === 0 ? (["pooled"] as const) : [];
+    let databases = await openDatabases(tools, [...rivals, ...pooled], stored);
     for (const roundTripMs of plan.roundTripsMs) {
       const none = stored === 0 && roundTripMs === 0 ? ([["null", undefined]] as const) : [];
       await stage(stored, roundTripMs, new Map([...databases, ...none]));
@@ -96,7 +97,7 @@ async function openDatabases(
   const databases = new Map<ContestantName, BenchDatabase>();
   for (const name of names) {
     tools.say(`Making the database of ${name} with ${stored} users`);
-    const tables = name === "this" || name === "artefact" ? "this" : "baseline";
+    const tables = name === "B1" || name === "B3" ? "baseline" : "this";
     databases.set(
       name,
       await createDatabase(tools.server, { name: `bench_${name.toLowerCase()}_${stored}`, tables, stored }),

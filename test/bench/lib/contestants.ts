@@ -4,8 +4,8 @@ import { findFreePort } from "../../../src/dev/findFreePort.ts";
 import { benchSecret } from "./deliveries.ts";
 import { startServerChild, type ServerChild } from "./ipcChild.ts";
 
-/** `B1` and `B3` are the baselines, `null` answers without a database, `artefact` is this program as one file. */
-export type ContestantName = "B1" | "B3" | "this" | "null" | "artefact";
+/** `B1` and `B3` are the baselines, `null` answers without a database, `artefact` is this program as one file, `pooled` the same as `this` through a pooler. */
+export type ContestantName = "B1" | "B3" | "this" | "pooled" | "null" | "artefact";
 
 const folder = join(import.meta.dir, "..");
 const root = join(folder, "..", "..");
@@ -16,6 +16,7 @@ const commandOf: Readonly<Record<ContestantName, readonly string[]>> = {
   B3: [...bun, join(folder, "baseline.ts")],
   null: [...bun, join(folder, "nullServer.ts")],
   this: [...bun, join(root, "src", "main.ts")],
+  pooled: [...bun, join(root, "src", "main.ts")],
   artefact: [artefact],
 };
 
@@ -50,6 +51,6 @@ export async function startContestant(
     },
     port: await findFreePort(),
     // What goes wrong in a baseline is counted; they print a page about each.
-    quiet: name !== "this" && name !== "artefact",
+    quiet: ["B1", "B3", "null"].includes(name),
   });
 }

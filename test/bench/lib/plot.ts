@@ -12,7 +12,7 @@ export async function toPlot(
   labels: Readonly<Record<"B1" | "B3" | "this", string>>,
 ): Promise<string> {
   const values = cells.flatMap((cell) =>
-    cell.contestant === "null" || cell.contestant === "artefact"
+    cell.contestant === "null" || cell.contestant === "artefact" || cell.contestant === "pooled"
       ? []
       : [
           {

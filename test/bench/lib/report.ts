@@ -8,6 +8,7 @@ import type { HistoryFindings } from "./history.ts";
 import type { Sample } from "./measure.ts";
 import { toFloors, toInterference } from "./goalTables.ts";
 import type { Interference } from "./interference.ts";
+import { toNullShare, toPooledShare } from "./shareTables.ts";
 import { findCell, median, middleOf, type Cell } from "./stage.ts";
 import { round, toMiB, toMs, toTable } from "./table.ts";
 
@@ -20,7 +21,12 @@ export interface Findings extends Measured {
   readonly bunVersion: string;
 }
 
-export const labels = { B1: "four statements (B1)", B3: "in a transaction (B3)", this: "this program" } as const;
+export const labels = {
+  B1: "four statements (B1)",
+  B3: "in a transaction (B3)",
+  this: "this program",
+  pooled: "this program through a pooler",
+} as const;
 
 /** Setup, figures and table checks. Every ratio is of one run. */
 export function toMarkdown(findings: Findings): string {
@@ -31,6 +37,7 @@ export function toMarkdown(findings: Findings): string {
     "## All figures",
     toThroughput(findings.cells),
     toNullShare(findings.cells),
+    toPooledShare(findings.cells),
     "## Beside other programs on the database",
     toInterference(findings.interference),
     "## Histories out of order",
@@ -94,17 +101,6 @@ function toThroughput(cells: readonly Cell[]): string {
     ],
     rows,
   );
-}
-
-function toNullShare(cells: readonly Cell[]): string {
-  const rows = cells
-    .filter((cell) => cell.contestant === "null")
-    .map((cell) => {
-      const mine = middleOf(findCell(cells, { ...cell, contestant: "this" }), "perSecond");
-      const most = middleOf(cell, "perSecond");
-      return [String(cell.atOnce), round(most), round(mine), `${Math.round((mine / most) * 100)} %`];
-    });
-  return `Against a server that verifies and answers without a database:\n\n${toTable(["at once", "null server /s", "this /s", "share"], rows)}`;
 }
 
 function toHistory(history: Findings["history"]): string {

@@ -39,7 +39,9 @@ export async function runStage(deps: StageDeps, stage: Stage): Promise<StageResu
   const wrong = new Map<ContestantName, { users: number; wrong: number }>();
   try {
     for (const [name, database] of deps.databases) {
-      const url = database ? await throughLink(deps, database.url, stage.roundTripMs) : "";
+      const directly = database?.url ?? "";
+      const nearUrl = name === "pooled" && deps.pooler ? deps.pooler.urlFor(directly) : directly;
+      const url = await throughLink(deps, nearUrl, stage.roundTripMs);
       targets.set(name, { server: await startContestant(name, url), database, answered: [], perSecond: 0, p50Ms: 0 });
     }
     for (const atOnce of stage.atOnce) {
@@ -67,13 +69,13 @@ export async function runStage(deps: StageDeps, stage: Stage): Promise<StageResu
 
 /** The URL by way of a link of that length; without one if it has none. */
 export async function throughLink(
-  { server, link }: Pick<BenchTools, "server" | "link">,
+  { link }: Pick<BenchTools, "link">,
   databaseUrl: string,
   roundTripMs: number,
 ): Promise<string> {
   if (roundTripMs === 0) return databaseUrl;
   const url = new URL(databaseUrl);
-  url.port = String(await link.ask({ targetPort: server.port, roundTripMs }));
+  url.port = String(await link.ask({ targetPort: Number(url.port), roundTripMs }));
   return url.href;
 }
 
