@@ -34,12 +34,15 @@ export function toRefusedError(rule: string, cause: unknown): AppError {
   });
 }
 
-/** Name of the constraint, trigger, column, sequence or function that refused a write; if none is known, the SQLSTATE. */
+/**
+ * Name of the constraint, trigger, column, sequence or function that refused a write; if none is known, the SQLSTATE.
+ * A database that does not answer the search for the trigger costs the name only: it gives the trigger's function.
+ */
 export async function findRuleName(database: Pick<Database, "run">, error: unknown): Promise<string> {
   const refusal = findPostgresError(error);
   if (refusal?.constraint_name) return refusal.constraint_name;
   const functions = findForeignFunctions(refusal);
-  const trigger = functions.length > 0 ? await findTrigger(database, functions) : undefined;
+  const trigger = functions.length > 0 ? await findTrigger(database, functions).catch(() => undefined) : undefined;
   return trigger ?? refusal?.column_name ?? functions[0] ?? findNamed(refusal) ?? refusal?.code ?? "unknown";
 }
 
