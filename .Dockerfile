@@ -14,9 +14,8 @@ COPY --from=build /build/clerk-neon-sync /clerk-neon-sync
 USER nonroot
 ENV LOG_FORMAT=json
 EXPOSE 3000
-# Says whether the process answers; whether it is ready to be sent traffic says /readyz.
+# Asks /healthz: whether the process answers. Whether it is ready for traffic: /readyz.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/clerk-neon-sync", "healthcheck"]
-# Deliveries in flight are answered within 10 s of SIGTERM: give it that long (docker stop --time 15,
-# terminationGracePeriodSeconds: 15).
+# Deliveries in flight are answered within 10 s of SIGTERM, and `docker stop` kills after 10 s: use `--time 15`.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/clerk-neon-sync"]
