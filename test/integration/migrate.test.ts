@@ -31,6 +31,17 @@ test("older tables keep their columns, types, defaults, indexes, views, triggers
   expect(await db.sql`select from audit`).toHaveLength(3);
 });
 
+test("half of each page of users is kept for new versions, unless the table has a fillfactor already", async () => {
+  const options = async () => (await db.sql`select reloptions from pg_class where relname = 'users'`)[0]?.reloptions;
+  await migrate();
+  expect(await options()).toEqual(["fillfactor=50"]);
+  await db.sql.unsafe("drop schema public cascade; drop schema drizzle cascade; create schema public");
+  await db.sql.unsafe(olderTables);
+  await db.sql.unsafe("alter table users set (fillfactor = 90)");
+  await migrate();
+  expect(await options()).toEqual(["fillfactor=90"]);
+});
+
 test("text columns of a few characters are no obstacle", async () => {
   await db.sql.unsafe(olderTables);
   await db.sql.unsafe(`drop view mentorados_ativos; alter table users alter column name type varchar(3);

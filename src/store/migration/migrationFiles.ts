@@ -9,6 +9,7 @@ import lagSums from "../../../drizzle/0003_lag_sums.sql" with { type: "text" };
 import refusedEvents from "../../../drizzle/0004_refused_events.sql" with { type: "text" };
 import recentCounters from "../../../drizzle/0005_recent_counters.sql" with { type: "text" };
 import lighterLedger from "../../../drizzle/0006_lighter_ledger.sql" with { type: "text" };
+import roomForVersions from "../../../drizzle/0007_room_for_versions.sql" with { type: "text" };
 
 /** drizzle-kit's journal: tags and times of all migrations, in order. */
 export const migrationJournal = journal;
@@ -21,4 +22,5 @@ export const migrationTexts: Readonly<Record<string, string>> = {
   "0004_refused_events": refusedEvents,
   "0005_recent_counters": recentCounters,
   "0006_lighter_ledger": lighterLedger,
+  "0007_room_for_versions": roomForVersions,
 };
