@@ -69,6 +69,7 @@ export function mapClerkCalls(
  * @throws AppError `precondition_failed` naming `CLERK_SECRET_KEY`
  */
 export function requireClerk(clerk: ClerkApi | null): ClerkApi {
-  if (clerk === null) throw new AppError("precondition_failed", "CLERK_SECRET_KEY is not set.");
+  if (clerk === null)
+    throw new AppError("precondition_failed", "CLERK_SECRET_KEY is not set; the server needs it to ask Clerk.");
   return clerk;
 }

@@ -1,6 +1,7 @@
 import { AppError } from "../errors.ts";
 import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
+import { isPostgresError } from "../store/connection/pgErrors.ts";
 import { describeDsn, isLoopback, type Dsn } from "../store/connection/dsn.ts";
 import { openDatabase, type Database } from "../store/connection/database.ts";
 import { findSchemaState } from "../store/migration/schemaState.ts";
@@ -135,5 +136,6 @@ function toAdvice(error: unknown): string {
   if (!(cause instanceof Error)) {
     return `did not answer within ${queryDeadlineMs / 1000} s: check host, port and firewall, and that it is not stuck starting up`;
   }
+  if (isPostgresError(cause)) return `answered with an error: ${cause.message} (${cause.code})`;
   return `cannot be reached (${cause.message}): check host, port and network access`;
 }

@@ -98,7 +98,7 @@ program
 program
   .command("replay")
   .argument("<svixId>")
-  .description("reprocess a stored event")
+  .description("reprocess a stored event that is dead or ignored")
   .action((svixId: string) =>
     answer(async (ctx) => {
       const replayed = await ctx.services.events.replay({ svixId, actor: "operator:cli" });

@@ -111,7 +111,7 @@ function toPublicError(error: AppError): AppError {
   if (error.code !== "refused") return error;
   return new AppError(
     "refused",
-    "A rule of the database refuses this change; a retry applies it once nothing is in the way.",
+    "A rule of the database refuses this change; a retry applies it once the rule permits it.",
     {
       cause: error,
     },

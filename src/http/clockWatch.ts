@@ -2,6 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { SignatureHeaders } from "../clerk/bodyVerifier.ts";
 import { createSvixWebhook } from "../clerk/svixWebhook.ts";
 import type { Clock } from "../clock.ts";
+import { toClockText } from "../domain/alarm.ts";
 import type { Log } from "../log.ts";
 
 /** The clock counts as wrong after so many deliveries in a row with a wrong timestamp, over at least this time. */
@@ -71,7 +72,7 @@ export function createClockWatch(deps: { secrets: readonly string[]; log: Log; c
       const offset = findOffsetSeconds();
       if (offset === null || hasWarned) return;
       hasWarned = true;
-      log.warn({ offsetSeconds: offset }, `[Webhook] ${toClockWarning(offset)}`);
+      log.warn({ offsetSeconds: offset }, `[Webhook] ${toClockText(offset)}`);
     },
     onAccepted: () => {
       if (samples.size === 0) return;
@@ -80,10 +81,4 @@ export function createClockWatch(deps: { secrets: readonly string[]; log: Log; c
     },
     findOffsetSeconds,
   };
-}
-
-/** Text for log, `/readyz` and alarms. @param offsetSeconds by how much the senders are ahead of this server */
-export function toClockWarning(offsetSeconds: number): string {
-  const direction = offsetSeconds > 0 ? "slow" : "fast";
-  return `The server's clock is off by about ${Math.abs(offsetSeconds)} s (${direction}): signed deliveries are rejected for their timestamp`;
 }

@@ -6,7 +6,8 @@ import { version } from "../version.ts";
 import { findSchemaState, type SchemaState } from "../store/migration/schemaState.ts";
 import type { RehearsalReport } from "../store/migration/rehearsal.ts";
 import { listNames } from "../service/startRehearsal.ts";
-import { toClockWarning, type ClockWatch } from "./clockWatch.ts";
+import type { ClockWatch } from "./clockWatch.ts";
+import { toClockText } from "../domain/alarm.ts";
 import { hasDefaultTurma } from "../store/migration/turma.ts";
 
 /** Below the timeout of a probe (5 s in the recipe for Kubernetes). */
@@ -97,7 +98,7 @@ function toReadiness(deps: ReadinessDeps, schema: SchemaState | null): Readiness
   const rehearsal = report === undefined ? "unknown" : listNames(report.obstacles).join("\n") || "ok";
   const offsetSeconds = deps.clockWatch.findOffsetSeconds();
   const rehearsed = listNames(report?.warnings ?? []).map((text) => text.replace(/\.$/, ""));
-  const known = [...rehearsed, ...(offsetSeconds === null ? [] : [toClockWarning(offsetSeconds)])];
+  const known = [...rehearsed, ...(offsetSeconds === null ? [] : [toClockText(offsetSeconds)])];
   if (schema === null) {
     const checks = { server, database: "unavailable", migrations: "unknown", rehearsal };
     return { version, ready: false, checks, warnings: known };

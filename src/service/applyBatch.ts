@@ -42,7 +42,7 @@ export function createApplyBatch(deps: {
     const rule = await findRuleName(deps.database, cause);
     deps.log.error(
       { err: cause, clerkId, svixId: delivery?.svixId, rule },
-      "[UserService] A rule of the database refused a change; fix the rule or the row in conflict, Svix retries the change",
+      `[UserService] A rule of the database refused a change; fix the rule or the row in conflict${delivery ? ", Svix retries the change" : ", then re-sync the user"}`,
     );
     if (!delivery || change.kind === "dead" || change.kind === "ignored") return toRefusedError(rule, cause);
     const version = change.kind === "upsert" ? change.version : null;

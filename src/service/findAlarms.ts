@@ -1,4 +1,4 @@
-import { noWebhookYet, type Alarm } from "../domain/alarm.ts";
+import { noWebhookYet, toClockText, type Alarm } from "../domain/alarm.ts";
 import type { SyncRun } from "../domain/syncRun.ts";
 import { formatCounted, formatMs } from "../domain/format.ts";
 import type { AlarmFigures } from "../store/status/alarmFigures.ts";
@@ -99,7 +99,7 @@ function findRefused({ refused: { count, since, rules } }: StoredFigures, nowMs:
     "refused_events",
     isLate ? "critical" : "warning",
     since,
-    `${formatCounted(count, "event")} refused by a rule of the database${named}${toOldest(since, nowMs)}; fix that rule or the row in conflict, then replay each event that Svix no longer retries.`,
+    `${formatCounted(count, "event")} refused by a rule of the database${named}${toOldest(since, nowMs)}; fix that rule or the row in conflict, then replay each event that Svix no longer retries, or re-sync its user if the payload is erased.`,
   );
 }
 
@@ -163,9 +163,7 @@ function findLag({ lag: { p95Ms }, lagEvents }: StoredFigures) {
 
 function findWrongClock({ clockOffsetSeconds: offset }: ProcessFacts) {
   if (offset === null) return null;
-  const direction = offset > 0 ? "slow" : "fast";
-  const text = `The server's clock is about ${Math.abs(offset)} s ${direction}, so deliveries are rejected for their timestamp; synchronise it (NTP).`;
-  return toAlarm("clock", "critical", null, text);
+  return toAlarm("clock", "critical", null, `${toClockText(offset)}.`);
 }
 
 function findObstacles({ rehearsal }: ProcessFacts) {

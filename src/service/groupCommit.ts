@@ -29,7 +29,8 @@ export interface GroupCommitOptions<Item, Result> {
 export interface GroupCommit<Item, Result> {
   /**
    * Resolves with the item's result after the commit of its batch.
-   * @param deadlineAtMs epoch milliseconds; an item still in the queue by then is dropped
+   * @param deadlineAtMs epoch milliseconds; an item still in the queue by then is dropped, one in a batch may still be
+   * committed after the promise is rejected
    * @throws AppError `unavailable` if the queue is full or the deadline passes
    */
   readonly submit: (item: Item, deadlineAtMs: number) => Promise<Result>;

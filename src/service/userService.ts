@@ -58,8 +58,8 @@ export interface ApplyOptions {
 export interface UserService {
   /**
    * Commits the change by group commit; resolves with its outcome after the commit.
-   * @throws AppError `unavailable` if the database is unreachable or too slow or the queue is full; `refused` by a rule of
-   * the database
+   * @throws AppError `unavailable` if the database is unreachable or the queue is full, or at the deadline, after which the
+   * change may still be committed; `refused` by a rule of the database
    */
   readonly applyChange: (change: UserChange, options?: ApplyOptions) => Promise<Outcome>;
   /** The stored status of a user; does not ask Clerk. */

@@ -97,7 +97,7 @@ export const adminProcedure = procedure.use(async ({ ctx, next }) => {
   if (actor === null) throw new AppError("unauthorized", "The admin token or a Clerk session token is needed.");
   await ctx.countCall(actor);
   if (actor.kind === "session" && !(await ctx.isAdmin(actor.clerkId))) {
-    throw new AppError("forbidden", "This needs the role admin.");
+    throw new AppError("forbidden", "This needs the role admin (users.role).");
   }
   return next({ ctx: { actor: actor.kind === "session" ? `operator:${actor.clerkId}` : "operator:token" } });
 });

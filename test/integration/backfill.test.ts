@@ -184,7 +184,7 @@ describe("what fails", () => {
       status: "failed",
       seen: 700,
       applied: 699,
-      error: `1 users could not be stored (all others were): ${pagedId(321)}`,
+      error: `1 user could not be stored (all others were): ${pagedId(321)}`,
     });
   });
 

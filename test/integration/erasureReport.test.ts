@@ -25,7 +25,7 @@ test("of an active user every personal column is found, and payloads of other ev
     ('msg_other', now(), now(), 'ignored', 'user_Other', ${`{"member":"${id}"}`}),
     ('msg_longer', now(), now(), 'ignored', 'user_Other', ${`{"member":"${id}2"}`})`;
   await t.sql`insert into sync_runs (id, kind, status, started_by, error)
-    values (gen_random_uuid(), 'backfill', 'failed', 'person', ${`1 users could not be stored: ${id}`})`;
+    values (gen_random_uuid(), 'backfill', 'failed', 'person', ${`1 user could not be stored: ${id}`})`;
   const report = await t.services.users.getErasureReport(id);
   expect(report).toMatchObject({
     clerkId: id,

@@ -99,6 +99,6 @@ test("the one user who is too large to be read is left out and named, and the ot
   const r = await openOddTest(some);
   const run = await r.run("backfill");
   expect(run).toMatchObject({ status: "done", seen: 29, applied: 29 });
-  expect(run.error).toContain(`1 elements of Clerk's lists are not readable users: ${pagedId(11)} (too large)`);
+  expect(run.error).toContain(`1 element of Clerk's lists could not be read as a user: ${pagedId(11)} (too large)`);
   expect(await r.countUsers()).toBe(29);
 }, 20_000);

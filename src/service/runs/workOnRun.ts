@@ -2,6 +2,7 @@ import type { ClerkApi } from "../../clerk/clerkApi.ts";
 import { repeat, type Clock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { SyncObserver } from "../../domain/observer.ts";
+import { formatCounted } from "../../domain/format.ts";
 import type { RunCursor } from "../../domain/runCursor.ts";
 import type { RunStatus } from "../../domain/syncRun.ts";
 import type { Log } from "../../log.ts";
@@ -87,9 +88,11 @@ async function work(deps: RunsWorkerDeps, run: OpenRun, signal: AbortSignal): Pr
   const cursor = writer.cursor();
   const { refused, refusedIds, leftOut, leftOutNames } = cursor;
   const note =
-    leftOut === 0 ? null : `${leftOut} elements of Clerk's lists are not readable users: ${leftOutNames.join(", ")}`;
+    leftOut === 0
+      ? null
+      : `${formatCounted(leftOut, "element")} of Clerk's lists could not be read as a user: ${leftOutNames.join(", ")}`;
   if (refused === 0) return { status: "done", error: note, resumable: false, cursor };
-  const error = `${note === null ? "" : `${note}. `}${refused} users could not be stored (all others were): ${refusedIds.join(", ")}`;
+  const error = `${note === null ? "" : `${note}. `}${formatCounted(refused, "user")} could not be stored (all others were): ${refusedIds.join(", ")}`;
   return { status: "failed", error, resumable: false };
 }
 
