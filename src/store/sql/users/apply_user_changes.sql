@@ -24,12 +24,16 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
+-- Without statistics, as after an upgrade of Postgres, the planner expects so many rows that it would compile each call.
+set jit = off
 -- Less than the caller's deadline, so that a waiting call releases its connection.
 set lock_timeout = '3s'
 as $$
 declare
-  changes clerk_sync.change[];
+  -- The rows are parsed before the lock is taken, while the batch before this one is still being written.
   parts constant text[] := string_to_array(texts, batch ->> 'separator');
+  changes clerk_sync.change[] := array(
+    select parts[at]::clerk_sync.change from generate_series(1, cardinality(parts), 3) at);
   applied_at constant timestamptz := clerk_sync.lock_writer();
   -- Queried only after a value did not fit, because the query costs as much as a statement. From then on this connection
   -- queries them in each batch.
@@ -49,7 +53,6 @@ begin
   if current_setting('clerk_neon_sync.has_long_values', true) = 'on' then
     widths := clerk_sync.text_widths();
   end if;
-  changes := array(select parts[at]::clerk_sync.change from generate_series(1, cardinality(parts), 3) at);
   loop
     started_at := clock_timestamp();
     begin
