@@ -7,9 +7,10 @@ import type { Log } from "../log.ts";
 import { toBatchItem } from "../store/users/batchItem.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
-import { isLocked, isRefusal } from "../store/connection/pgErrors.ts";
-import { findRuleName, toLockedError, toRefusedError } from "../store/connection/refusal.ts";
+import { isBusy, isRefusal, isSlow } from "../store/connection/pgErrors.ts";
+import { findRuleName, toBusyError, toRefusedError } from "../store/connection/refusal.ts";
 import type { BatchPace } from "./batchPace.ts";
+import type { BatchWatch } from "./batchWatch.ts";
 import { bisect } from "./bisect.ts";
 import { createCommitBatch, type PreparedChange } from "./commitBatch.ts";
 
@@ -24,12 +25,13 @@ export type ApplyBatch = (items: readonly PreparedChange[]) => Promise<(Outcome 
 /**
  * Applies a batch: retries a transient failure once, and bisects the batch if a rule of the database refuses a row. The
  * refused change is recorded in the ledger after a second attempt, the others are applied. A change whose row another
- * transaction holds fails alone as `unavailable`.
+ * transaction holds, or that is slow while others wait, fails alone as `unavailable`.
  */
 export function createApplyBatch(deps: {
   database: Pick<Database, "run" | "state">;
   writer: Pick<UserWriter, "apply">;
   pace: BatchPace;
+  watch: BatchWatch;
   log: Log;
   observer?: SyncObserver | undefined;
   clock: Clock;
@@ -69,15 +71,23 @@ export function createApplyBatch(deps: {
     return bisect<PreparedChange, Outcome | Error>(items, {
       commit: async (part) => {
         try {
-          return await commitBatch(part, { lockWaitMs: isSearching ? lockSearchWaitMs : undefined });
+          return await commitBatch(part, {
+            lockWaitMs: isSearching ? lockSearchWaitMs : undefined,
+            hasMates: items.length > 1,
+          });
         } catch (error) {
-          const isSearchOver = part.length === 1 || deps.clock.monotonicMs() > lockSearchEndsAtMs;
-          if (isLocked(error) && isSearchOver) return part.map(() => toLockedError(error));
-          isSearching ||= isLocked(error);
+          const isOver = !isSlow(error) && deps.clock.monotonicMs() > lockSearchEndsAtMs;
+          if (isBusy(error) && (isOver || part.length === 1)) {
+            if (isSlow(error)) logSlow(deps.log, part);
+            return part.map(() => toBusyError(error));
+          }
+          isSearching ||= isBusy(error);
           throw error;
         }
       },
-      isItemAtFault: (error) => isRefusal(error) || isLocked(error),
+      isItemAtFault: (error) => isRefusal(error) || isBusy(error),
+      // Each further part with the slow change would delay the others as long as the whole batch did.
+      isExpensive: isSlow,
       onCulprit,
     });
   }
@@ -91,6 +101,15 @@ export function createApplyBatch(deps: {
       async (item) => (await applyBisected([item], recordRefused))[0] ?? new Error("A change had no outcome"),
     );
   };
+}
+
+function logSlow(log: Log, items: readonly PreparedChange[]): void {
+  for (const { change } of items) {
+    log.warn(
+      { clerkId: change.clerkId, svixId: change.delivery?.svixId },
+      "[UserService] A change was cancelled because it kept others waiting; look for a slow trigger, Svix retries it",
+    );
+  }
 }
 
 /** The error if the refused event cannot be written to the ledger either; Svix retries the delivery. */

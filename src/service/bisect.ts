@@ -1,6 +1,7 @@
 /**
  * Commits a batch. If it fails because of an item, bisects it until each poison item is isolated.
  * @param options.isItemAtFault whether the error is about an item of the batch; any other error is rethrown
+ * @param options.isExpensive whether such a failure takes so long that every item is next committed alone
  * @param options.onCulprit gives the result of an isolated poison item
  * @returns the results of `commit` and `onCulprit`, in the order of the items
  */
@@ -9,6 +10,7 @@ export async function bisect<Item, Result>(
   options: {
     readonly commit: (items: readonly Item[], startPlace: number) => Promise<readonly Result[]>;
     readonly isItemAtFault: (error: unknown) => boolean;
+    readonly isExpensive?: (error: unknown) => boolean;
     readonly onCulprit: (item: Item, error: unknown, place: number) => Promise<Result>;
   },
 ): Promise<Result[]> {
@@ -19,9 +21,12 @@ export async function bisect<Item, Result>(
       const [first] = part;
       if (first === undefined || !options.isItemAtFault(error)) throw error;
       if (part.length === 1) return [await options.onCulprit(first, error, startPlace)];
-      const middle = part.length >> 1;
-      const before = await commitPart(part.slice(0, middle), startPlace);
-      return [...before, ...(await commitPart(part.slice(middle), startPlace + middle))];
+      const length = options.isExpensive?.(error) ? 1 : Math.ceil(part.length / 2);
+      const results: Result[] = [];
+      for (let place = 0; place < part.length; place += length) {
+        results.push(...(await commitPart(part.slice(place, place + length), startPlace + place)));
+      }
+      return results;
     }
   }
   return [...(await commitPart(items, 0))];

@@ -7,9 +7,11 @@ import type { Log } from "../log.ts";
 import type { BatchItem } from "../store/users/batchItem.ts";
 import type { UserWriter } from "../store/users/userWriter.ts";
 import type { Database } from "../store/connection/database.ts";
-import { toLockedError } from "../store/connection/refusal.ts";
+import { isSlow } from "../store/connection/pgErrors.ts";
+import { toBusyError } from "../store/connection/refusal.ts";
 import { retry } from "../retry.ts";
 import type { BatchPace } from "./batchPace.ts";
+import type { BatchWatch } from "./batchWatch.ts";
 
 /** A change with its serialised form. */
 export interface PreparedChange {
@@ -24,55 +26,69 @@ const batchDeadlineMs = 3_500;
 /** Pause before the retry: if several connections were cut at once, the pool has noticed all of them by then. */
 const retryPauseMs = 20;
 
+/** Options of `CommitBatch`. */
+export interface CommitOptions {
+  /** See `UserWriter.apply`. */
+  readonly lockWaitMs: number | undefined;
+  /** Whether changes of another part of the batch wait for the end of this one. */
+  readonly hasMates: boolean;
+}
+
 /**
  * Commits a batch in one call, with one retry after a transient failure. A change whose row another transaction holds
  * gets an `unavailable` error as its result.
- * @param options.lockWaitMs see `UserWriter.apply`
  * @throws what `UserWriter.apply` throws
  */
-export type CommitBatch = (
-  items: readonly PreparedChange[],
-  options: { lockWaitMs: number | undefined },
-) => Promise<(Outcome | Error)[]>;
+export type CommitBatch = (items: readonly PreparedChange[], options: CommitOptions) => Promise<(Outcome | Error)[]>;
 
 /** @param deps.pace receives the duration of each commit */
 export function createCommitBatch(deps: {
   database: Pick<Database, "state">;
   writer: Pick<UserWriter, "apply">;
   pace: BatchPace;
+  watch: BatchWatch;
   log: Log;
   observer?: SyncObserver | undefined;
   clock: Clock;
 }): CommitBatch {
   const { pace } = deps;
 
-  async function call(items: readonly PreparedChange[], lockWaitMs: number | undefined): Promise<(Outcome | Error)[]> {
+  async function call(
+    items: readonly PreparedChange[],
+    { lockWaitMs, hasMates, isRetry }: CommitOptions & { isRetry: boolean },
+  ): Promise<(Outcome | Error)[]> {
     const endSpan = startSpan();
-    let isCommitted = false;
+    // A retry may wait for the first attempt, which the database is still executing: that is left to succeed.
+    const ended = isRetry ? undefined : deps.watch.started({ workMs: pace.findWorkMs(items.length), hasMates });
+    let committedMs: number | undefined;
     try {
       const batch = items.map((item) => item.batchItem);
       const { outcomes, writerMs } = await deps.writer.apply(batch, { deadlineMs: batchDeadlineMs, lockWaitMs });
-      isCommitted = true;
+      committedMs = writerMs;
       pace.committed(items.length, writerMs);
-      return outcomes.map((outcome) => (outcome === "busy" ? toLockedError() : outcome));
+      return outcomes.map((outcome) => (outcome === "busy" ? toBusyError() : outcome));
     } catch (error) {
       const isUnavailable = error instanceof AppError && error.code === "unavailable";
       // A failed batch was perhaps too large; not so a single item, or any batch during an outage.
-      if (items.length > 1 && isUnavailable && deps.database.state() === "closed") pace.failed();
+      if (items.length > 1 && (isSlow(error) || (isUnavailable && deps.database.state() === "closed"))) pace.failed();
       throw error;
     } finally {
-      deps.observer?.onBatch?.({ ...endSpan(), items: items.length, isCommitted });
+      ended?.(committedMs);
+      deps.observer?.onBatch?.({ ...endSpan(), items: items.length, isCommitted: committedMs !== undefined });
     }
   }
 
-  return (items, { lockWaitMs }) =>
-    retry(() => call(items, lockWaitMs), {
+  return (items, options) => {
+    let isRetry = false;
+    return retry(() => call(items, { ...options, isRetry }), {
       clock: deps.clock,
       findWaitMs: (error, failures) => {
+        isRetry = true;
         const isTransient = error instanceof AppError && error.code === "unavailable";
         if (!isTransient || failures > 1 || deps.database.state() === "open") return undefined;
         deps.log.warn({ err: error, changes: items.length }, "[UserService] A batch failed and is retried once");
         return retryPauseMs;
       },
     });
+  };
 }

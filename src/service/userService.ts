@@ -15,6 +15,7 @@ import { withRefusals } from "../store/connection/refusal.ts";
 import { createApplyBatch } from "./applyBatch.ts";
 import type { PreparedChange } from "./commitBatch.ts";
 import { createBatchPace } from "./batchPace.ts";
+import { createBatchWatch } from "./batchWatch.ts";
 import { createGroupCommit } from "./groupCommit.ts";
 import type { InstanceCheck } from "./instanceCheck.ts";
 import { resyncUser, type ResyncResult } from "./resyncUser.ts";
@@ -84,9 +85,10 @@ export interface UserService {
 export function createUserService(deps: UserServiceDeps): UserService {
   const { database, writer, clerk, instanceCheck, log, clock = systemClock } = deps;
   const pace = createBatchPace();
+  const watch = createBatchWatch({ database, hasQueue: () => commits.queueItems() > 0, log, clock });
   const commits = createGroupCommit<PreparedChange, Outcome>({
     clock,
-    flush: createApplyBatch({ ...deps, pace, clock }),
+    flush: createApplyBatch({ ...deps, pace, watch, clock }),
     keysOf: ({ batchItem }) => [
       ...(batchItem.clerkId === null ? [] : [batchItem.clerkId]),
       ...(batchItem.svixId === null ? [] : [`svix:${batchItem.svixId}`]),
@@ -97,7 +99,8 @@ export function createUserService(deps: UserServiceDeps): UserService {
     batchSizeMax,
     queueItemsMax,
     queueSizeMax,
-    batchesInFlightMax,
+    // Two calls are left, for the watch and a run: if batches took all of them, nothing could cancel a slow one.
+    batchesInFlightMax: Math.max(1, Math.min(batchesInFlightMax, database.callsMax - 2)),
     findWorkMs: pace.findWorkMs,
   });
 

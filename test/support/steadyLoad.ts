@@ -1,6 +1,9 @@
 import { expect } from "bun:test";
 import { clerkUser, startMs, userEvent } from "./events.ts";
-import type { TestApp } from "./testApp.ts";
+
+interface Receiver {
+  readonly deliver: (event: unknown) => Promise<{ readonly status: number }>;
+}
 
 /** One delivery of a steady load. */
 interface Answered {
@@ -21,7 +24,7 @@ let loads = 0;
  * @param options.existing users who are changed in turn, beside the new ones
  */
 export function startSteadyLoad(
-  t: Pick<TestApp, "deliver">,
+  t: Receiver,
   { perSecond, existing = [] }: { perSecond: number; existing?: readonly string[] },
 ): SteadyLoad {
   const load = (loads += 1);
@@ -41,7 +44,7 @@ export function startSteadyLoad(
   };
 }
 
-async function deliverTimed(t: Pick<TestApp, "deliver">, clerkId: string, updated_at: number): Promise<Answered> {
+async function deliverTimed(t: Receiver, clerkId: string, updated_at: number): Promise<Answered> {
   const startedMs = performance.now();
   const { status } = await t.deliver(userEvent(clerkUser(clerkId, { updated_at, first_name: `V${updated_at}` })));
   return { clerkId, status, ms: performance.now() - startedMs };

@@ -4,7 +4,7 @@ import { bisect } from "../../src/service/bisect.ts";
 const poison = new Error("poison");
 
 /** Commits unless one of `culprits` is in the batch. */
-async function run(items: readonly string[], culprits: readonly string[]) {
+async function run(items: readonly string[], culprits: readonly string[], isExpensive?: () => boolean) {
   const committed: string[] = [];
   const results = await bisect(items, {
     commit: async (part, startPlace) => {
@@ -14,6 +14,7 @@ async function run(items: readonly string[], culprits: readonly string[]) {
       return part.map((item) => `${item} done`);
     },
     isItemAtFault: (error) => error === poison,
+    ...(isExpensive && { isExpensive }),
     onCulprit: async (item, error, place) => {
       expect([items[place], error]).toEqual([item, poison]);
       return `${item} kept`;
@@ -29,8 +30,15 @@ test("a batch without a poison item is committed once, an empty one too", async 
 
 test("every poison item is isolated, the others are committed, and results keep the order of the items", async () => {
   expect(await run("abcdefg".split(""), ["b", "g"])).toEqual({
-    committed: ["a", "c", "de", "f"],
+    committed: ["a", "cd", "ef"],
     results: ["a done", "b kept", "c done", "d done", "e done", "f done", "g kept"],
+  });
+});
+
+test("after an expensive failure every item is committed alone, so that a poison item fails two commits in all", async () => {
+  expect(await run("abcde".split(""), ["d"], () => true)).toEqual({
+    committed: ["a", "b", "c", "e"],
+    results: ["a done", "b done", "c done", "d kept", "e done"],
   });
 });
 

@@ -21,10 +21,11 @@ test.each([
     database: { state: () => state },
     writer: { apply: () => Promise.reject(new AppError("unavailable", "Away.")) },
     pace: { itemsMax: () => 50, findWorkMs: () => 0, committed: () => undefined, failed: () => (lowered += 1) },
+    watch: { started: () => () => undefined },
     log: silentLog,
     clock,
   });
-  const failing = commitBatch(items, { lockWaitMs: undefined }).catch((error: unknown) => error);
+  const failing = commitBatch(items, { lockWaitMs: undefined, hasMates: false }).catch((error: unknown) => error);
   await clock.advance(1_000);
   expect(await failing).toMatchObject({ code: "unavailable" });
   expect(Math.min(lowered, 1)).toBe(loweredMin);

@@ -1,5 +1,5 @@
 import type { BatchItem } from "../../store/users/batchItem.ts";
-import { isLocked, isRefusal, isUniqueViolation } from "../../store/connection/pgErrors.ts";
+import { isBusy, isRefusal, isSlow, isUniqueViolation } from "../../store/connection/pgErrors.ts";
 import { bisect } from "../bisect.ts";
 import {
   refuse,
@@ -21,9 +21,9 @@ export interface ChunkOptions {
   readonly leaving?: readonly BatchItem[];
 }
 
-/** Writes items as one page; if an item is refused or locked, bisects the page until that item is isolated. */
+/** Writes items as one page; if an item is refused, locked or slow, the page is split until that item is isolated. */
 export interface ChunkWriter {
-  /** @returns the items that were not written because another transaction holds a row that they need */
+  /** @returns the items that were not written because they are busy */
   readonly applyChunk: (chunk: readonly BatchItem[], options: ChunkOptions) => Promise<BatchItem[]>;
   /** Adds a user who cannot be stored to the run's record. */
   readonly recordRefused: (
@@ -51,11 +51,12 @@ export function createChunkWriter(
         deferred.drop(part);
         return left;
       },
-      isItemAtFault: (error) => isRefusal(error) || isLocked(error),
+      isItemAtFault: (error) => isRefusal(error) || isBusy(error),
+      isExpensive: isSlow,
       onCulprit: async (item, error, place) => {
         const changes = advance(place + 1);
         const isDeferred = leaving === undefined && countsAsSeen && isUniqueViolation(error) && deferred.keep(item);
-        if (!isDeferred && !isLocked(error)) {
+        if (!isDeferred && !isBusy(error)) {
           await recordRefused(item, error, countsAsSeen, changes);
           return null;
         }

@@ -4,7 +4,7 @@ import type { ClerkUser } from "../../clerk/clerkApi.ts";
 import type { RunCursor } from "../../domain/runCursor.ts";
 import type { RunKind } from "../../domain/syncRun.ts";
 import { toBatchItem, type BatchItem } from "../../store/users/batchItem.ts";
-import { toLockedError } from "../../store/connection/refusal.ts";
+import { toBusyError } from "../../store/connection/refusal.ts";
 import { createChunkWriter, type ChunkOptions } from "./chunkWriter.ts";
 import { createPageWriter, namesMax, type CursorChanges, type PageWriterDeps } from "./pageWriter.ts";
 
@@ -62,7 +62,7 @@ export function createRunWriter(deps: PageWriterDeps): RunWriter {
       lockedMsLeft -= lockedRetryMs;
       busyItems = await applyChunk(busyItems, { ...options, advance: () => ({}) });
     }
-    for (const item of busyItems) await recordRefused(item, toLockedError(), options.countsAsSeen, {});
+    for (const item of busyItems) await recordRefused(item, toBusyError(), options.countsAsSeen, {});
   }
 
   async function applyAll(items: readonly BatchItem[], options: ChunkOptions): Promise<void> {

@@ -50,6 +50,8 @@ export interface Database {
    * or one `sql.begin`.
    */
   readonly run: <T>(work: (sql: Sql) => PromiseLike<T>, options?: CallOptions & { deadlineMs?: number }) => Promise<T>;
+  /** Maximum number of simultaneous calls; further ones wait. */
+  readonly callsMax: number;
   /** State of the circuit breaker. */
   readonly state: () => "closed" | "half-open" | "open";
   /** Milliseconds since the last call, background calls excluded; before the first call since `openDatabase`. */
@@ -96,6 +98,7 @@ export function openDatabase(
 
   return {
     run,
+    callsMax: poolMax,
     callFunction: (name, argumentJson, options) =>
       run((sql) => {
         const given = options.texts === undefined ? [argumentJson] : [argumentJson, options.texts];

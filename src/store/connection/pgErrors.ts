@@ -102,13 +102,18 @@ export function isUnmarkedPooler(error: unknown): boolean {
  */
 export function isRefusal(error: unknown): boolean {
   const refusal = findPostgresError(error);
-  if (!refusal || isTransient(refusal) || isLocked(refusal)) return false;
+  if (!refusal || isTransient(refusal) || isBusy(refusal)) return false;
   return refusal.where !== undefined || /^2[23]/.test(refusal.code);
 }
 
-/** Whether a change of the batch needs a row that another transaction holds, and it is unknown which change. */
-export function isLocked(error: unknown): boolean {
-  return codeOf(error) === "LOCKD";
+/** Whether one change of the batch cannot be applied now: it needs a locked row or is slow. It is unknown which change. */
+export function isBusy(error: unknown): boolean {
+  return codeOf(error) === "LOCKD" || isSlow(error);
+}
+
+/** Whether the batch was cancelled because others waited for it. */
+export function isSlow(error: unknown): boolean {
+  return codeOf(error) === "SLOWD";
 }
 
 /** Whether a unique index or exclusion constraint refused the write, because another row has the value. */

@@ -1,7 +1,7 @@
 import { AppError } from "../../errors.ts";
 import { functionsSchema } from "../migration/sqlFunctions.ts";
 import type { Database } from "./database.ts";
-import { findPostgresError, isRefusal, type PostgresError } from "./pgErrors.ts";
+import { findPostgresError, isRefusal, isSlow, type PostgresError } from "./pgErrors.ts";
 
 /** Short, because the delivery waits for the name. */
 const lookupDeadlineMs = 1_000;
@@ -15,16 +15,15 @@ export async function withRefusals<T>(database: Pick<Database, "run">, work: () 
   }
 }
 
-/** The error for a row that another transaction has locked. */
-export function toLockedError(cause?: unknown): AppError {
-  return new AppError(
-    "unavailable",
-    "Another transaction has locked a row that this change needs; nothing was written.",
-    {
-      cause,
-      retryAfterSeconds: 5,
-    },
-  );
+/**
+ * The error for a change that cannot be applied now.
+ * @param cause the error of the batch (`isBusy`); undefined: another transaction has locked a row that the change needs
+ */
+export function toBusyError(cause?: unknown): AppError {
+  const text = isSlow(cause)
+    ? "This change takes the database so long that it was cancelled for others; nothing was written."
+    : "Another transaction has locked a row that this change needs; nothing was written.";
+  return new AppError("unavailable", text, { cause, retryAfterSeconds: 5 });
 }
 
 /** The error for a refusal. @param rule name from `findRuleName` */

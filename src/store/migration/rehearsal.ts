@@ -1,7 +1,7 @@
 import type { ISql, TransactionSql } from "postgres";
 import { AppError } from "../../errors.ts";
 import type { Database } from "../connection/database.ts";
-import { isLocked, isPostgresError, isTransient } from "../connection/pgErrors.ts";
+import { isBusy, isPostgresError, isTransient } from "../connection/pgErrors.ts";
 import { describeFailures, type RehearsalFailure, type RehearsalFinding } from "./rehearsalFailures.ts";
 import { comparedStep, toRehearsalSteps, toTurmaSteps } from "./rehearsalSteps.ts";
 import { functionsSchema } from "./sqlFunctions.ts";
@@ -91,8 +91,12 @@ async function call(connection: Connection, steps: readonly object[]): Promise<R
   try {
     return (await connection.call(JSON.stringify(steps))) as RehearsalFailure[];
   } catch (error) {
-    if (isLocked(error))
-      throw new AppError("unavailable", "Another transaction holds a lock that the rehearsal needs.", { cause: error });
+    if (isBusy(error))
+      throw new AppError(
+        "unavailable",
+        "The rehearsal needs a lock that another transaction holds, or it took too long.",
+        { cause: error },
+      );
     if (!isPostgresError(error) || isTransient(error)) throw error;
     const { code, message, where } = error;
     return [{ step: "the functions are called", code, message, context: where ?? "" }];

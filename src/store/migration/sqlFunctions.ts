@@ -24,6 +24,7 @@ import applyChanges from "../sql/users/apply_changes.sql" with { type: "text" };
 import applyDeletions from "../sql/users/apply_deletions.sql" with { type: "text" };
 import applyUpserts from "../sql/users/apply_upserts.sql" with { type: "text" };
 import applyUserChanges from "../sql/users/apply_user_changes.sql" with { type: "text" };
+import cancelSlowBatch from "../sql/users/cancel_slow_batch.sql" with { type: "text" };
 import findLocked from "../sql/users/find_locked.sql" with { type: "text" };
 import releaseAddresses from "../sql/users/release_addresses.sql" with { type: "text" };
 import userState from "../sql/users/user_state.sql" with { type: "text" };
@@ -47,6 +48,7 @@ const functionTexts: readonly string[] = [
   findLocked,
   releaseAddresses,
   applyUserChanges,
+  cancelSlowBatch,
   userState,
   userFigures,
   applyAndReport,

@@ -18,9 +18,9 @@
 --   public.mentorado_links  audit trail: who linked, released or unlinked what, when and why
 --   public.sync_runs, public.sync_run_pages  backfills and reconciles; written by open_run, apply_run_page and the lease
 --
--- Entry points: apply_user_changes, apply_and_report, apply_run_page, open_run, resolve_link, unlink_mentorado,
---   user_state, user_figures, list_conflicts, list_unseen_users, list_linkable_users, roll_up_counters, rehearse. All
---   others are helpers.
+-- Entry points: apply_user_changes, apply_and_report, apply_run_page, cancel_slow_batch, open_run, resolve_link,
+--   unlink_mentorado, user_state, user_figures, list_conflicts, list_unseen_users, list_linkable_users,
+--   roll_up_counters, rehearse. All others are helpers.
 --
 -- Lock order: the writer's advisory lock (lock_writer), then rows, with a short lock_timeout. open_run takes only an
 --   advisory lock of its own.

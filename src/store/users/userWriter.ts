@@ -6,8 +6,8 @@ import type { Database } from "../connection/database.ts";
 import { inBackground } from "../connection/inBackground.ts";
 import { leaseMs } from "../runs/runLease.ts";
 import { toWire } from "../wire.ts";
-import { isLocked } from "../connection/pgErrors.ts";
-import { toLockedError } from "../connection/refusal.ts";
+import { isBusy } from "../connection/pgErrors.ts";
+import { toBusyError } from "../connection/refusal.ts";
 import { parseOutcomes, toBatch, toBatchItem, type BatchItem, type BatchOutcome } from "./batchItem.ts";
 import { toUserStatus } from "./userStatus.ts";
 
@@ -57,8 +57,8 @@ export type RunPageResult =
 
 /**
  * Writes every change from Clerk. Each call is one SQL function and one round trip.
- * @throws AppError `unavailable`; Postgres' own error if a row is refused (`isRefusal`) or locked (`isLocked`): then
- * nothing was written
+ * @throws AppError `unavailable`; Postgres' own error if a row is refused (`isRefusal`) or cannot be written now (`isBusy`):
+ * then nothing was written
  */
 export interface UserWriter {
   readonly apply: (
@@ -94,12 +94,12 @@ export function createUserWriter(deps: { database: Database; defaultTurma: strin
       const answer = await database
         .callFunction("apply_and_report", argument, { texts, deadlineMs: reportDeadlineMs })
         .catch((error: unknown) => {
-          throw isLocked(error) ? toLockedError(error) : error;
+          throw isBusy(error) ? toBusyError(error) : error;
         });
       const { outcomes, before, after } = answer as { outcomes: unknown; before: unknown[]; after: unknown[] };
       const [outcome] = parseOutcomes(outcomes, 1);
       if (outcome === undefined) throw new Error("apply_and_report answered no outcome");
-      if (outcome === "busy") throw toLockedError();
+      if (outcome === "busy") throw toBusyError();
       const { clerkId } = change;
       return { outcome, before: toUserStatus(clerkId, before[0]), after: toUserStatus(clerkId, after[0]) };
     },

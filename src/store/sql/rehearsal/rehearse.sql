@@ -76,8 +76,9 @@ exception when others then
     get stacked diagnostics message = message_text, on_table = table_name, on_column = column_name,
       of_constraint = constraint_name, of_type = pg_datatype_name, context = pg_exception_context;
     -- The database is busy or shutting down, which is not an obstacle, unless a trigger raised that code.
-    if (sqlstate in ('40001', '40P01', '55P03', 'LOCKD') or left(sqlstate, 2) in ('08', '53', '57', '58'))
-       and context !~ '^[^\n]* at RAISE\n' then
+    if sqlstate in ('LOCKD', 'SLOWD')
+       or (sqlstate in ('40001', '40P01', '55P03') or left(sqlstate, 2) in ('08', '53', '57', '58'))
+          and context !~ '^[^\n]* at RAISE\n' then
       raise;
     end if;
     return jsonb_build_object(

@@ -11,8 +11,8 @@
 -- outcomes: one per change, in order; `busy`: another transaction has locked a row that the change needs, and nothing of it
 -- was written. created, changed, deleted: rows of users inserted, with new content, and turned into tombstones. ms: duration
 -- of the last attempt, without the wait for the writer's lock.
--- Errors: LOCKD: a row lock timed out, and find_locked did not find its change, or it timed out again; 55P03: the writer's
--- lock or a table lock timed out.
+-- Errors: LOCKD: a row lock timed out, and find_locked did not find its change, or it timed out again; SLOWD: cancelled
+-- while it held the writer's lock (cancel_slow_batch, statement_timeout); 55P03: the writer's lock or a table lock timed out.
 --
 -- The result equals a serial order of the changes: deletions first, then the rest in the given order. Mentorados of freed
 -- addresses are linked after the deletions and again at the end.
@@ -76,6 +76,12 @@ begin
         end if;
         widths := clerk_sync.text_widths();
         perform set_config('clerk_neon_sync.has_long_values', 'on', false);
+      when query_canceled then
+        -- Meant for the batch before this one on the same connection: an error that the caller retries.
+        if clock_timestamp() < started_at + interval '200 milliseconds' then
+          raise;
+        end if;
+        raise exception 'the changes took too long: %', sqlerrm using errcode = 'SLOWD';
       when lock_not_available then
         get stacked diagnostics error_context = pg_exception_context;
         -- A trigger of the team raised that code itself.
