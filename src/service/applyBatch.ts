@@ -13,6 +13,7 @@ import type { BatchPace } from "./batchPace.ts";
 import type { BatchWatch } from "./batchWatch.ts";
 import { bisect } from "./bisect.ts";
 import { createCommitBatch, type PreparedChange } from "./commitBatch.ts";
+import { createSlowUsers, type SlowUsers } from "./slowUsers.ts";
 
 /** Time limit for isolating locked changes; the changes not applied by then are answered 503 and retried by Svix. */
 const lockSearchMsMax = 500;
@@ -37,6 +38,7 @@ export function createApplyBatch(deps: {
   clock: Clock;
 }): ApplyBatch {
   const commitBatch = createCommitBatch(deps);
+  const slowUsers = createSlowUsers(deps.clock);
 
   /** Records a refused delivery as a dead event that names the rule. Each retry by Svix is applied like a first delivery. */
   async function recordRefused({ change, replay = false }: PreparedChange, cause: unknown): Promise<Outcome | Error> {
@@ -67,21 +69,19 @@ export function createApplyBatch(deps: {
     onCulprit: (item: PreparedChange, error: unknown) => Promise<Outcome | Error>,
   ): Promise<(Outcome | Error)[]> {
     const lockSearchEndsAtMs = deps.clock.monotonicMs() + lockSearchMsMax;
-    let isSearching = false;
+    let isLockSearch = false;
     return bisect<PreparedChange, Outcome | Error>(items, {
       commit: async (part) => {
         try {
           return await commitBatch(part, {
-            lockWaitMs: isSearching ? lockSearchWaitMs : undefined,
+            lockWaitMs: isLockSearch ? lockSearchWaitMs : undefined,
             hasMates: items.length > 1,
           });
         } catch (error) {
+          if (isSlow(error)) noteSlow(part, slowUsers, deps.log);
           const isOver = !isSlow(error) && deps.clock.monotonicMs() > lockSearchEndsAtMs;
-          if (isBusy(error) && (isOver || part.length === 1)) {
-            if (isSlow(error)) logSlow(deps.log, part);
-            return part.map(() => toBusyError(error));
-          }
-          isSearching ||= isBusy(error);
+          if (isBusy(error) && (isOver || part.length === 1)) return part.map(() => toBusyError(error));
+          isLockSearch ||= isBusy(error) && !isSlow(error);
           throw error;
         }
       },
@@ -92,7 +92,7 @@ export function createApplyBatch(deps: {
     });
   }
 
-  return async (items) => {
+  function applyAll(items: readonly PreparedChange[]): Promise<(Outcome | Error)[]> {
     // A simultaneous write of another program can fail like a rule that refuses the row, so every change gets a second
     // attempt. In a batch of several changes the bisection makes it.
     if (items.length > 1) return applyBisected(items, recordRefused);
@@ -100,14 +100,26 @@ export function createApplyBatch(deps: {
       items,
       async (item) => (await applyBisected([item], recordRefused))[0] ?? new Error("A change had no outcome"),
     );
-  };
+  }
+
+  return (items) => slowUsers.pass(items, applyAll);
 }
 
-function logSlow(log: Log, items: readonly PreparedChange[]): void {
+/** Of several changes it is not known which one is slow. */
+function noteSlow(items: readonly PreparedChange[], slowUsers: SlowUsers, log: Log): void {
+  if (items.length > 1) {
+    log.info(
+      { changes: items.length },
+      "[UserService] A batch was cancelled because it kept others waiting; its changes are applied alone",
+    );
+    return;
+  }
   for (const { change } of items) {
+    const { clerkId, delivery } = change;
+    if (clerkId !== null) slowUsers.cancelled(clerkId);
     log.warn(
-      { clerkId: change.clerkId, svixId: change.delivery?.svixId },
-      "[UserService] A change was cancelled because it kept others waiting; look for a slow trigger, Svix retries it",
+      { clerkId, svixId: delivery?.svixId },
+      `[UserService] A change was cancelled because it kept others waiting; look for a slow trigger${delivery ? ", Svix retries the change" : ", then re-sync the user"}`,
     );
   }
 }

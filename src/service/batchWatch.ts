@@ -7,12 +7,11 @@ const firstLookMs = 100;
 /** A batch that still holds the lock this much later is cancelled if others wait. */
 const nextLookMs = 250;
 const lookDeadlineMs = 3_500;
-/**
- * Limit on the batches cancelled with no quick commit between them: if no batch is quick, every change is slow, and
- * cancelling only delays them.
- */
+/** Limit on the batches cancelled if none was quick of late: then every change is slow, and cancelling only delays them. */
 const cancelledInARowMax = 3;
 const quickMs = 250;
+/** How long a quick commit is evidence that not every change is slow. */
+const quickForMs = 10_000;
 
 /**
  * Cancels a batch or page, of this process or another one, that keeps others waiting for the writer's lock. The database
@@ -39,15 +38,23 @@ export function createBatchWatch(deps: {
 }): BatchWatch {
   let isLooking = false;
   let cancelledInARow = 0;
+  let lastQuickMs = -Infinity;
+  let lastCancelled: string | null = null;
 
   async function look(seen: string | null, hasMates: boolean): Promise<string | null> {
-    if (isLooking || cancelledInARow >= cancelledInARowMax) return seen;
+    const isAllSlow = cancelledInARow >= cancelledInARowMax && deps.clock.monotonicMs() > lastQuickMs + quickForMs;
+    if (isLooking || isAllSlow) return seen;
     isLooking = true;
     try {
-      const argument = JSON.stringify({ seen, has_waiters: hasMates || deps.hasQueue() });
+      // A second cancel for the same batch could reach the next one on that connection.
+      const cancellable = seen === lastCancelled ? null : seen;
+      const argument = JSON.stringify({ seen: cancellable, has_waiters: hasMates || deps.hasQueue() });
       const answer = await deps.database.callFunction("cancel_slow_batch", argument, { deadlineMs: lookDeadlineMs });
       const { holder, is_cancelled: isCancelled } = answer as { holder: string | null; is_cancelled: boolean };
-      if (isCancelled) cancelledInARow += 1;
+      if (isCancelled) {
+        cancelledInARow += 1;
+        lastCancelled = holder;
+      }
       return holder;
     } catch (err) {
       deps.log.debug({ err }, "[UserService] What holds the writer's lock is not known");
@@ -68,7 +75,9 @@ export function createBatchWatch(deps: {
       return (writerMs = Infinity) => {
         hasEnded = true;
         cancel();
-        if (writerMs < quickMs) cancelledInARow = 0;
+        if (writerMs >= quickMs) return;
+        cancelledInARow = 0;
+        lastQuickMs = deps.clock.monotonicMs();
       };
     },
   };

@@ -28,6 +28,7 @@ export type ServerFacts = Omit<ProcessFacts, "wrongKey">;
 
 /** Status of the sync as a whole. */
 export interface StatusService {
+  /** The counts of users may be up to 1.5 s old. @throws AppError `unavailable` if the database is */
   readonly getStatus: () => Promise<SyncStatus>;
   /** The alarms as of the figures that this process last read. Does not use the database. */
   readonly listKnownAlarms: () => readonly Alarm[];

@@ -3,15 +3,16 @@ import { silentLog } from "../../src/log.ts";
 import { createBatchWatch } from "../../src/service/batchWatch.ts";
 import { createTestClock } from "../support/testClock.ts";
 
-/** A watch whose database always names the same holder and cancels it at the second look. */
+/** A watch whose database names a new holder every second and cancels one that was seen before. */
 function openWatch({ queue = 0 }: { queue?: number } = {}) {
   const clock = createTestClock();
+  const findHolder = () => `3/${Math.floor(clock.monotonicMs() / 1_000)}`;
   const looks: { atMs: number; seen: string | null; has_waiters: boolean }[] = [];
   const database = {
     callFunction: (_: string, argument: string) => {
       const look = JSON.parse(argument) as { seen: string | null; has_waiters: boolean };
       looks.push({ atMs: clock.monotonicMs(), ...look });
-      return Promise.resolve({ holder: "3/7", is_cancelled: look.seen === "3/7" });
+      return Promise.resolve({ holder: findHolder(), is_cancelled: look.seen === findHolder() });
     },
   };
   return { clock, looks, watch: createBatchWatch({ database, hasQueue: () => queue > 0, log: silentLog, clock }) };
@@ -41,25 +42,34 @@ test.each([
     await clock.advance(10_000);
     expect(looks).toEqual([
       { atMs: 130, seen: null, has_waiters: waits },
-      { atMs: 380, seen: "3/7", has_waiters: waits },
+      { atMs: 380, seen: "3/0", has_waiters: waits },
     ]);
   },
 );
 
-test("after three cancelled batches in a row none is looked at until one is committed quickly", async () => {
+test("the same batch is not cancelled twice, because the second cancel could reach the next one", async () => {
   const { clock, looks, watch } = openWatch();
-  const runBatch = async (writerMs?: number) => {
+  watch.started({ workMs: 0, hasMates: true });
+  await clock.advance(700);
+  expect(looks.map(({ seen }) => seen)).toEqual([null, "3/0", null]);
+});
+
+test("after three cancelled batches none is looked at, unless one was committed quickly in the last 10 s", async () => {
+  const { clock, looks, watch } = openWatch();
+  const countLooks = async (writerMs?: number) => {
+    const before = looks.length;
     const ended = watch.started({ workMs: 0, hasMates: true });
-    await clock.advance(400);
+    await clock.advance(500);
     ended(writerMs);
+    await clock.advance(500);
+    return looks.length - before;
   };
-  for (let n = 0; n < 3; n += 1) await runBatch();
-  expect(looks).toHaveLength(6);
-  await runBatch(1_000);
-  await runBatch(249);
-  expect(looks).toHaveLength(6);
-  await runBatch();
-  expect(looks).toHaveLength(8);
+  const counts = [];
+  for (const writerMs of [undefined, undefined, undefined, 1_000, 249]) counts.push(await countLooks(writerMs));
+  expect(counts).toEqual([2, 2, 2, 0, 0]);
+  for (let n = 0; n < 9; n += 1) expect(await countLooks()).toBe(2);
+  await clock.advance(1_000);
+  expect(await countLooks()).toBe(0);
 });
 
 test("a database that does not answer the look costs the batch nothing", async () => {

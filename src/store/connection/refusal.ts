@@ -15,14 +15,16 @@ export async function withRefusals<T>(database: Pick<Database, "run">, work: () 
   }
 }
 
-/**
- * The error for a change that cannot be applied now.
- * @param cause the error of the batch (`isBusy`); undefined: another transaction has locked a row that the change needs
- */
+/** The error for a change that cannot be applied now. @param cause the error of the batch (`isBusy`), if there is one */
 export function toBusyError(cause?: unknown): AppError {
-  const text = isSlow(cause)
-    ? "This change takes the database so long that it was cancelled for others; nothing was written."
-    : "Another transaction has locked a row that this change needs; nothing was written.";
+  if (isSlow(cause)) return toSlowError(cause);
+  const text = "Another transaction has locked a row that this change needs; nothing was written.";
+  return new AppError("unavailable", text, { cause, retryAfterSeconds: 5 });
+}
+
+/** The error for a change that would keep others waiting. */
+export function toSlowError(cause?: unknown): AppError {
+  const text = "The database takes so long for changes of this user that others would wait; nothing was written.";
   return new AppError("unavailable", text, { cause, retryAfterSeconds: 5 });
 }
 

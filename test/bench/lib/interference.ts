@@ -8,6 +8,14 @@ import { toDelivery } from "./deliveries.ts";
 import { startIpcChild } from "./ipcChild.ts";
 import { measure, warmUp, type Sample, type Target } from "./measure.ts";
 import type { BenchTools } from "./openBench.ts";
+import {
+  backfilledUsers,
+  measureBesideBackfill,
+  measureBurst,
+  measureSlowUser,
+  p99MsMax,
+  windowMs,
+} from "./slowTriggers.ts";
 import { median } from "./stage.ts";
 
 /** Result of a load while another program uses the same database. */
@@ -23,22 +31,19 @@ export interface Interference {
   readonly passed: boolean;
 }
 
-/** Limit for the deliveries of users that are not locked or slow. */
-const p99MsMax = 1_000;
 /** Least share of the throughput while a snapshot is held. */
 const heldShareMin = 0.7;
 const storedUsers = 1_000;
-const backfilledUsers = 300;
-const windowMs = 2_500;
 const windows = 4;
 const adminToken = "bench-admin-token-of-at-least-32-characters";
 
-/** Locked rows, a slow trigger under a burst and beside a backfill, a held snapshot; each on tables of its own. */
+/** Locked rows, slow triggers, a held snapshot; each on tables of its own. */
 export async function measureInterference(tools: BenchTools, heldMs: number): Promise<Interference[]> {
   const found = [
     await measureBeside(tools, "locked", measureLocked),
     await measureBeside(tools, "burst", measureBurst),
     await measureBeside(tools, "backfill", measureBesideBackfill),
+    await measureBeside(tools, "slow", measureSlowUser),
     await measureBeside(tools, "held", (setup) => measureHeld(setup, heldMs)),
   ];
   for (const { what, sent, refused, p99Ms } of found)
@@ -46,12 +51,14 @@ export async function measureInterference(tools: BenchTools, heldMs: number): Pr
   return found;
 }
 
-interface Setup {
+/** A server with a database of its own. */
+export interface Setup {
   readonly tools: BenchTools;
   readonly database: BenchDatabase;
   readonly sql: postgres.Sql;
   readonly target: Target;
-  readonly clerk: () => Promise<unknown>;
+  /** Starts a backfill of `backfilledUsers` users. */
+  readonly backfill: () => Promise<unknown>;
 }
 
 async function measureBeside(
@@ -75,8 +82,8 @@ async function measureBeside(
   try {
     const target: Target = { server, database, answered: [], perSecond: 0, p50Ms: 0 };
     const client = createSyncClient({ url: server.url, token: adminToken });
-    const clerk = () => client.runs.start.mutate({ kind: "backfill" });
-    const found = await work({ tools, database, sql, target, clerk });
+    const backfill = () => client.runs.start.mutate({ kind: "backfill" });
+    const found = await work({ tools, database, sql, target, backfill });
     const { wrong } = await checkTables(database, target.answered);
     return { ...found, wrong, passed: found.passed && wrong === 0 && found.refused === 0 };
   } finally {
@@ -106,47 +113,6 @@ async function measureLocked({ tools, sql, target, database }: Setup) {
   const p99Ms = beside?.p99Ms ?? NaN;
   const share = (beside?.perSecond ?? NaN) / quiet.perSecond;
   return { what: "a tenth of the rows locked, 16 at once", sent, refused, p99Ms, share, passed: p99Ms < p99MsMax };
-}
-
-async function slowDown(sql: postgres.Sql, rowMs: number): Promise<void> {
-  await sql.unsafe(`
-    create function team_slow() returns trigger language plpgsql as
-      $$ begin perform pg_sleep(${rowMs / 1_000}); return new; end $$;
-    create trigger team_slow before insert on mentorados for each row execute function team_slow()`);
-}
-
-/** At most 600 deliveries, every second one a sign-up. */
-async function measureBurst({ tools, sql, target }: Setup) {
-  await warmUp(tools, target, 16);
-  await slowDown(sql, 16);
-  target.perSecond = 0;
-  target.p50Ms = 0;
-  const { p99Ms } = await measure(tools, target, { atOnce: 300, durationMs: 5_000 });
-  const { sent = 0, failed = [] } = target.answered.at(-1) ?? {};
-  return {
-    what: "300 sign-ups and 300 changes, 300 at once, each new mentorado takes a trigger 16 ms",
-    sent,
-    refused: failed.length,
-    p99Ms,
-    share: undefined,
-    passed: sent >= 600,
-  };
-}
-
-async function measureBesideBackfill({ tools, sql, target, clerk }: Setup) {
-  await warmUp(tools, target, 4);
-  await slowDown(sql, 10);
-  await clerk();
-  const { p99Ms } = await measure(tools, target, { atOnce: 4, durationMs: windowMs });
-  const { sent = 0, failed = [] } = target.answered.at(-1) ?? {};
-  return {
-    what: `a backfill of ${backfilledUsers} users whose mentorados take a trigger 10 ms each, 4 at once`,
-    sent,
-    refused: failed.length,
-    p99Ms,
-    share: undefined,
-    passed: p99Ms < p99MsMax,
-  };
 }
 
 async function measureHeld({ tools, sql, target }: Setup, heldMs: number) {

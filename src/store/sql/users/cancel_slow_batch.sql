@@ -23,7 +23,7 @@ as $$
   )
   select jsonb_build_object(
     'holder', (select holder from holders),
-    'is_cancelled', exists (
-      select from holders
-      where holder = argument ->> 'seen' and case when has_waiters then pg_cancel_backend(pid) else false end))
+    -- `case`, because Postgres may evaluate the parts of an `and` in any order.
+    'is_cancelled', coalesce(
+      (select case when holder = argument ->> 'seen' and has_waiters then pg_cancel_backend(pid) end from holders), false))
 $$;
